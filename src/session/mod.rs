@@ -1,0 +1,3 @@
+//! A session is its seed and its timed commands.
+
+pub mod command;

@@ -1,0 +1,3 @@
+//! World to plain structs for a screen.
+
+pub mod shape;

@@ -1,0 +1,252 @@
+//! The structs that screens, levels and tests read. Shapes only; [`super::project`] fills them.
+//!
+//! [`View`] is the automation interface's, field for field. [`Picture`] is what the page draws besides: windows of log cells and messages in flight.
+
+use crate::protocol::text::Text;
+use crate::session::command::Configs;
+use serde::Serialize;
+
+/// The whole cluster at one moment.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct View {
+    /// Virtual milliseconds since the start.
+    pub time: f64,
+    /// The latest time reached.
+    pub latest: f64,
+    pub playing: bool,
+    pub speed: f64,
+    pub seed: u64,
+    pub controller: ControllerView,
+    pub brokers: Vec<BrokerView>,
+    pub topics: Vec<TopicView>,
+    pub producers: Vec<ProducerView>,
+    pub consumers: Vec<ConsumerView>,
+    pub groups: Vec<GroupView>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ControllerView {
+    pub leader: Option<i32>,
+    pub epoch: i32,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct BrokerView {
+    pub id: i32,
+    pub rack: Option<String>,
+    pub state: BrokerState,
+    pub epoch: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BrokerState {
+    Running,
+    Crashed,
+    Frozen,
+    Fenced,
+    Stopping,
+    Stopped,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct TopicView {
+    pub name: String,
+    /// Kafka's base64 form of the topic id.
+    pub id: String,
+    pub internal: bool,
+    pub configs: Configs,
+    pub partitions: Vec<PartitionView>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionView {
+    pub partition: i32,
+    pub leader: Option<i32>,
+    pub preferred_leader: i32,
+    pub leader_epoch: i32,
+    pub partition_epoch: i32,
+    pub isr: Vec<i32>,
+    pub replicas: Vec<ReplicaView>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicaView {
+    pub broker: i32,
+    pub log_start_offset: i64,
+    pub log_end_offset: i64,
+    pub high_watermark: i64,
+    pub last_stable_offset: i64,
+    pub leader_epoch: i32,
+    pub in_sync: bool,
+    pub bytes: u64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerView {
+    pub id: String,
+    pub topic: String,
+    /// Records handed to the producer.
+    pub sent: u64,
+    pub acknowledged: u64,
+    pub failed: u64,
+    pub retries: u64,
+    /// Records waiting in the accumulator.
+    pub buffered: u64,
+    /// Requests sent and not answered.
+    pub in_flight: u64,
+    pub configs: Configs,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ConsumerView {
+    pub id: String,
+    pub group: Option<String>,
+    /// Kafka's words for a member (`Stable`, `PreparingRebalance`, ...), or `Assigned`, `Paused`, `Crashed`.
+    pub state: String,
+    /// Records handed to the application.
+    pub consumed: u64,
+    pub positions: Vec<PositionView>,
+    pub configs: Configs,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct PositionView {
+    pub topic: String,
+    pub partition: i32,
+    pub position: i64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct GroupView {
+    pub id: String,
+    /// `classic`, `consumer` or `share`.
+    pub protocol: String,
+    pub state: String,
+    pub generation: i32,
+    pub coordinator: Option<i32>,
+    pub assignor: Option<String>,
+    pub members: Vec<MemberView>,
+    pub offsets: Vec<GroupOffsetView>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberView {
+    pub member_id: String,
+    pub client_id: String,
+    pub instance_id: Option<String>,
+    pub assignment: Vec<AssignedView>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct AssignedView {
+    pub topic: String,
+    pub partition: i32,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupOffsetView {
+    pub topic: String,
+    pub partition: i32,
+    pub committed: Option<i64>,
+    pub log_end_offset: i64,
+    pub lag: Option<i64>,
+}
+
+/// One line of the trace, in plain words.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct EventView {
+    /// Absolute: it stays the same when older lines are dropped or regenerated.
+    pub index: u64,
+    pub time: f64,
+    pub kind: &'static str,
+    /// `broker-1`, `controller-1`, a client's id, or `user`.
+    pub node: String,
+    pub text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'static str>,
+    pub detail: serde_json::Value,
+}
+
+/// A record as it stands in a partition's log.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageView {
+    pub offset: i64,
+    pub timestamp: i64,
+    pub leader_epoch: i32,
+    pub key: Option<Text>,
+    pub value: Option<Text>,
+    pub headers: Vec<(String, Option<Text>)>,
+    pub partition: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub producer_id: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub producer_epoch: Option<i16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transactional: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<&'static str>,
+}
+
+/// What the page draws besides the [`View`]: taken each frame, so it holds windows, never whole logs.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Picture {
+    /// One for each replica on the page, in the view's order of topics, partitions and replicas; internal topics have none.
+    pub strips: Vec<Strip>,
+    pub flights: Vec<Flight>,
+}
+
+/// The newest cells of one replica's log.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Strip {
+    pub topic: String,
+    pub partition: i32,
+    pub broker: i32,
+    /// Offset of the first cell.
+    pub first: i64,
+    pub cells: Vec<Cell>,
+}
+
+/// One offset of a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cell {
+    pub offset: i64,
+    /// murmur2 of the key, for its colour; `None` without a key.
+    pub key_hash: Option<u32>,
+    pub leader_epoch: i32,
+}
+
+/// A request or response on its way.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Flight {
+    /// The message's id, as in the trace.
+    pub id: u64,
+    /// Node names: `broker-1`, `controller-1`, a client's id.
+    pub from: String,
+    pub to: String,
+    /// Kafka's name of the request: `Produce`, `Fetch`, ...
+    pub api: &'static str,
+    pub response: bool,
+    /// Virtual milliseconds.
+    pub sent: f64,
+    pub arrives: f64,
+    /// Of Produce and Fetch: the partition it is most about, for where the drawing ends.
+    pub topic: Option<String>,
+    pub partition: Option<i32>,
+    /// Records carried.
+    pub records: u32,
+    pub error: Option<&'static str>,
+}

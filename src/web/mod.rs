@@ -1,0 +1,1 @@
+//! Yew and canvas.
