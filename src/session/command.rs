@@ -141,7 +141,7 @@ pub struct CommitOffset {
 }
 
 /// Where a consumer goes on reading.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum SeekTo {
     Offset(i64),

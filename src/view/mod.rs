@@ -1,3 +1,284 @@
-//! World to plain structs for a screen.
+//! World to plain structs for a screen: pure functions, no state.
+//!
+//! [`shape`] holds the structs. It must not know Yew, canvas or JavaScript: the same structs become JSON for scripts and tests.
 
+mod events;
+mod messages;
 pub mod shape;
+mod words;
+
+pub use events::{Mark, events, marks};
+pub use messages::{Isolation, MessageQuery, messages};
+
+use crate::broker::Broker;
+use crate::client::consumer::Reads;
+use crate::coordinator::{Group, OFFSETS_TOPIC, partition_for};
+use crate::node::{MS, Time};
+use crate::protocol::batch::Batch;
+use crate::protocol::consumer_protocol::Assignment;
+use crate::protocol::metadata::TopicMetadata;
+use crate::protocol::{murmur2, topic_name};
+use crate::replica::{PartitionKey, Replica};
+use crate::session::{Session, effective_topic_configs};
+use crate::sim::{Application, ClientNode, ProcessState, World};
+use shape::*;
+use std::collections::BTreeSet;
+
+fn millis(time: Time) -> f64 {
+    time as f64 / MS as f64
+}
+
+/// The whole cluster as it is now.
+pub fn view(session: &Session) -> View {
+    let world = session.world();
+    View {
+        time: session.time_ms(),
+        latest: session.latest_ms(),
+        playing: session.playing,
+        speed: session.speed,
+        seed: session.seed(),
+        controller: ControllerView { leader: Some(1), epoch: 1 },
+        brokers: world.brokers().map(|(broker, state)| broker_view(world, broker, state)).collect(),
+        topics: topics_in_order(world).into_iter().map(|topic| topic_view(world, topic)).collect(),
+        producers: world.clients().filter_map(producer_view).collect(),
+        consumers: world.clients().filter_map(consumer_view).collect(),
+        groups: group_views(world),
+    }
+}
+
+fn broker_view(world: &World, broker: &Broker, state: ProcessState) -> BrokerView {
+    let known = world.controller().image().brokers.get(&broker.id());
+    let state = match state {
+        ProcessState::Crashed => BrokerState::Crashed,
+        ProcessState::Running if known.is_none_or(|known| known.fenced) => BrokerState::Fenced,
+        ProcessState::Running => BrokerState::Running,
+    };
+    let rack = broker.config().rack.as_ref().map(|rack| rack.to_string());
+    BrokerView { id: broker.id(), rack, state, epoch: known.map_or(-1, |known| known.epoch) }
+}
+
+/// The user's topics in the order of their names, then the internal ones.
+fn topics_in_order(world: &World) -> Vec<&TopicMetadata> {
+    let image = world.controller().image();
+    let mut topics: Vec<&TopicMetadata> = image.topic_ids.values().filter_map(|id| image.topics.get(id)).collect();
+    topics.sort_by_key(|topic| is_internal(&topic.name));
+    topics
+}
+
+fn is_internal(topic: &str) -> bool {
+    topic == OFFSETS_TOPIC
+}
+
+fn replica_on<'a>(world: &'a World, broker: i32, key: &PartitionKey) -> Option<&'a Replica> {
+    world.broker(broker)?.0.replicas().get(key)
+}
+
+fn topic_view(world: &World, topic: &TopicMetadata) -> TopicView {
+    let partition = |(index, state): (i32, &crate::protocol::metadata::PartitionState)| {
+        let key = PartitionKey { topic: topic.id, index };
+        let replica = |broker: &i32| {
+            let replica = replica_on(world, *broker, &key);
+            ReplicaView {
+                broker: *broker,
+                log_start_offset: replica.map_or(0, |replica| replica.log.start_offset()),
+                log_end_offset: replica.map_or(0, |replica| replica.log.end_offset()),
+                high_watermark: replica.map_or(0, Replica::high_watermark),
+                // Without transactions everything below the high watermark is stable.
+                last_stable_offset: replica.map_or(0, Replica::high_watermark),
+                leader_epoch: replica.map_or(-1, Replica::leader_epoch),
+                in_sync: state.isr.contains(broker),
+                bytes: replica.map_or(0, |replica| replica.log.bytes()),
+            }
+        };
+        PartitionView {
+            partition: index,
+            leader: state.leader,
+            preferred_leader: state.replicas.first().copied().unwrap_or(-1),
+            leader_epoch: state.leader_epoch,
+            partition_epoch: state.partition_epoch,
+            isr: state.isr.clone(),
+            replicas: state.replicas.iter().map(replica).collect(),
+        }
+    };
+    TopicView {
+        name: topic.name.to_string(),
+        id: topic_name::id_text(topic.id),
+        internal: is_internal(&topic.name),
+        configs: effective_topic_configs(&topic.configs),
+        partitions: (0..).zip(&topic.partitions).map(partition).collect(),
+    }
+}
+
+fn producer_view(client: &ClientNode) -> Option<ProducerView> {
+    let Application::Producer { topic, producer, configs } = &client.application else { return None };
+    let counts = producer.counts();
+    Some(ProducerView {
+        id: client.name.to_string(),
+        topic: topic.to_string(),
+        sent: counts.sent,
+        acknowledged: counts.acknowledged,
+        failed: counts.failed,
+        retries: counts.retries,
+        buffered: producer.buffered(),
+        in_flight: producer.in_flight(),
+        configs: configs.clone(),
+    })
+}
+
+fn consumer_view(client: &ClientNode) -> Option<ConsumerView> {
+    let Application::Consumer { consumer, configs } = &client.application else { return None };
+    let state = match (client.state, consumer.error(), consumer.reads()) {
+        (ProcessState::Crashed, ..) => "Crashed".to_owned(),
+        (_, Some(error), _) => error.name().to_owned(),
+        _ if consumer.is_paused() => "Paused".to_owned(),
+        (.., Reads::Assigned(_)) => "Assigned".to_owned(),
+        (.., Reads::Subscribed(_)) => consumer.member_state().name().to_owned(),
+    };
+    let position = |(partition, position): (&crate::node::Partition, Option<i64>)| {
+        Some(PositionView { topic: partition.topic.to_string(), partition: partition.index, position: position? })
+    };
+    let positions = if client.state == ProcessState::Crashed { Vec::new() } else { consumer.positions().filter_map(position).collect() };
+    let group = consumer.config().group.as_ref().map(|group| group.to_string());
+    Some(ConsumerView { id: client.name.to_string(), group, state, consumed: consumer.consumed(), positions, configs: configs.clone() })
+}
+
+/// Every group that a coordinator knows or a consumer asks for.
+fn group_views(world: &World) -> Vec<GroupView> {
+    let running = || world.brokers().filter(|(_, state)| *state == ProcessState::Running).map(|(broker, _)| broker);
+    let known = running().flat_map(|broker| broker.coordinator().groups().map(|group| group.id.to_string()));
+    let wanted = world.clients().filter_map(|client| match &client.application {
+        Application::Consumer { consumer, .. } => consumer.config().group.as_ref().map(|group| group.to_string()),
+        Application::Producer { .. } => None,
+    });
+    let names: BTreeSet<String> = known.chain(wanted).collect();
+    names.into_iter().map(|name| group_view(world, name)).collect()
+}
+
+fn group_view(world: &World, id: String) -> GroupView {
+    let image = world.controller().image();
+    let coordinator = image.topic(OFFSETS_TOPIC).and_then(|topic| {
+        let index = partition_for(&id, topic.partitions.len() as i32);
+        image.partition(&topic.id, index)?.leader
+    });
+    let group = coordinator.and_then(|leader| {
+        let (broker, state) = world.broker(leader)?;
+        broker.coordinator().groups().find(|group| *group.id == *id).filter(|_| state == ProcessState::Running)
+    });
+    let subscribed = subscribed_topics(world, &id);
+    GroupView {
+        protocol: "classic".to_owned(),
+        state: group.map_or("Dead", |group| group.state.name()).to_owned(),
+        generation: group.map_or(-1, |group| group.generation),
+        coordinator,
+        assignor: group.and_then(|group| group.protocol.clone()),
+        members: group.map(|group| group.members.values().map(member_view).collect()).unwrap_or_default(),
+        offsets: offset_views(world, group, &subscribed),
+        id,
+    }
+}
+
+fn subscribed_topics(world: &World, group: &str) -> BTreeSet<String> {
+    let mut topics = BTreeSet::new();
+    for client in world.clients() {
+        let Application::Consumer { consumer, .. } = &client.application else { continue };
+        if consumer.config().group.as_deref() != Some(group) {
+            continue;
+        }
+        match consumer.reads() {
+            Reads::Subscribed(names) => topics.extend(names.iter().map(|name| name.to_string())),
+            Reads::Assigned(partitions) => topics.extend(partitions.iter().map(|partition| partition.topic.to_string())),
+        }
+    }
+    topics
+}
+
+fn member_view(member: &crate::coordinator::Member) -> MemberView {
+    let assigned = Assignment::decode(&member.assignment).unwrap_or_default();
+    let partitions = assigned
+        .partitions
+        .into_iter()
+        .flat_map(|(topic, partitions)| partitions.into_iter().map(move |partition| AssignedView { topic: topic.clone(), partition }));
+    MemberView {
+        member_id: member.id.to_string(),
+        client_id: member.client_id.clone(),
+        instance_id: None,
+        assignment: partitions.collect(),
+    }
+}
+
+/// Committed offset and lag of every partition that the group subscribes to or has committed.
+fn offset_views(world: &World, group: Option<&Group>, subscribed: &BTreeSet<String>) -> Vec<GroupOffsetView> {
+    let image = world.controller().image();
+    let mut partitions: BTreeSet<(String, i32)> = BTreeSet::new();
+    for topic in subscribed.iter().filter_map(|name| image.topic(name)) {
+        partitions.extend((0..topic.partitions.len() as i32).map(|index| (topic.name.to_string(), index)));
+    }
+    partitions.extend(group.iter().flat_map(|group| group.offsets.keys()).map(|(topic, index)| (topic.to_string(), *index)));
+    let row = |(topic, partition): (String, i32)| {
+        let committed = group.and_then(|group| group.offsets.get(&(topic.as_str().into(), partition))).map(|committed| committed.offset);
+        let log_end_offset = leader_high_watermark(world, &topic, partition);
+        // As kafka-consumer-groups: no commit, no lag.
+        let lag = committed.map(|committed| (log_end_offset - committed).max(0));
+        GroupOffsetView { topic, partition, committed, log_end_offset, lag }
+    };
+    partitions.into_iter().map(row).collect()
+}
+
+/// What a consumer of the group would be told as the end of the log: the leader's high watermark.
+fn leader_high_watermark(world: &World, topic: &str, index: i32) -> i64 {
+    let image = world.controller().image();
+    let Some(topic) = image.topic(topic) else { return 0 };
+    let Some(state) = image.partition(&topic.id, index) else { return 0 };
+    let last_known = state.leader.or(state.isr.first().copied());
+    last_known.and_then(|broker| replica_on(world, broker, &PartitionKey { topic: topic.id, index })).map_or(0, Replica::high_watermark)
+}
+
+/// The newest `cells` offsets of each replica's log, and the messages on their way.
+pub fn picture(session: &Session, cells: usize) -> Picture {
+    let world = session.world();
+    let mut picture = Picture::default();
+    for topic in topics_in_order(world).into_iter().filter(|topic| !is_internal(&topic.name)) {
+        for (index, state) in (0..).zip(&topic.partitions) {
+            let key = PartitionKey { topic: topic.id, index };
+            for broker in &state.replicas {
+                let replica = replica_on(world, *broker, &key);
+                let end = replica.map_or(0, |replica| replica.log.end_offset());
+                let first = (end - cells as i64).max(replica.map_or(0, |replica| replica.log.start_offset()));
+                let cells = replica.map(|replica| cells_from(replica, first)).unwrap_or_default();
+                picture.strips.push(Strip { topic: topic.name.to_string(), partition: index, broker: *broker, first, cells });
+            }
+        }
+    }
+    picture.flights = flights(world);
+    picture
+}
+
+fn cells_from(replica: &Replica, first: i64) -> Vec<Cell> {
+    let cell = |batch: &Batch| {
+        let leader_epoch = batch.leader_epoch;
+        batch.records().flatten().map(move |record| Cell {
+            offset: record.offset,
+            key_hash: record.key.as_ref().map(|key| murmur2::murmur2(key) as u32),
+            leader_epoch,
+        })
+    };
+    replica.log.batches_from(first).flat_map(cell).filter(|cell| first <= cell.offset).collect()
+}
+
+/// Only the messages on their way: what the canvas needs each frame.
+pub fn flights(world: &World) -> Vec<Flight> {
+    let flight = |flight: crate::sim::Flight<'_>| Flight {
+        id: flight.message,
+        from: world.name(flight.from),
+        to: world.name(flight.to),
+        api: flight.summary.api.name(),
+        response: flight.response,
+        sent: millis(flight.sent),
+        arrives: millis(flight.arrives),
+        topic: flight.summary.partition.as_ref().map(|partition| partition.topic.to_string()),
+        partition: flight.summary.partition.as_ref().map(|partition| partition.index),
+        records: flight.summary.records,
+        error: Some(flight.summary.error).filter(|error| error.code() != 0).map(|error| error.name()),
+    };
+    world.flights().into_iter().map(flight).collect()
+}

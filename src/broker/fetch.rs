@@ -1,0 +1,158 @@
+//! Fetch requests of consumers and followers: what can be read now, and waiting for more.
+//!
+//! Source: `KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`, `DelayedFetch`. No fetch sessions: every request is a full one.
+
+use super::Broker;
+use crate::node::{Connection, MS, Outputs, Time, Timer};
+use crate::protocol::ErrorCode;
+use crate::protocol::wire::{FetchBatches, Response};
+use crate::replica::PartitionKey;
+use k::fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages as k;
+
+/// A fetch that found too little and waits.
+#[derive(Clone, Debug)]
+pub struct DelayedFetch {
+    from: Connection,
+    correlation: u32,
+    message: Box<k::FetchRequest>,
+}
+
+impl DelayedFetch {
+    pub(super) fn from(&self) -> Connection {
+        self.from
+    }
+}
+
+/// What a fetch finds at one moment.
+struct Found {
+    response: Box<k::FetchResponse>,
+    batches: FetchBatches,
+    /// Not worth waiting: enough bytes, an error, or a log that has parted.
+    at_once: bool,
+}
+
+impl Broker {
+    pub(super) fn fetch(&mut self, now: Time, from: Connection, correlation: u32, message: Box<k::FetchRequest>, out: &mut Outputs) {
+        self.note_follower(now, &message, out);
+        let found = self.find(&message);
+        if found.at_once || message.max_wait_ms <= 0 || message.topics.is_empty() {
+            self.respond(from, correlation, Response::Fetch(found.response, found.batches), out);
+            return;
+        }
+        let keys: Vec<PartitionKey> = message.topics.iter().flat_map(partition_keys).collect();
+        let wait = MS * Time::try_from(message.max_wait_ms).unwrap_or(0);
+        let operation = self.fetches.watch(DelayedFetch { from, correlation, message }, keys);
+        out.timer(now + wait, Timer::Purgatory { operation });
+    }
+
+    pub(super) fn try_delayed_fetches(&mut self, _now: Time, key: PartitionKey, out: &mut Outputs) {
+        for (number, delayed) in self.fetches.take_watching(key) {
+            let found = self.find(&delayed.message);
+            if found.at_once {
+                self.respond(delayed.from, delayed.correlation, Response::Fetch(found.response, found.batches), out);
+            } else {
+                self.fetches.put_back(number, delayed, key);
+            }
+        }
+    }
+
+    /// A waiting request's time ran out: a fetch is answered with what there is, a produce with the error.
+    pub(super) fn expire(&mut self, _now: Time, operation: u64, out: &mut Outputs) {
+        if let Some(delayed) = self.fetches.expire(operation) {
+            let found = self.find(&delayed.message);
+            self.respond(delayed.from, delayed.correlation, Response::Fetch(found.response, found.batches), out);
+        } else if let Some(delayed) = self.produces.expire(operation) {
+            self.produce_timed_out(delayed, out);
+        }
+    }
+
+    /// A follower's fetch tells the leader how far the follower is, whatever the fetch itself finds.
+    fn note_follower(&mut self, now: Time, message: &k::FetchRequest, out: &mut Outputs) {
+        let follower = message.replica_state.replica_id.0;
+        if follower < 0 {
+            return;
+        }
+        for topic in &message.topics {
+            for asked in &topic.partitions {
+                let key = PartitionKey { topic: topic.topic_id, index: asked.partition };
+                let Some(replica) = self.replicas.get_mut(&key) else { continue };
+                let parted =
+                    replica.read(asked.fetch_offset, asked.last_fetched_epoch, 0, 0, false).is_ok_and(|read| read.diverging.is_some());
+                if parted || replica.check_leader(asked.current_leader_epoch).is_err() {
+                    continue;
+                }
+                replica.follower_fetched(now, follower, message.replica_state.replica_epoch, asked.fetch_offset);
+                self.maybe_expand_isr(key, follower, out);
+                self.advance(now, key, out);
+            }
+        }
+    }
+
+    /// Reads everything that a fetch asks for, in its order, within its limits.
+    fn find(&self, message: &k::FetchRequest) -> Found {
+        let is_follower = 0 <= message.replica_state.replica_id.0;
+        let mut left = usize::try_from(message.max_bytes.min(self.config.fetch_max_bytes)).unwrap_or(0);
+        let mut found = Found { response: Box::default(), batches: Vec::new(), at_once: false };
+        let mut bytes = 0;
+        for topic in &message.topics {
+            let mut answer = FetchableTopicResponse::default();
+            answer.topic_id = topic.topic_id;
+            for asked in &topic.partitions {
+                let key = PartitionKey { topic: topic.topic_id, index: asked.partition };
+                let mut data = PartitionData::default();
+                data.partition_index = asked.partition;
+                data.high_watermark = -1;
+                let mut batches = Vec::new();
+                match self.find_partition(key, asked, is_follower, left, bytes == 0) {
+                    Err(error) => {
+                        data.error_code = error.code();
+                        found.at_once = true;
+                    }
+                    Ok((replica, read)) => {
+                        data.high_watermark = replica.high_watermark();
+                        data.last_stable_offset = replica.high_watermark();
+                        data.log_start_offset = replica.log.start_offset();
+                        if let Some(end) = read.diverging {
+                            data.diverging_epoch = EpochEndOffset::default().with_epoch(end.epoch).with_end_offset(end.end);
+                            found.at_once = true;
+                        }
+                        batches = read.batches;
+                    }
+                }
+                let size: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
+                bytes += size;
+                left = left.saturating_sub(size);
+                found.batches.push(batches);
+                answer.partitions.push(data);
+            }
+            found.response.responses.push(answer);
+        }
+        found.at_once |= usize::try_from(message.min_bytes).unwrap_or(0) <= bytes;
+        found
+    }
+
+    fn find_partition(
+        &self,
+        key: PartitionKey,
+        asked: &k::fetch_request::FetchPartition,
+        is_follower: bool,
+        left: usize,
+        first: bool,
+    ) -> Result<(&crate::replica::Replica, crate::replica::Read), ErrorCode> {
+        if !self.image.topics.contains_key(&key.topic) {
+            return Err(ErrorCode::UnknownTopicId);
+        }
+        let replica = self.replicas.get(&key).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        replica.check_leader(asked.current_leader_epoch)?;
+        let limit = if is_follower { replica.log.end_offset() } else { replica.high_watermark() };
+        let most = left.min(usize::try_from(asked.partition_max_bytes).unwrap_or(0));
+        let last_epoch = asked.last_fetched_epoch;
+        let read = replica.read(asked.fetch_offset, last_epoch, limit, most, first).map_err(|error| error.0)?;
+        Ok((replica, read))
+    }
+}
+
+fn partition_keys(topic: &k::fetch_request::FetchTopic) -> impl Iterator<Item = PartitionKey> + '_ {
+    topic.partitions.iter().map(|partition| PartitionKey { topic: topic.topic_id, index: partition.partition })
+}

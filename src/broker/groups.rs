@@ -1,0 +1,84 @@
+//! The bridge between the coordinator and the log that keeps its state.
+//!
+//! Source: `CoordinatorRuntime`: what a group decides is written to `__consumer_offsets` with acks=all before anybody hears of it.
+
+use super::Broker;
+use crate::coordinator::{Effects, OFFSETS_TOPIC, ReplyTo, Then};
+use crate::node::{Connection, MS, Outputs, Time, Timer};
+use crate::protocol::ErrorCode;
+use crate::protocol::batch::{Batch, BatchBuilder};
+use crate::protocol::wire::Request;
+use crate::replica::PartitionKey;
+use bytes::Bytes;
+
+impl Broker {
+    pub(super) fn group_request(
+        &mut self,
+        now: Time,
+        from: Connection,
+        client_id: &str,
+        correlation: u32,
+        request: Request,
+        out: &mut Outputs,
+    ) {
+        let mut effects = Effects::default();
+        self.coordinator.handle(now, ReplyTo { from, correlation }, client_id, request, &mut effects, out);
+        self.carry_out(now, effects, out);
+    }
+
+    pub(super) fn coordinator_committed(&mut self, now: Time, then: Then, out: &mut Outputs) {
+        let mut effects = Effects::default();
+        self.coordinator.committed(now, then, &mut effects, out);
+        self.carry_out(now, effects, out);
+    }
+
+    pub(super) fn coordinator_failed(&mut self, now: Time, then: Then, error: ErrorCode, out: &mut Outputs) {
+        let mut effects = Effects::default();
+        self.coordinator.failed(now, then, error, &mut effects, out);
+        self.carry_out(now, effects, out);
+    }
+
+    pub(super) fn groups_due(&mut self, now: Time, out: &mut Outputs) {
+        if self.groups_wake != Some(now) {
+            return;
+        }
+        self.groups_wake = None;
+        let mut effects = Effects::default();
+        self.coordinator.expire(now, &mut effects, out);
+        self.carry_out(now, effects, out);
+    }
+
+    /// Sends the coordinator's answers, writes its records, and sets its alarm.
+    pub(super) fn carry_out(&mut self, now: Time, mut effects: Effects, out: &mut Outputs) {
+        for (to, response) in effects.replies.drain(..) {
+            self.respond(to.from, to.correlation, response, out);
+        }
+        for append in effects.appends.drain(..) {
+            let written = match (self.offsets_key(append.partition), self.encode(now, append.records)) {
+                (Some(key), batch) => self.append_for_coordinator(now, key, batch, append.then, out),
+                (None, _) => Err((append.then, ErrorCode::NotLeaderOrFollower)),
+            };
+            if let Err((then, error)) = written {
+                self.coordinator_failed(now, then, error, out);
+            }
+        }
+        if let Some(at) = self.coordinator.next_deadline().filter(|at| self.groups_wake.is_none_or(|set| *at < set)) {
+            let at = at.max(now + 1);
+            self.groups_wake = Some(at);
+            out.timer(at, Timer::Groups);
+        }
+    }
+
+    fn offsets_key(&self, index: i32) -> Option<PartitionKey> {
+        Some(PartitionKey { topic: *self.image.topic_ids.get(OFFSETS_TOPIC)?, index })
+    }
+
+    fn encode(&self, now: Time, records: Vec<(Bytes, Option<Bytes>)>) -> Batch {
+        let timestamp = self.config.coordinator.start_timestamp + (now / MS) as i64;
+        let mut builder = BatchBuilder::new();
+        for (key, value) in &records {
+            builder.append(timestamp, Some(key), value.as_deref(), &[]);
+        }
+        builder.build()
+    }
+}

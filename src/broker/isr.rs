@@ -1,0 +1,99 @@
+//! What a leader does about its ISR, and the high watermark that follows from it.
+//!
+//! Source: `Partition.maybeExpandIsr`, `maybeShrinkIsr`, `AlterPartitionManager`; KIP-497, KIP-841.
+
+use super::{Broker, CONTROLLER};
+use crate::node::{Channel, Outputs, Time};
+use crate::protocol::ErrorCode;
+use crate::protocol::metadata::PartitionState;
+use crate::protocol::wire::Request;
+use crate::replica::PartitionKey;
+use kafka_protocol::messages as k;
+
+impl Broker {
+    /// Moves the high watermark as far as the ISR allows.
+    pub(super) fn advance(&mut self, now: Time, key: PartitionKey, out: &mut Outputs) {
+        let image = &self.image;
+        let Some(replica) = self.replicas.get_mut(&key) else { return };
+        if replica.advance_high_watermark(now, self.config.replica_lag_time_max, |broker| image.is_live(broker), out) {
+            self.moved.insert(key);
+        }
+    }
+
+    pub(super) fn maybe_expand_isr(&mut self, key: PartitionKey, follower: i32, out: &mut Outputs) {
+        if !self.image.is_live(follower) {
+            return;
+        }
+        let wanted = self.replicas.get(&key).and_then(|replica| replica.leader()?.expanded_isr(follower, replica.high_watermark()));
+        if let Some(isr) = wanted {
+            self.alter_partition(key, isr, out);
+        }
+    }
+
+    pub(super) fn shrink_isrs(&mut self, now: Time, out: &mut Outputs) {
+        let lag_max = self.config.replica_lag_time_max;
+        let shrunk = |(key, replica): (&PartitionKey, &crate::replica::Replica)| {
+            Some((*key, replica.leader()?.shrunk_isr(now, replica.log.end_offset(), lag_max)?))
+        };
+        let wanted: Vec<(PartitionKey, Vec<i32>)> = self.replicas.iter().filter_map(shrunk).collect();
+        for (key, isr) in wanted {
+            self.alter_partition(key, isr, out);
+        }
+    }
+
+    /// Asks the controller for another ISR. Until it answers, the old and the new one both count, and nothing else is asked.
+    fn alter_partition(&mut self, key: PartitionKey, isr: Vec<i32>, out: &mut Outputs) {
+        let (own_id, own_epoch) = (self.id, self.epoch());
+        let image = &self.image;
+        let Some(leader) = self.replicas.get_mut(&key).and_then(|replica| replica.leader_mut()) else { return };
+        let member = |id: &i32| {
+            let fetched_with = leader.broker_epoch_of(*id).filter(|epoch| 0 <= *epoch);
+            let epoch =
+                if *id == own_id { own_epoch } else { fetched_with.or(image.brokers.get(id).map(|known| known.epoch)).unwrap_or(-1) };
+            let mut state = k::alter_partition_request::BrokerState::default();
+            state.broker_id = k::BrokerId(*id);
+            state.broker_epoch = epoch;
+            state
+        };
+        let mut partition = k::alter_partition_request::PartitionData::default();
+        partition.partition_index = key.index;
+        partition.leader_epoch = leader.epoch;
+        partition.partition_epoch = leader.partition_epoch;
+        partition.new_isr_with_epochs = isr.iter().map(member).collect();
+        leader.pending_isr = Some(isr);
+        let mut topic = k::alter_partition_request::TopicData::default();
+        topic.topic_id = key.topic;
+        topic.partitions.push(partition);
+        let mut message = k::AlterPartitionRequest::default();
+        message.broker_id = k::BrokerId(own_id);
+        message.broker_epoch = own_epoch;
+        message.topics.push(topic);
+        let correlation = self.correlation();
+        self.altering.insert(correlation, key);
+        out.request(CONTROLLER, Channel::Control, correlation, Request::AlterPartition(Box::new(message)));
+    }
+
+    pub(super) fn isr_altered(&mut self, now: Time, correlation: u32, message: &k::AlterPartitionResponse, out: &mut Outputs) {
+        let Some(key) = self.altering.remove(&correlation) else { return };
+        let answer = message.topics.first().and_then(|topic| topic.partitions.first());
+        let Some(leader) = self.replicas.get_mut(&key).and_then(|replica| replica.leader_mut()) else { return };
+        let error = ErrorCode::of(if message.error_code != 0 { message.error_code } else { answer.map_or(0, |answer| answer.error_code) });
+        match (error, answer) {
+            (ErrorCode::None, Some(granted)) if granted.leader_epoch == leader.epoch => {
+                leader.adopt(&PartitionState {
+                    replicas: Vec::new(),
+                    isr: granted.isr.iter().map(|member| member.0).collect(),
+                    leader: Some(granted.leader_id.0),
+                    leader_epoch: granted.leader_epoch,
+                    partition_epoch: granted.partition_epoch,
+                });
+            }
+            // The controller has decided something newer, which is on its way in the metadata log: until then nothing may be assumed.
+            (ErrorCode::FencedLeaderEpoch | ErrorCode::InvalidUpdateVersion | ErrorCode::None, _) => {}
+            // Refused for what it is: the ISR is what it was.
+            _ => leader.pending_isr = None,
+        }
+        self.advance(now, key, out);
+        self.moved.insert(key);
+    }
+}

@@ -1,0 +1,166 @@
+//! A broker's life as the controller sees it: registration, heartbeats, and following the metadata log.
+//!
+//! Source: `BrokerLifecycleManager`, `BrokerMetadataPublisher`; KIP-631.
+
+use super::{Broker, CONTROLLER};
+use crate::coordinator::{Effects, OFFSETS_TOPIC};
+use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time, Timer};
+use crate::protocol::ErrorCode;
+use crate::protocol::metadata::{METADATA_TOPIC_ID, MetadataRecord};
+use crate::protocol::wire::{self, Request};
+use crate::replica::{PartitionKey, Replica};
+use kafka_protocol::messages as k;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// How long a broker waits before it asks the controller again after a refused registration.
+const REGISTRATION_BACKOFF: Time = 100 * MS;
+/// The same for a Fetch of the metadata log that was not answered.
+const METADATA_WAIT_MAX_MS: i32 = 500;
+
+impl Broker {
+    pub(super) fn start(&mut self, now: Time, out: &mut Outputs) {
+        self.incarnation = Uuid::from_u64_pair(self.chance.next(), self.chance.next());
+        out.note(NoteKind::BrokerStarted);
+        self.fetch_metadata(out);
+        self.send_heartbeat(now, out);
+        out.timer(now + self.config.replica_lag_time_max / 2, Timer::ReplicaLag);
+        out.timer(now + self.config.checkpoint_interval, Timer::HighWatermarkCheckpoint);
+    }
+
+    /// A heartbeat timer; only the one set last means anything.
+    pub(super) fn heartbeat_due(&mut self, now: Time, out: &mut Outputs) {
+        if now == self.heartbeat_at {
+            self.send_heartbeat(now, out);
+        }
+    }
+
+    /// Registers if that is still to be done, sends a heartbeat otherwise.
+    fn send_heartbeat(&mut self, now: Time, out: &mut Outputs) {
+        let correlation = self.correlation();
+        self.lifecycle_request = Some(correlation);
+        let request = match self.epoch {
+            None => {
+                let mut message = k::BrokerRegistrationRequest::default();
+                message.broker_id = k::BrokerId(self.id);
+                message.incarnation_id = self.incarnation;
+                message.rack = self.config.rack.as_deref().map(wire::text);
+                Request::BrokerRegistration(Box::new(message))
+            }
+            Some(epoch) => {
+                let mut message = k::BrokerHeartbeatRequest::default();
+                message.broker_id = k::BrokerId(self.id);
+                message.broker_epoch = epoch;
+                message.current_metadata_offset = self.image.next_offset - 1;
+                Request::BrokerHeartbeat(Box::new(message))
+            }
+        };
+        out.request(CONTROLLER, Channel::Control, correlation, request);
+        self.next_heartbeat(now + self.config.heartbeat_interval, out);
+    }
+
+    fn next_heartbeat(&mut self, at: Time, out: &mut Outputs) {
+        self.heartbeat_at = at;
+        out.timer(at, Timer::BrokerHeartbeat);
+    }
+
+    pub(super) fn registered(&mut self, now: Time, message: &k::BrokerRegistrationResponse, out: &mut Outputs) {
+        self.lifecycle_request = None;
+        if message.error_code == 0 {
+            self.epoch = Some(message.broker_epoch);
+            self.take_roles(now, out);
+        } else {
+            self.next_heartbeat(now + REGISTRATION_BACKOFF, out);
+        }
+    }
+
+    pub(super) fn heartbeat_answered(&mut self, now: Time, message: &k::BrokerHeartbeatResponse, out: &mut Outputs) {
+        self.lifecycle_request = None;
+        if message.error_code == ErrorCode::StaleBrokerEpoch.code() {
+            // The controller has given this registration up: make a new one.
+            self.epoch = None;
+            self.send_heartbeat(now, out);
+            return;
+        }
+        self.fenced = message.is_fenced;
+    }
+
+    /// Asks the controller for what follows in the metadata log; the answer waits there until there is something.
+    pub(super) fn fetch_metadata(&mut self, out: &mut Outputs) {
+        let correlation = self.correlation();
+        self.metadata_request = Some(correlation);
+        let mut partition = k::fetch_request::FetchPartition::default();
+        partition.fetch_offset = self.image.next_offset;
+        let mut topic = k::fetch_request::FetchTopic::default();
+        topic.topic_id = METADATA_TOPIC_ID;
+        topic.partitions.push(partition);
+        let mut message = k::FetchRequest::default();
+        message.replica_state.replica_id = k::BrokerId(self.id);
+        message.max_wait_ms = METADATA_WAIT_MAX_MS;
+        message.topics.push(topic);
+        out.request(CONTROLLER, Channel::Data, correlation, Request::Fetch(Box::new(message)));
+    }
+
+    /// Applies records of the metadata log, then takes every role that changed.
+    pub(super) fn follow_metadata(&mut self, now: Time, records: &[Arc<MetadataRecord>], out: &mut Outputs) {
+        for record in records {
+            self.image.apply(record);
+            match &**record {
+                MetadataRecord::Partition { topic, partition, .. } => {
+                    self.unpublished.insert(PartitionKey { topic: *topic, index: *partition });
+                }
+                MetadataRecord::BrokerFencing { broker, fenced, epoch } if *broker == self.id && Some(*epoch) == self.epoch => {
+                    self.fenced = *fenced;
+                }
+                _ => {}
+            }
+        }
+        self.take_roles(now, out);
+        self.fetch_metadata(out);
+    }
+
+    /// Takes the roles that changed, once the broker has seen its own registration in the log: what stands before it was decided about an
+    /// earlier process.
+    fn take_roles(&mut self, now: Time, out: &mut Outputs) {
+        if self.epoch.is_none_or(|epoch| self.image.next_offset <= epoch) {
+            return;
+        }
+        for key in std::mem::take(&mut self.unpublished) {
+            self.assume_role(now, key, out);
+        }
+        self.assign_fetchers(now, out);
+        // A fenced broker does not wait for the next heartbeat to say that it has caught up.
+        if self.fenced && self.lifecycle_request.is_none() {
+            self.send_heartbeat(now, out);
+        }
+    }
+
+    fn assume_role(&mut self, now: Time, key: PartitionKey, out: &mut Outputs) {
+        let Some(topic) = self.image.topics.get(&key.topic) else { return };
+        let Some(state) = self.image.partition(&key.topic, key.index) else { return };
+        if !state.replicas.contains(&self.id) {
+            return;
+        }
+        let min_insync =
+            topic.configs.get("min.insync.replicas").and_then(|value| value.parse().ok()).unwrap_or(self.config.min_insync_replicas);
+        let is_offsets_topic = &*topic.name == OFFSETS_TOPIC;
+        let name = || Partition { topic: topic.name.clone(), index: key.index };
+        let replica = self.replicas.entry(key).or_insert_with(|| Replica::new(name()));
+        let new_role = replica.assume(now, self.id, state, min_insync);
+        let leads = replica.leader().is_some();
+        if is_offsets_topic && new_role {
+            let mut effects = Effects::default();
+            if leads {
+                self.coordinator.load(now, key.index, replica.log.batches_from(0), out);
+            } else {
+                self.coordinator.unload(key.index, &mut effects);
+            }
+            self.carry_out(now, effects, out);
+        }
+        if leads {
+            self.advance(now, key, out);
+        }
+        // Whoever waits here finds out that the leader, the epoch or the ISR is another.
+        self.moved.insert(key);
+    }
+}

@@ -1,0 +1,190 @@
+//! Requests that only look: Metadata, ListOffsets, FindCoordinator.
+//!
+//! Source: `KafkaApis`, `KRaftMetadataCache`, `ReplicaManager.fetchOffset`, KIP-1143 (topic ids everywhere).
+
+use super::{Broker, CONTROLLER};
+use crate::coordinator::{OFFSETS_TOPIC, partition_for};
+use crate::node::{Channel, Outputs};
+use crate::protocol::ErrorCode;
+use crate::protocol::metadata::TopicMetadata;
+use crate::protocol::topic_name;
+use crate::protocol::wire::{self, Request};
+use crate::replica::PartitionKey;
+use k::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use k::metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
+use kafka_protocol::messages as k;
+
+/// ListOffsets' name for the high watermark.
+pub const LATEST_TIMESTAMP: i64 = -1;
+/// ListOffsets' name for the log start offset.
+pub const EARLIEST_TIMESTAMP: i64 = -2;
+
+impl Broker {
+    pub(super) fn metadata(&mut self, message: &k::MetadataRequest, out: &mut Outputs) -> k::MetadataResponse {
+        let mut response = k::MetadataResponse::default();
+        response.controller_id = k::BrokerId(self.id);
+        for (id, known) in self.image.brokers.iter().filter(|(_, known)| !known.fenced) {
+            let mut broker = MetadataResponseBroker::default();
+            broker.node_id = k::BrokerId(*id);
+            broker.rack = known.rack.as_deref().map(wire::text);
+            response.brokers.push(broker);
+        }
+        match &message.topics {
+            // Null asks for every topic, an empty list for none.
+            None => response.topics = self.image.topics.values().map(|topic| self.topic_metadata(topic)).collect(),
+            Some(asked) => {
+                for asked in asked {
+                    let name = asked.name.as_ref().map_or("", |name| name.as_str());
+                    response.topics.push(match self.image.topic(name) {
+                        Some(topic) => self.topic_metadata(topic),
+                        None => {
+                            let mut unknown = MetadataResponseTopic::default();
+                            unknown.name.clone_from(&asked.name);
+                            unknown.error_code = self.missing_topic(name, message.allow_auto_topic_creation, out).code();
+                            unknown
+                        }
+                    });
+                }
+            }
+        }
+        response
+    }
+
+    /// A topic that does not exist is made on the way, if both sides allow it; the client asks again.
+    fn missing_topic(&mut self, name: &str, allowed: bool, out: &mut Outputs) -> ErrorCode {
+        if topic_name::validate(name).is_err() {
+            return ErrorCode::InvalidTopicException;
+        }
+        if allowed && self.config.auto_create_topics {
+            let mut topic = k::create_topics_request::CreatableTopic::default();
+            topic.name = wire::topic(name);
+            (topic.num_partitions, topic.replication_factor) = (-1, -1);
+            self.create_topic(name, topic, out);
+        }
+        ErrorCode::UnknownTopicOrPartition
+    }
+
+    fn topic_metadata(&self, topic: &TopicMetadata) -> MetadataResponseTopic {
+        let mut answer = MetadataResponseTopic::default();
+        answer.name = Some(wire::topic(&topic.name));
+        answer.topic_id = topic.id;
+        answer.is_internal = &*topic.name == OFFSETS_TOPIC;
+        for (index, state) in (0i32..).zip(&topic.partitions) {
+            let ids = |brokers: &[i32]| brokers.iter().map(|id| k::BrokerId(*id)).collect();
+            let mut partition = MetadataResponsePartition::default();
+            partition.partition_index = index;
+            partition.leader_id = k::BrokerId(state.leader.unwrap_or(-1));
+            partition.leader_epoch = state.leader_epoch;
+            partition.replica_nodes = ids(&state.replicas);
+            partition.isr_nodes = ids(&state.isr);
+            partition.offline_replicas = state.replicas.iter().filter(|id| !self.image.is_live(**id)).map(|id| k::BrokerId(*id)).collect();
+            if state.leader.is_none() {
+                partition.error_code = ErrorCode::LeaderNotAvailable.code();
+            }
+            answer.partitions.push(partition);
+        }
+        answer
+    }
+
+    pub(super) fn list_offsets(&self, message: &k::ListOffsetsRequest) -> k::ListOffsetsResponse {
+        let mut response = k::ListOffsetsResponse::default();
+        for topic in &message.topics {
+            let mut answer = ListOffsetsTopicResponse::default();
+            answer.name = topic.name.clone();
+            for asked in &topic.partitions {
+                let mut result = ListOffsetsPartitionResponse::default();
+                result.partition_index = asked.partition_index;
+                (result.offset, result.timestamp) = (-1, -1);
+                match self.find_offset(topic.name.as_str(), asked) {
+                    Err(error) => result.error_code = error.code(),
+                    Ok(found) => (result.offset, result.timestamp, result.leader_epoch) = found,
+                }
+                answer.partitions.push(result);
+            }
+            response.topics.push(answer);
+        }
+        response
+    }
+
+    /// Offset, timestamp and leader epoch; -1 for what there is not.
+    fn find_offset(&self, topic: &str, asked: &k::list_offsets_request::ListOffsetsPartition) -> Result<(i64, i64, i32), ErrorCode> {
+        let id = *self.image.topic_ids.get(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let replica = self.replicas.get(&PartitionKey { topic: id, index: asked.partition_index }).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        replica.check_leader(asked.current_leader_epoch)?;
+        let leader = replica.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
+        match asked.timestamp {
+            EARLIEST_TIMESTAMP => {
+                Ok((replica.log.start_offset(), -1, replica.log.epochs().first().map_or(leader.epoch, |first| first.epoch)))
+            }
+            // A new leader does not know yet how much of the old epoch was safe.
+            _ if replica.high_watermark() < leader.epoch_start => Err(ErrorCode::OffsetNotAvailable),
+            LATEST_TIMESTAMP => Ok((replica.high_watermark(), -1, leader.epoch)),
+            timestamp => {
+                let records = replica
+                    .log
+                    .first_batch_at(timestamp)
+                    .into_iter()
+                    .flat_map(|batch| batch.records().map(|record| (batch.leader_epoch, record)));
+                let found =
+                    records.filter_map(|(epoch, record)| Some((epoch, record.ok()?))).find(|(_, record)| timestamp <= record.timestamp);
+                let visible = found.filter(|(_, record)| record.offset < replica.high_watermark());
+                Ok(visible.map_or((-1, -1, -1), |(epoch, record)| (record.offset, record.timestamp, epoch)))
+            }
+        }
+    }
+
+    pub(super) fn find_coordinator(&mut self, message: &k::FindCoordinatorRequest, out: &mut Outputs) -> k::FindCoordinatorResponse {
+        let mut response = k::FindCoordinatorResponse::default();
+        for key in &message.coordinator_keys {
+            let mut answer = k::find_coordinator_response::Coordinator::default();
+            answer.key = key.clone();
+            answer.node_id = k::BrokerId(-1);
+            match self.coordinator_of(key, out) {
+                Ok(broker) => answer.node_id = k::BrokerId(broker),
+                Err(error) => answer.error_code = error.code(),
+            }
+            response.coordinators.push(answer);
+        }
+        response
+    }
+
+    fn coordinator_of(&mut self, group: &str, out: &mut Outputs) -> Result<i32, ErrorCode> {
+        if group.is_empty() {
+            return Err(ErrorCode::InvalidGroupId);
+        }
+        let Some(topic) = self.image.topic(OFFSETS_TOPIC) else {
+            self.create_offsets_topic(out);
+            return Err(ErrorCode::CoordinatorNotAvailable);
+        };
+        let index = partition_for(group, topic.partitions.len() as i32);
+        self.image.partition(&topic.id, index).and_then(|state| state.leader).ok_or(ErrorCode::CoordinatorNotAvailable)
+    }
+
+    /// The offsets topic is made when the first group asks for its coordinator.
+    fn create_offsets_topic(&mut self, out: &mut Outputs) {
+        let config = |name: &str, value: &str| {
+            let mut config = k::create_topics_request::CreatableTopicConfig::default();
+            config.name = wire::text(name);
+            config.value = Some(wire::text(value));
+            config
+        };
+        let mut topic = k::create_topics_request::CreatableTopic::default();
+        topic.name = wire::topic(OFFSETS_TOPIC);
+        topic.num_partitions = self.config.coordinator.partitions;
+        topic.replication_factor = self.config.offsets_topic_replication_factor;
+        topic.configs =
+            vec![config("cleanup.policy", "compact"), config("compression.type", "producer"), config("segment.bytes", "104857600")];
+        self.create_topic(OFFSETS_TOPIC, topic, out);
+    }
+
+    fn create_topic(&mut self, name: &str, topic: k::create_topics_request::CreatableTopic, out: &mut Outputs) {
+        if self.creating.values().any(|creating| creating == name) {
+            return;
+        }
+        let mut message = k::CreateTopicsRequest::default();
+        message.topics.push(topic);
+        let correlation = self.correlation();
+        self.creating.insert(correlation, name.to_owned());
+        out.request(CONTROLLER, Channel::Control, correlation, Request::CreateTopics(Box::new(message)));
+    }
+}

@@ -1,0 +1,285 @@
+//! One broker, as a node of the world.
+//!
+//! Owns the order in which requests are handled, its copy of the cluster's metadata, its replicas, and the requests that wait. What a
+//! request means is decided in the rooms above; here it finds its way there. Source: `KafkaApis`, `ReplicaManager`, `BrokerLifecycleManager`,
+//! `SocketServer`.
+
+mod connections;
+mod fetch;
+mod groups;
+mod isr;
+mod lifecycle;
+mod lookup;
+mod produce;
+mod replication;
+
+use crate::coordinator::{Coordinator, CoordinatorConfig};
+use crate::node::{Chance, Connection, Input, NodeId, Outputs, Time, Timer};
+use crate::protocol::metadata::MetadataImage;
+use crate::protocol::wire::{Request, Response};
+use crate::replica::purgatory::Purgatory;
+use crate::replica::{PartitionKey, Replica};
+use connections::Connections;
+use fetch::DelayedFetch;
+use produce::DelayedProduce;
+
+pub use lookup::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
+use replication::Fetcher;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Settings of a broker, with Kafka's names and defaults.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    pub rack: Option<Arc<str>>,
+    /// `broker.heartbeat.interval.ms`
+    pub heartbeat_interval: Time,
+    /// `replica.lag.time.max.ms`
+    pub replica_lag_time_max: Time,
+    /// `replica.fetch.wait.max.ms`
+    pub replica_fetch_wait_max: Time,
+    /// `replica.fetch.min.bytes`
+    pub replica_fetch_min_bytes: i32,
+    /// `replica.fetch.max.bytes`
+    pub replica_fetch_max_bytes: i32,
+    /// `replica.fetch.response.max.bytes`
+    pub replica_fetch_response_max_bytes: i32,
+    /// `replica.fetch.backoff.ms`
+    pub replica_fetch_backoff: Time,
+    /// `replica.high.watermark.checkpoint.interval.ms`
+    pub checkpoint_interval: Time,
+    /// `min.insync.replicas`, where the topic does not set it
+    pub min_insync_replicas: usize,
+    /// `message.max.bytes`, where the topic does not set `max.message.bytes`
+    pub message_max_bytes: usize,
+    /// `fetch.max.bytes`
+    pub fetch_max_bytes: i32,
+    /// `auto.create.topics.enable`
+    pub auto_create_topics: bool,
+    /// `offsets.topic.replication.factor`
+    pub offsets_topic_replication_factor: i16,
+    pub coordinator: CoordinatorConfig,
+}
+
+/// The controller that brokers register with.
+pub const CONTROLLER: NodeId = NodeId::Controller(1);
+
+/// A broker process, and the disk that outlives it.
+#[derive(Clone, Debug)]
+pub struct Broker {
+    id: i32,
+    config: BrokerConfig,
+    incarnation: Uuid,
+    /// Given by the controller at registration; `None` before.
+    epoch: Option<i64>,
+    fenced: bool,
+    heartbeat_at: Time,
+    image: MetadataImage,
+    /// Partitions whose decided state has not been taken over yet.
+    unpublished: BTreeSet<PartitionKey>,
+    replicas: BTreeMap<PartitionKey, Replica>,
+    fetchers: BTreeMap<i32, Fetcher>,
+    connections: Connections,
+    produces: Purgatory<DelayedProduce>,
+    fetches: Purgatory<DelayedFetch>,
+    coordinator: Coordinator,
+    /// When the coordinator asked to be woken, so that it is not asked twice.
+    groups_wake: Option<Time>,
+    /// Topics that the controller was asked to make, by the request's correlation.
+    creating: BTreeMap<u32, String>,
+    /// Partitions with an AlterPartition request under way, by the request's correlation.
+    altering: BTreeMap<u32, PartitionKey>,
+    /// The request to the controller under way on the control channel for the broker's life.
+    lifecycle_request: Option<u32>,
+    metadata_request: Option<u32>,
+    next_correlation: u32,
+    /// Partitions whose log or high watermark moved during this event: waiting requests on them are tried again before it ends.
+    moved: BTreeSet<PartitionKey>,
+    chance: Chance,
+}
+
+impl Broker {
+    pub fn new(id: i32, config: BrokerConfig, chance: Chance) -> Broker {
+        let coordinator = Coordinator::new(config.coordinator, chance.fork(1));
+        Broker {
+            id,
+            config,
+            incarnation: Uuid::nil(),
+            epoch: None,
+            fenced: true,
+            heartbeat_at: 0,
+            unpublished: BTreeSet::new(),
+            image: MetadataImage::default(),
+            replicas: BTreeMap::new(),
+            fetchers: BTreeMap::new(),
+            connections: Connections::default(),
+            produces: Purgatory::new(0, 2),
+            fetches: Purgatory::new(1, 2),
+            coordinator,
+            groups_wake: None,
+            creating: BTreeMap::new(),
+            altering: BTreeMap::new(),
+            lifecycle_request: None,
+            metadata_request: None,
+            next_correlation: 0,
+            moved: BTreeSet::new(),
+            chance,
+        }
+    }
+
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
+    /// The broker epoch it registered with; -1 before.
+    pub fn epoch(&self) -> i64 {
+        self.epoch.unwrap_or(-1)
+    }
+
+    pub fn replicas(&self) -> &BTreeMap<PartitionKey, Replica> {
+        &self.replicas
+    }
+
+    pub fn coordinator(&self) -> &Coordinator {
+        &self.coordinator
+    }
+
+    /// The process is killed. Logs stay: the page cache is the machine's, not the process's.
+    pub fn crash(&mut self) {
+        let mut replicas = std::mem::take(&mut self.replicas);
+        for replica in replicas.values_mut() {
+            replica.crash();
+        }
+        // Correlations and purgatory numbers go on: an answer to the old process must not look like one to the new.
+        let (correlation, produces, fetches) = (self.next_correlation, self.produces.emptied(), self.fetches.emptied());
+        *self = Broker {
+            replicas,
+            next_correlation: correlation,
+            produces,
+            fetches,
+            ..Broker::new(self.id, self.config.clone(), self.chance.fork(2))
+        };
+    }
+
+    pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
+        match input {
+            Input::Start => self.start(now, out),
+            Input::Request { from, client_id, correlation, request } => {
+                if let Some(ready) = self.connections.arrive(from, client_id, correlation, request) {
+                    self.dispatch(now, ready, out);
+                }
+            }
+            Input::Response { from, correlation, response } => self.response(now, from, correlation, response, out),
+            Input::Disconnected { peer } => self.disconnected(now, peer, out),
+            Input::Timer(timer) => self.timer(now, timer, out),
+        }
+        self.settle(now, out);
+    }
+
+    /// Tries waiting requests on every partition that moved, and handles the requests that queued behind answered ones, until nothing changes.
+    fn settle(&mut self, now: Time, out: &mut Outputs) {
+        loop {
+            if let Some(key) = self.moved.pop_first() {
+                self.try_delayed_produces(now, key, out);
+                self.try_delayed_fetches(now, key, out);
+            } else if let Some(ready) = self.connections.next_ready() {
+                self.dispatch(now, ready, out);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn dispatch(&mut self, now: Time, arrived: connections::Arrived, out: &mut Outputs) {
+        let connections::Arrived { from, client_id, correlation, request } = arrived;
+        match request {
+            Request::Produce(message, batches) => self.produce(now, from, correlation, *message, batches, out),
+            Request::Fetch(message) => self.fetch(now, from, correlation, message, out),
+            Request::ListOffsets(message) => {
+                let response = self.list_offsets(&message);
+                self.respond(from, correlation, Response::ListOffsets(Box::new(response)), out);
+            }
+            Request::Metadata(message) => {
+                let response = self.metadata(&message, out);
+                self.respond(from, correlation, Response::Metadata(Box::new(response)), out);
+            }
+            Request::FindCoordinator(message) => {
+                let response = self.find_coordinator(&message, out);
+                self.respond(from, correlation, Response::FindCoordinator(Box::new(response)), out);
+            }
+            request @ (Request::JoinGroup(_)
+            | Request::SyncGroup(_)
+            | Request::Heartbeat(_)
+            | Request::LeaveGroup(_)
+            | Request::OffsetCommit(_)
+            | Request::OffsetFetch(_)) => self.group_request(now, from, &client_id, correlation, request, out),
+            // The broker's listener has no other API; nodes of this world never send one.
+            Request::CreateTopics(_) | Request::BrokerRegistration(_) | Request::BrokerHeartbeat(_) | Request::AlterPartition(_) => {
+                self.connections.answered(from);
+            }
+        }
+    }
+
+    /// Answers, and lets the connection's next request in.
+    fn respond(&mut self, to: Connection, correlation: u32, response: Response, out: &mut Outputs) {
+        out.respond(to, correlation, response);
+        self.connections.answered(to);
+    }
+
+    fn response(&mut self, now: Time, from: Connection, correlation: u32, response: Response, out: &mut Outputs) {
+        match response {
+            Response::FetchMetadata(_, records) if self.metadata_request == Some(correlation) => {
+                self.metadata_request = None;
+                self.follow_metadata(now, &records, out);
+            }
+            Response::Fetch(message, batches) => self.fetched(now, from, correlation, &message, batches, out),
+            Response::BrokerRegistration(message) if self.lifecycle_request == Some(correlation) => self.registered(now, &message, out),
+            Response::BrokerHeartbeat(message) if self.lifecycle_request == Some(correlation) => {
+                self.heartbeat_answered(now, &message, out)
+            }
+            Response::AlterPartition(message) => self.isr_altered(now, correlation, &message, out),
+            Response::CreateTopics(_) => {
+                self.creating.remove(&correlation);
+            }
+            _ => {}
+        }
+    }
+
+    fn disconnected(&mut self, now: Time, peer: NodeId, out: &mut Outputs) {
+        self.connections.forget(peer);
+        self.produces.retain(|delayed| delayed.waits_for(peer));
+        self.fetches.retain(|delayed| delayed.from().peer != peer);
+        if let NodeId::Broker(leader) = peer {
+            self.fetch_failed(now, leader, out);
+        }
+    }
+
+    fn timer(&mut self, now: Time, timer: Timer, out: &mut Outputs) {
+        match timer {
+            Timer::BrokerHeartbeat => self.heartbeat_due(now, out),
+            Timer::ReplicaLag => {
+                self.shrink_isrs(now, out);
+                out.timer(now + self.config.replica_lag_time_max / 2, Timer::ReplicaLag);
+            }
+            Timer::HighWatermarkCheckpoint => {
+                self.replicas.values_mut().for_each(Replica::checkpoint_high_watermark);
+                out.timer(now + self.config.checkpoint_interval, Timer::HighWatermarkCheckpoint);
+            }
+            Timer::FetchBackoff { leader } => self.fetch_again(leader, out),
+            Timer::MetadataBackoff => self.fetch_metadata(out),
+            Timer::Purgatory { operation } => self.expire(now, operation, out),
+            Timer::Groups => self.groups_due(now, out),
+            Timer::BrokerSessions | Timer::PreferredLeaders | Timer::Generate { .. } | Timer::Wake { .. } => {}
+        }
+    }
+
+    fn correlation(&mut self) -> u32 {
+        self.next_correlation += 1;
+        self.next_correlation
+    }
+}

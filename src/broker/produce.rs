@@ -1,0 +1,222 @@
+//! Produce requests: checks before the append, and waiting for the ISR with acks=all.
+//!
+//! Source: `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`, `DelayedProduce`, `LogValidator`.
+
+use super::Broker;
+use crate::coordinator::Then;
+use crate::node::{Connection, MS, NodeId, Outputs, Time, Timer};
+use crate::protocol::ErrorCode;
+use crate::protocol::batch::{self, Batch};
+use crate::protocol::wire::{ProduceBatches, Response};
+use crate::replica::PartitionKey;
+use k::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages as k;
+
+/// acks=all on the wire.
+pub const ACKS_ALL: i16 = -1;
+
+/// Appended records that wait until every in-sync replica has them.
+#[derive(Clone, Debug)]
+pub enum DelayedProduce {
+    Client {
+        from: Connection,
+        correlation: u32,
+        response: Box<k::ProduceResponse>,
+        waiting: Vec<Waiting>,
+    },
+    /// The coordinator's own records.
+    Coordinator {
+        waiting: Waiting,
+        then: Then,
+    },
+}
+
+/// One partition of a delayed produce.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    key: PartitionKey,
+    /// The high watermark that lets it pass.
+    required: i64,
+    leader_epoch: i32,
+    /// Where its answer stands in the response: topic and partition.
+    place: (usize, usize),
+}
+
+impl DelayedProduce {
+    /// Whether it is still worth keeping when this peer's connections are gone. What was appended stays appended.
+    pub(super) fn waits_for(&self, gone: NodeId) -> bool {
+        match self {
+            DelayedProduce::Client { from, .. } => from.peer != gone,
+            DelayedProduce::Coordinator { .. } => true,
+        }
+    }
+}
+
+impl Broker {
+    pub(super) fn produce(
+        &mut self,
+        now: Time,
+        from: Connection,
+        correlation: u32,
+        message: k::ProduceRequest,
+        batches: ProduceBatches,
+        out: &mut Outputs,
+    ) {
+        let mut response = k::ProduceResponse::default();
+        let mut waiting = Vec::new();
+        let mut batches = batches.into_iter();
+        for topic in &message.topic_data {
+            let mut answer = TopicProduceResponse::default();
+            answer.topic_id = topic.topic_id;
+            for partition in &topic.partition_data {
+                let key = PartitionKey { topic: topic.topic_id, index: partition.index };
+                let mut result = PartitionProduceResponse::default();
+                result.index = partition.index;
+                result.base_offset = -1;
+                result.log_append_time_ms = -1;
+                let appended = match batches.next() {
+                    Some(batch) => self.append(now, key, batch, message.acks, out),
+                    None => Err(ErrorCode::InvalidRecord),
+                };
+                match appended {
+                    Err(error) => result.error_code = error.code(),
+                    Ok((base_offset, required, leader_epoch)) => {
+                        result.base_offset = base_offset;
+                        result.log_start_offset = self.replicas.get(&key).map_or(-1, |replica| replica.log.start_offset());
+                        waiting.push(Waiting {
+                            key,
+                            required,
+                            leader_epoch,
+                            place: (response.responses.len(), answer.partition_responses.len()),
+                        });
+                    }
+                }
+                answer.partition_responses.push(result);
+            }
+            response.responses.push(answer);
+        }
+        match message.acks {
+            // No answer at all, not even an empty one.
+            0 => self.connections.answered(from),
+            ACKS_ALL if !waiting.is_empty() => {
+                let keys: Vec<PartitionKey> = waiting.iter().map(|waiting| waiting.key).collect();
+                // It may be done already (a single replica): the partitions have moved, so it is tried before this event ends.
+                self.moved.extend(&keys);
+                let delayed = DelayedProduce::Client { from, correlation, response: Box::new(response), waiting };
+                let operation = self.produces.watch(delayed, keys);
+                let timeout = MS * Time::try_from(message.timeout_ms).unwrap_or(0);
+                out.timer(now + timeout, Timer::Purgatory { operation });
+            }
+            _ => self.respond(from, correlation, Response::Produce(Box::new(response)), out),
+        }
+    }
+
+    /// Appends one batch as the leader. Returns its offset, the high watermark that acks=all waits for, and the leader epoch.
+    pub(super) fn append(
+        &mut self,
+        now: Time,
+        key: PartitionKey,
+        batch: Batch,
+        acks: i16,
+        out: &mut Outputs,
+    ) -> Result<(i64, i64, i32), ErrorCode> {
+        if !matches!(acks, ACKS_ALL..=1) {
+            return Err(ErrorCode::InvalidRequiredAcks);
+        }
+        let Some(topic) = self.image.topics.get(&key.topic) else { return Err(ErrorCode::UnknownTopicId) };
+        let message_max =
+            topic.configs.get("max.message.bytes").and_then(|value| value.parse().ok()).unwrap_or(self.config.message_max_bytes);
+        let Some(replica) = self.replicas.get_mut(&key) else { return Err(ErrorCode::UnknownTopicOrPartition) };
+        let Some(leader) = replica.leader() else { return Err(ErrorCode::NotLeaderOrFollower) };
+        if acks == ACKS_ALL && leader.is_under_min_isr() {
+            return Err(ErrorCode::NotEnoughReplicas);
+        }
+        let leader_epoch = leader.epoch;
+        if message_max < batch.bytes.len() {
+            return Err(ErrorCode::MessageTooLarge);
+        }
+        batch::validate(&batch.bytes).map_err(|error| error.code())?;
+        let base_offset = replica.append_as_leader(batch, out);
+        let required = replica.log.end_offset();
+        self.advance(now, key, out);
+        self.moved.insert(key);
+        Ok((base_offset, required, leader_epoch))
+    }
+
+    /// Appends the coordinator's records with acks=all.
+    pub(super) fn append_for_coordinator(
+        &mut self,
+        now: Time,
+        key: PartitionKey,
+        batch: Batch,
+        then: Then,
+        out: &mut Outputs,
+    ) -> Result<(), (Then, ErrorCode)> {
+        match self.append(now, key, batch, ACKS_ALL, out) {
+            Err(error) => Err((then, error)),
+            Ok((_, required, leader_epoch)) => {
+                let waiting = Waiting { key, required, leader_epoch, place: (0, 0) };
+                self.produces.watch(DelayedProduce::Coordinator { waiting, then }, [key]);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn try_delayed_produces(&mut self, now: Time, key: PartitionKey, out: &mut Outputs) {
+        for (number, delayed) in self.produces.take_watching(key) {
+            match delayed {
+                DelayedProduce::Coordinator { waiting, then } => match self.outcome(&waiting) {
+                    None => self.produces.put_back(number, DelayedProduce::Coordinator { waiting, then }, key),
+                    Some(ErrorCode::None) => self.coordinator_committed(now, then, out),
+                    Some(error) => self.coordinator_failed(now, then, error, out),
+                },
+                DelayedProduce::Client { from, correlation, mut response, mut waiting } => {
+                    waiting.retain(|waiting| match self.outcome(waiting) {
+                        None => true,
+                        Some(error) => {
+                            set_error(&mut response, waiting.place, error);
+                            false
+                        }
+                    });
+                    if waiting.is_empty() {
+                        self.respond(from, correlation, Response::Produce(response), out);
+                    } else {
+                        self.produces.put_back(number, DelayedProduce::Client { from, correlation, response, waiting }, key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether an append has become safe, or never will here; `None` while it is open.
+    fn outcome(&self, waiting: &Waiting) -> Option<ErrorCode> {
+        let Some(replica) = self.replicas.get(&waiting.key) else { return Some(ErrorCode::UnknownTopicOrPartition) };
+        let Some(leader) = replica.leader().filter(|leader| leader.epoch == waiting.leader_epoch) else {
+            return Some(ErrorCode::NotLeaderOrFollower);
+        };
+        if waiting.required <= replica.high_watermark() {
+            // The records are safe with those that were in sync, but fewer are left than were asked for.
+            return Some(if leader.is_under_min_isr() { ErrorCode::NotEnoughReplicasAfterAppend } else { ErrorCode::None });
+        }
+        None
+    }
+
+    /// A produce request's time ran out: the records stay, the sender is told that it cannot be sure.
+    pub(super) fn produce_timed_out(&mut self, delayed: DelayedProduce, out: &mut Outputs) {
+        if let DelayedProduce::Client { from, correlation, mut response, waiting } = delayed {
+            for waiting in &waiting {
+                let error = self.outcome(waiting).unwrap_or(ErrorCode::RequestTimedOut);
+                set_error(&mut response, waiting.place, error);
+            }
+            self.respond(from, correlation, Response::Produce(response), out);
+        }
+    }
+}
+
+fn set_error(response: &mut k::ProduceResponse, (topic, partition): (usize, usize), error: ErrorCode) {
+    let Some(result) = response.responses.get_mut(topic).and_then(|topic| topic.partition_responses.get_mut(partition)) else { return };
+    result.error_code = error.code();
+    if error != ErrorCode::None {
+        result.base_offset = -1;
+    }
+}

@@ -1,0 +1,141 @@
+//! Following: one fetch loop for each broker that leads something this broker has a replica of.
+//!
+//! Source: `ReplicaFetcherManager`, `ReplicaFetcherThread`.
+
+use super::Broker;
+use crate::node::{Channel, Connection, NodeId, Outputs, Time, Timer};
+use crate::protocol::ErrorCode;
+use crate::protocol::wire::{FetchBatches, Request};
+use crate::replica::PartitionKey;
+use crate::storage::EpochEnd;
+use kafka_protocol::messages as k;
+use std::collections::BTreeSet;
+
+/// The fetch loop towards one leader.
+#[derive(Clone, Default, Debug)]
+pub struct Fetcher {
+    partitions: BTreeSet<PartitionKey>,
+    /// The correlation of the fetch under way.
+    in_flight: Option<u32>,
+    /// After an error: wait for the timer before asking again.
+    backing_off: bool,
+}
+
+impl Broker {
+    /// Gives each followed partition to the fetcher of its leader, and starts the fetchers that stand still.
+    pub(super) fn assign_fetchers(&mut self, _now: Time, out: &mut Outputs) {
+        for fetcher in self.fetchers.values_mut() {
+            fetcher.partitions.clear();
+        }
+        for (key, replica) in &self.replicas {
+            if let Some((leader, _)) = replica.following() {
+                self.fetchers.entry(leader).or_default().partitions.insert(*key);
+            }
+        }
+        let leaders: Vec<i32> = self.fetchers.keys().copied().collect();
+        for leader in leaders {
+            self.fetch_from(leader, out);
+        }
+    }
+
+    pub(super) fn fetch_again(&mut self, leader: i32, out: &mut Outputs) {
+        if let Some(fetcher) = self.fetchers.get_mut(&leader) {
+            fetcher.backing_off = false;
+            self.fetch_from(leader, out);
+        }
+    }
+
+    fn fetch_from(&mut self, leader: i32, out: &mut Outputs) {
+        let Some(fetcher) = self.fetchers.get(&leader) else { return };
+        if fetcher.in_flight.is_some() || fetcher.backing_off || fetcher.partitions.is_empty() {
+            return;
+        }
+        let mut message = k::FetchRequest::default();
+        message.replica_state.replica_id = k::BrokerId(self.id);
+        message.replica_state.replica_epoch = self.epoch();
+        message.max_wait_ms = i32::try_from(self.config.replica_fetch_wait_max / crate::node::MS).unwrap_or(i32::MAX);
+        message.min_bytes = self.config.replica_fetch_min_bytes;
+        message.max_bytes = self.config.replica_fetch_response_max_bytes;
+        for key in &fetcher.partitions {
+            let Some(replica) = self.replicas.get(key) else { continue };
+            let Some((_, leader_epoch)) = replica.following() else { continue };
+            let mut asked = k::fetch_request::FetchPartition::default();
+            asked.partition = key.index;
+            asked.current_leader_epoch = leader_epoch;
+            asked.fetch_offset = replica.log.end_offset();
+            asked.last_fetched_epoch = replica.log.latest_epoch().unwrap_or(-1);
+            asked.log_start_offset = replica.log.start_offset();
+            asked.partition_max_bytes = self.config.replica_fetch_max_bytes;
+            if message.topics.last().is_none_or(|topic| topic.topic_id != key.topic) {
+                let mut topic = k::fetch_request::FetchTopic::default();
+                topic.topic_id = key.topic;
+                message.topics.push(topic);
+            }
+            if let Some(topic) = message.topics.last_mut() {
+                topic.partitions.push(asked);
+            }
+        }
+        let correlation = self.correlation();
+        if let Some(fetcher) = self.fetchers.get_mut(&leader) {
+            fetcher.in_flight = Some(correlation);
+        }
+        out.request(NodeId::Broker(leader), Channel::Data, correlation, Request::Fetch(Box::new(message)));
+    }
+
+    pub(super) fn fetched(
+        &mut self,
+        now: Time,
+        from: Connection,
+        correlation: u32,
+        message: &k::FetchResponse,
+        batches: FetchBatches,
+        out: &mut Outputs,
+    ) {
+        let NodeId::Broker(leader) = from.peer else { return };
+        match self.fetchers.get_mut(&leader) {
+            Some(fetcher) if fetcher.in_flight == Some(correlation) => fetcher.in_flight = None,
+            _ => return,
+        }
+        let mut failed = false;
+        let mut batches = batches.into_iter();
+        for topic in &message.responses {
+            for data in &topic.partitions {
+                let key = PartitionKey { topic: topic.topic_id, index: data.partition_index };
+                let batches = batches.next().unwrap_or_default();
+                let Some(replica) = self.replicas.get_mut(&key) else { continue };
+                // The role may have changed while the response was on its way.
+                if replica.following().is_none_or(|(following, _)| following != leader) {
+                    continue;
+                }
+                if data.error_code != 0 {
+                    failed |= ErrorCode::of(data.error_code) != ErrorCode::None;
+                } else if 0 <= data.diverging_epoch.epoch {
+                    replica.truncate_to(EpochEnd { epoch: data.diverging_epoch.epoch, end: data.diverging_epoch.end_offset }, out);
+                } else if batches.first().is_none_or(|batch| batch.base_offset == replica.log.end_offset()) {
+                    replica.append_as_follower(batches, data.high_watermark, out);
+                    self.moved.insert(key);
+                }
+            }
+        }
+        if failed {
+            self.back_off(now, leader, out);
+        } else {
+            self.fetch_from(leader, out);
+        }
+    }
+
+    /// The leader's process is gone; ask again after a while, in case it comes back before the controller elects another.
+    pub(super) fn fetch_failed(&mut self, now: Time, leader: i32, out: &mut Outputs) {
+        if let Some(fetcher) = self.fetchers.get_mut(&leader).filter(|fetcher| fetcher.in_flight.is_some()) {
+            fetcher.in_flight = None;
+            self.back_off(now, leader, out);
+        }
+    }
+
+    fn back_off(&mut self, now: Time, leader: i32, out: &mut Outputs) {
+        if let Some(fetcher) = self.fetchers.get_mut(&leader) {
+            fetcher.backing_off = true;
+            out.timer(now + self.config.replica_fetch_backoff, Timer::FetchBackoff { leader });
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Records on their way into batches: one queue of batches for each partition.
+//!
+//! Source: `RecordAccumulator`, `ProducerBatch`, `BufferPool`. It knows no requests: the sender takes batches out and puts them back to retry.
+
+use crate::client::producer::Outgoing;
+use crate::node::{Partition, Time};
+use crate::protocol::batch::{Batch, BatchBuilder};
+use std::collections::{BTreeMap, VecDeque};
+
+/// A batch of records for one partition.
+#[derive(Clone, Debug)]
+pub struct ProducerBatch {
+    pub created: Time,
+    pub records: i32,
+    pub attempts: u32,
+    /// Not before this time: it waits after a failure.
+    pub not_before: Time,
+    content: Content,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Open(BatchBuilder),
+    /// Sent at least once; a retry sends the same bytes.
+    Closed(Batch),
+}
+
+/// All batches that have not been acknowledged and are not on their way.
+#[derive(Clone, Debug)]
+pub struct Accumulator {
+    batch_size: usize,
+    linger: Time,
+    buffer_memory: usize,
+    queues: BTreeMap<Partition, VecDeque<ProducerBatch>>,
+    bytes: usize,
+    records: u64,
+}
+
+impl Accumulator {
+    pub fn new(batch_size: usize, linger: Time, buffer_memory: usize) -> Accumulator {
+        Accumulator { batch_size, linger, buffer_memory, queues: BTreeMap::new(), bytes: 0, records: 0 }
+    }
+
+    /// From now on no batch waits for more records.
+    pub fn flush(&mut self) {
+        self.linger = 0;
+    }
+
+    /// Records in it.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Whether another record of this size may come in.
+    pub fn has_room(&self, size: usize) -> bool {
+        self.bytes == 0 || self.bytes + size <= self.buffer_memory
+    }
+
+    /// Adds a record to the open batch of its partition, or begins a batch. Returns whether a new batch was begun.
+    pub fn append(&mut self, now: Time, partition: &Partition, timestamp: i64, record: &Outgoing) -> bool {
+        let queue = self.queues.entry(partition.clone()).or_default();
+        self.bytes += record.size();
+        self.records += 1;
+        if let Some(ProducerBatch { content: Content::Open(builder), records, .. }) = queue.back_mut()
+            && builder.size_with(record.key.as_deref(), record.value.as_deref(), &record.headers) <= self.batch_size
+        {
+            builder.append(timestamp, record.key.as_deref(), record.value.as_deref(), &record.headers);
+            *records += 1;
+            return false;
+        }
+        let mut builder = BatchBuilder::new();
+        builder.append(timestamp, record.key.as_deref(), record.value.as_deref(), &record.headers);
+        queue.push_back(ProducerBatch { created: now, records: 1, attempts: 0, not_before: 0, content: Content::Open(builder) });
+        true
+    }
+
+    /// When the first batch of a partition may be sent.
+    fn ready_at(&self, queue: &VecDeque<ProducerBatch>) -> Option<Time> {
+        let first = queue.front()?;
+        let full = 1 < queue.len()
+            || match &first.content {
+                Content::Open(builder) => self.batch_size <= builder.size(),
+                Content::Closed(_) => true,
+            };
+        Some(if full { first.not_before } else { (first.created + self.linger).max(first.not_before) })
+    }
+
+    /// The partitions with a batch, and when each may be sent.
+    pub fn ready(&self) -> impl Iterator<Item = (&Partition, Time)> {
+        self.queues.iter().filter_map(|(partition, queue)| Some((partition, self.ready_at(queue)?)))
+    }
+
+    /// Takes the first batch of a partition out to be sent.
+    pub fn drain(&mut self, partition: &Partition) -> Option<(ProducerBatch, Batch)> {
+        let mut batch = self.queues.get_mut(partition)?.pop_front()?;
+        let closed = match &mut batch.content {
+            Content::Open(builder) => std::mem::take(builder).build(),
+            Content::Closed(closed) => closed.clone(),
+        };
+        batch.content = Content::Closed(closed.clone());
+        self.left(&closed, batch.records);
+        Some((batch, closed))
+    }
+
+    /// Puts a batch back at the head of its queue, to be sent again.
+    pub fn put_back(&mut self, partition: &Partition, batch: ProducerBatch) {
+        if let Content::Closed(closed) = &batch.content {
+            self.bytes += closed.bytes.len();
+        }
+        self.records += batch.records as u64;
+        self.queues.entry(partition.clone()).or_default().push_front(batch);
+    }
+
+    /// Takes out the batches that were begun before `limit`.
+    pub fn expired(&mut self, limit: Time) -> Vec<(Partition, ProducerBatch)> {
+        let mut expired = Vec::new();
+        for (partition, queue) in &mut self.queues {
+            while let Some(batch) = queue.pop_front_if(|batch| batch.created < limit) {
+                self.records -= batch.records as u64;
+                expired.push((partition.clone(), batch));
+            }
+        }
+        if self.records == 0 {
+            self.bytes = 0;
+        }
+        expired
+    }
+
+    /// When the oldest batch was begun.
+    pub fn oldest(&self) -> Option<Time> {
+        self.queues.values().filter_map(|queue| queue.front()).map(|batch| batch.created).min()
+    }
+
+    /// Queued bytes of each partition, for the screen.
+    pub fn queued(&self) -> impl Iterator<Item = (&Partition, usize)> {
+        let size = |batch: &ProducerBatch| match &batch.content {
+            Content::Open(builder) => builder.size(),
+            Content::Closed(closed) => closed.bytes.len(),
+        };
+        self.queues.iter().map(move |(partition, queue)| (partition, queue.iter().map(size).sum()))
+    }
+
+    fn left(&mut self, closed: &Batch, records: i32) {
+        self.records -= records as u64;
+        self.bytes = if self.records == 0 { 0 } else { self.bytes.saturating_sub(closed.bytes.len()) };
+    }
+}

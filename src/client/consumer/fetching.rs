@@ -1,0 +1,397 @@
+//! Positions and fetches: where each partition is read next, and the records that came and were not polled yet.
+//!
+//! Source: `SubscriptionState`, `OffsetFetcher`, `Fetcher`, `FetchCollector`; KIP-320 for logs that were cut.
+
+use super::{Asked, Consumer, OffsetReset, Reads};
+use crate::node::{Channel, NoteKind, Outputs, Partition, Time};
+use crate::protocol::ErrorCode;
+use crate::protocol::batch::{Batch, Record};
+use crate::protocol::wire::{self, FetchBatches, Request};
+use kafka_protocol::messages as k;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// One partition of a consumer.
+#[derive(Clone, Debug)]
+pub struct PartitionState {
+    whence: Whence,
+    /// The epoch of the last record read, so that the leader can tell that the log was cut; -1 before the first.
+    last_epoch: i32,
+    buffer: VecDeque<Batch>,
+    /// Read again no earlier, after an error.
+    not_before: Time,
+}
+
+/// Where to read next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Whence {
+    /// The group's committed offset, to be asked for.
+    Committed {
+        asked: bool,
+    },
+    /// An offset by timestamp (-1 latest, -2 earliest), to be asked for.
+    Timestamp {
+        timestamp: i64,
+        asked: bool,
+    },
+    Offset(i64),
+    /// Nowhere: there was no offset to begin with and no rule to find one.
+    Lost,
+}
+
+impl PartitionState {
+    fn new(whence: Whence) -> PartitionState {
+        PartitionState { whence, last_epoch: -1, buffer: VecDeque::new(), not_before: 0 }
+    }
+
+    /// The offset of the next record that a poll hands out.
+    pub fn position(&self) -> Option<i64> {
+        match self.whence {
+            Whence::Offset(offset) => Some(offset),
+            _ => None,
+        }
+    }
+
+    pub fn retry_at(&self) -> Option<Time> {
+        (0 < self.not_before).then_some(self.not_before)
+    }
+
+    fn go_to(&mut self, whence: Whence) {
+        self.whence = whence;
+        self.last_epoch = -1;
+        self.buffer.clear();
+    }
+}
+
+/// Where a seek goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SeekTarget {
+    Offset(i64),
+    /// -1 latest, -2 earliest, else epoch milliseconds.
+    Timestamp(i64),
+}
+
+impl Consumer {
+    /// These partitions are its own now; those it has already keep their positions.
+    pub(super) fn take_partitions(&mut self, partitions: Vec<Partition>) {
+        let whence = if self.config.group.is_some() { Whence::Committed { asked: false } } else { self.reset_whence() };
+        let mut before = std::mem::take(&mut self.partitions);
+        for partition in partitions {
+            let state = before.remove(&partition).unwrap_or_else(|| PartitionState::new(whence));
+            self.partitions.insert(partition, state);
+        }
+    }
+
+    fn reset_whence(&self) -> Whence {
+        match self.config.offset_reset {
+            OffsetReset::Earliest => Whence::Timestamp { timestamp: -2, asked: false },
+            OffsetReset::Latest => Whence::Timestamp { timestamp: -1, asked: false },
+            OffsetReset::None => Whence::Lost,
+        }
+    }
+
+    /// The application seeks. `false`: the partition is not its own.
+    pub fn seek(&mut self, now: Time, partition: &Partition, target: SeekTarget, out: &mut Outputs) -> bool {
+        let Some(state) = self.partitions.get_mut(partition) else { return false };
+        state.go_to(match target {
+            SeekTarget::Offset(offset) => Whence::Offset(offset),
+            SeekTarget::Timestamp(timestamp) => Whence::Timestamp { timestamp, asked: false },
+        });
+        self.processing.retain(|(own, _)| own != partition);
+        self.drive(now, out);
+        true
+    }
+
+    /// Asks for the positions that are not known.
+    pub(super) fn find_positions(&mut self, now: Time, out: &mut Outputs) {
+        let uncommitted = |state: &PartitionState| state.whence == Whence::Committed { asked: false } && state.not_before <= now;
+        let unasked: Vec<Partition> =
+            self.partitions.iter().filter(|(_, state)| uncommitted(state)).map(|(partition, _)| partition.clone()).collect();
+        if !unasked.is_empty() && self.ask_for_committed(now, &unasked, out) {
+            self.mark(&unasked, |state| state.whence = Whence::Committed { asked: true });
+        }
+        let mut by_leader: BTreeMap<i32, Vec<(Partition, i64, i32)>> = BTreeMap::new();
+        for (partition, state) in &self.partitions {
+            let Whence::Timestamp { timestamp, asked: false } = state.whence else { continue };
+            if now < state.not_before {
+                continue;
+            }
+            match self.network.leader(&partition.topic, partition.index) {
+                Some((leader, epoch)) => by_leader.entry(leader).or_default().push((partition.clone(), timestamp, epoch)),
+                None => self.network.refresh(now),
+            }
+        }
+        for (leader, asked) in by_leader {
+            let mut message = k::ListOffsetsRequest::default();
+            message.replica_id = k::BrokerId(-1);
+            for (partition, timestamp, epoch) in &asked {
+                let mut topic = k::list_offsets_request::ListOffsetsTopic::default();
+                topic.name = wire::topic(&partition.topic);
+                let mut wanted = k::list_offsets_request::ListOffsetsPartition::default();
+                wanted.partition_index = partition.index;
+                wanted.current_leader_epoch = *epoch;
+                wanted.timestamp = *timestamp;
+                topic.partitions.push(wanted);
+                message.topics.push(topic);
+            }
+            let partitions: Vec<Partition> = asked.into_iter().map(|(partition, ..)| partition).collect();
+            self.mark(&partitions, |state| {
+                if let Whence::Timestamp { asked, .. } = &mut state.whence {
+                    *asked = true;
+                }
+            });
+            self.network.send(
+                now,
+                leader,
+                Channel::Data,
+                Asked::ListOffsets(partitions),
+                Request::ListOffsets(Box::new(message)),
+                None,
+                out,
+            );
+        }
+    }
+
+    fn mark(&mut self, partitions: &[Partition], mark: impl Fn(&mut PartitionState)) {
+        for partition in partitions {
+            if let Some(state) = self.partitions.get_mut(partition) {
+                mark(state);
+            }
+        }
+    }
+
+    pub(super) fn offsets_fetched(&mut self, now: Time, message: &k::OffsetFetchResponse, out: &mut Outputs) {
+        let Some(group) = message.groups.first() else { return };
+        if group.error_code != 0 {
+            self.committed_unknown(now, ErrorCode::of(group.error_code));
+            return;
+        }
+        let reset = self.reset_whence();
+        for topic in &group.topics {
+            let name: Arc<str> = Arc::from(topic.name.as_str());
+            for found in &topic.partitions {
+                let partition = Partition { topic: name.clone(), index: found.partition_index };
+                let Some(state) = self.partitions.get_mut(&partition).filter(|state| matches!(state.whence, Whence::Committed { .. }))
+                else {
+                    continue;
+                };
+                state.not_before = 0;
+                if 0 <= found.committed_offset {
+                    state.go_to(Whence::Offset(found.committed_offset));
+                    state.last_epoch = found.committed_leader_epoch;
+                } else {
+                    state.go_to(reset);
+                    if reset == Whence::Lost {
+                        self.error = Some(ErrorCode::OffsetOutOfRange);
+                        out.note(NoteKind::RecordFailed {
+                            partition: Some(partition),
+                            topic: name.clone(),
+                            records: 0,
+                            error: ErrorCode::OffsetOutOfRange,
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// The committed offsets could not be had: ask again after a while.
+    pub(super) fn committed_unasked(&mut self, now: Time) {
+        let at = now + self.network.backoff(0);
+        for state in self.partitions.values_mut().filter(|state| matches!(state.whence, Whence::Committed { .. })) {
+            state.whence = Whence::Committed { asked: false };
+            state.not_before = at;
+        }
+    }
+
+    pub(super) fn offsets_listed(&mut self, now: Time, message: &k::ListOffsetsResponse, out: &mut Outputs) {
+        let at = now + self.network.backoff(0);
+        let mut stale = false;
+        for topic in &message.topics {
+            for found in &topic.partitions {
+                let partition = Partition { topic: Arc::from(topic.name.as_str()), index: found.partition_index };
+                let Some(state) = self.partitions.get_mut(&partition) else { continue };
+                let Whence::Timestamp { timestamp, asked: true } = state.whence else { continue };
+                if found.error_code != 0 {
+                    state.whence = Whence::Timestamp { timestamp, asked: false };
+                    state.not_before = at;
+                    stale = true;
+                } else if found.offset < 0 {
+                    // No record is that new: go on at the end.
+                    state.whence = Whence::Timestamp { timestamp: -1, asked: false };
+                } else {
+                    state.not_before = 0;
+                    state.go_to(Whence::Offset(found.offset));
+                    out.note(NoteKind::OffsetReset { partition, offset: found.offset });
+                }
+            }
+        }
+        if stale {
+            self.network.refresh(now);
+        }
+    }
+
+    pub(super) fn offsets_lost(&mut self, now: Time, partitions: &[Partition]) {
+        let at = now + self.network.backoff(0);
+        self.mark(partitions, |state| {
+            if let Whence::Timestamp { asked, .. } = &mut state.whence {
+                *asked = false;
+                state.not_before = at;
+            }
+        });
+        self.network.refresh(now);
+    }
+
+    /// One fetch to each leader that has none under way, for the partitions whose records have all been polled.
+    pub(super) fn send_fetches(&mut self, now: Time, out: &mut Outputs) {
+        if self.paused {
+            return;
+        }
+        let mut by_leader: BTreeMap<i32, Vec<(Partition, i64, i32, i32)>> = BTreeMap::new();
+        let mut leaderless = false;
+        for (partition, state) in &self.partitions {
+            let Whence::Offset(offset) = state.whence else { continue };
+            if !state.buffer.is_empty() || now < state.not_before {
+                continue;
+            }
+            match self.network.leader(&partition.topic, partition.index) {
+                Some((leader, epoch)) => by_leader.entry(leader).or_default().push((partition.clone(), offset, epoch, state.last_epoch)),
+                None => leaderless = true,
+            }
+        }
+        if leaderless {
+            self.network.refresh(now);
+        }
+        for (leader, wanted) in by_leader {
+            if self.network.pending().any(|pending| pending.to == leader && matches!(pending.what, Asked::Fetch(_))) {
+                continue;
+            }
+            let mut message = k::FetchRequest::default();
+            message.replica_state.replica_id = k::BrokerId(-1);
+            message.max_wait_ms = self.config.fetch_max_wait_ms;
+            message.min_bytes = self.config.fetch_min_bytes;
+            message.max_bytes = self.config.fetch_max_bytes;
+            let mut in_order = Vec::new();
+            for (partition, offset, epoch, last_epoch) in wanted {
+                let Some(info) = self.network.topics.get(&partition.topic) else { continue };
+                let mut asked = k::fetch_request::FetchPartition::default();
+                asked.partition = partition.index;
+                asked.current_leader_epoch = epoch;
+                asked.fetch_offset = offset;
+                asked.last_fetched_epoch = last_epoch;
+                asked.partition_max_bytes = self.config.max_partition_fetch_bytes;
+                if message.topics.last().is_none_or(|topic| topic.topic_id != info.id) {
+                    let mut topic = k::fetch_request::FetchTopic::default();
+                    topic.topic_id = info.id;
+                    message.topics.push(topic);
+                }
+                if let Some(topic) = message.topics.last_mut() {
+                    topic.partitions.push(asked);
+                }
+                in_order.push((partition, offset));
+            }
+            self.network.send(now, leader, Channel::Data, Asked::Fetch(in_order), Request::Fetch(Box::new(message)), None, out);
+        }
+    }
+
+    pub(super) fn fetched(
+        &mut self,
+        now: Time,
+        leader: i32,
+        asked: Vec<(Partition, i64)>,
+        message: &k::FetchResponse,
+        batches: FetchBatches,
+        out: &mut Outputs,
+    ) {
+        let found = message.responses.iter().flat_map(|topic| &topic.partitions).zip(batches);
+        for ((partition, offset), (data, batches)) in asked.into_iter().zip(found) {
+            // After a seek, or with another owner, what was asked for is of no use any more.
+            if self.partitions.get(&partition).is_some_and(|state| state.whence == Whence::Offset(offset)) {
+                self.partition_fetched(now, leader, partition, offset, data, batches, out);
+            }
+        }
+    }
+
+    fn partition_fetched(
+        &mut self,
+        now: Time,
+        leader: i32,
+        partition: Partition,
+        position: i64,
+        data: &k::fetch_response::PartitionData,
+        batches: Vec<Batch>,
+        out: &mut Outputs,
+    ) {
+        let (reset, at) = (self.reset_whence(), now + self.network.backoff(0));
+        let Some(state) = self.partitions.get_mut(&partition) else { return };
+        state.not_before = 0;
+        match ErrorCode::of(data.error_code) {
+            ErrorCode::None if 0 <= data.diverging_epoch.epoch => {
+                // The log was cut below what this consumer has read: go on where the logs part.
+                let offset = data.diverging_epoch.end_offset.min(position);
+                state.go_to(Whence::Offset(offset));
+                out.note(NoteKind::OffsetReset { partition, offset });
+            }
+            ErrorCode::None => state.buffer.extend(batches),
+            ErrorCode::OffsetOutOfRange => {
+                state.go_to(reset);
+                if reset == Whence::Lost {
+                    self.error = Some(ErrorCode::OffsetOutOfRange);
+                    let topic = partition.topic.clone();
+                    out.note(NoteKind::RecordFailed { partition: Some(partition), topic, records: 0, error: ErrorCode::OffsetOutOfRange });
+                }
+            }
+            _ => {
+                state.not_before = at;
+                // Only a leader that is still thought to be the leader makes the metadata suspect.
+                if self.network.leader(&partition.topic, partition.index).is_some_and(|(known, _)| known == leader) {
+                    self.network.refresh(now);
+                }
+            }
+        }
+    }
+
+    /// Takes up to `most` records out of the buffers and moves the positions behind them: what a poll returns.
+    pub(super) fn take_records(&mut self, most: usize) -> VecDeque<(Partition, Record)> {
+        let mut taken = VecDeque::new();
+        for (partition, state) in &mut self.partitions {
+            while let (Whence::Offset(position), Some(batch)) = (state.whence, state.buffer.front()) {
+                let mut left_over = false;
+                for record in batch.records() {
+                    // The broker checked the batch when it was produced; a record that cannot be read ends the batch.
+                    let Ok(record) = record else { break };
+                    if record.offset < position {
+                        continue;
+                    }
+                    if taken.len() == most {
+                        left_over = true;
+                        break;
+                    }
+                    state.whence = Whence::Offset(record.offset + 1);
+                    taken.push_back((partition.clone(), record));
+                }
+                state.last_epoch = batch.leader_epoch;
+                if left_over {
+                    return taken;
+                }
+                state.whence = Whence::Offset(batch.next_offset());
+                state.buffer.pop_front();
+            }
+        }
+        taken
+    }
+
+    /// Positions of all its partitions, for a commit.
+    pub(super) fn offsets_to_commit(&self) -> Vec<(Partition, i64)> {
+        self.partitions.iter().filter_map(|(partition, state)| Some((partition.clone(), state.position()?))).collect()
+    }
+
+    pub(super) fn last_epoch(&self, partition: &Partition) -> i32 {
+        self.partitions.get(partition).map_or(-1, |state| state.last_epoch)
+    }
+
+    /// Whether it reads partitions that it chose by hand.
+    pub(super) fn assigns_by_hand(&self) -> bool {
+        matches!(self.reads, Reads::Assigned(_))
+    }
+}

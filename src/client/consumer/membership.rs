@@ -1,0 +1,474 @@
+//! The consumer as a member of its group: finding the coordinator, joining, syncing, heartbeats and commits.
+//!
+//! Source: `ConsumerCoordinator`, `AbstractCoordinator` (classic protocol, eager rebalance): before it joins again a member commits what it
+//! has read, if it commits by itself, and gives all its partitions up.
+
+use super::{Asked, Consumer, Reads};
+use crate::client::assignor::{self, RANGE, Subscriptions};
+use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time};
+use crate::protocol::ErrorCode;
+use crate::protocol::consumer_protocol::{Assignment, Subscription};
+use crate::protocol::wire::{self, Request};
+use kafka_protocol::messages as k;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The subscription's version that the Java client writes.
+const PROTOCOL_TYPE: &str = "consumer";
+/// How much longer than the rebalance timeout a JoinGroup may take to be answered (`JOIN_GROUP_TIMEOUT_LAPSE`).
+const JOIN_TIMEOUT_LAPSE: Time = 5_000 * MS;
+
+/// Where a member stands.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum MemberState {
+    /// Not in the group, or about to join again.
+    #[default]
+    Unjoined,
+    PreparingRebalance,
+    CompletingRebalance,
+    Stable,
+}
+
+impl MemberState {
+    pub fn name(self) -> &'static str {
+        match self {
+            MemberState::Unjoined => "Unjoined",
+            MemberState::PreparingRebalance => "PreparingRebalance",
+            MemberState::CompletingRebalance => "CompletingRebalance",
+            MemberState::Stable => "Stable",
+        }
+    }
+}
+
+#[derive(Clone, Default, Debug)]
+pub struct Membership {
+    coordinator: Option<i32>,
+    finding: bool,
+    /// Ask for the coordinator no earlier.
+    find_at: Time,
+    state: MemberState,
+    /// Join no earlier, after an error.
+    join_at: Time,
+    member_id: String,
+    generation: i32,
+    heartbeat_at: Time,
+    heartbeat_under_way: bool,
+    /// When auto commit is due.
+    commit_at: Time,
+    /// Partitions of each subscribed topic when the assignment was made: the leader rebalances when they change.
+    assigned_counts: Option<BTreeMap<String, i32>>,
+    /// The group's members' subscriptions, while this member is the leader and must share the partitions out.
+    to_share: Option<Subscriptions>,
+}
+
+impl Membership {
+    pub fn state(&self) -> MemberState {
+        self.state
+    }
+
+    pub fn member_id(&self) -> &str {
+        &self.member_id
+    }
+
+    /// Whether records must not be handed out: the partitions may already be another's.
+    pub fn is_rebalancing(&self) -> bool {
+        matches!(self.state, MemberState::PreparingRebalance | MemberState::CompletingRebalance)
+    }
+}
+
+impl Consumer {
+    fn group(&self) -> Option<Arc<str>> {
+        self.config.group.clone()
+    }
+
+    fn is_member(&self) -> bool {
+        self.config.group.is_some() && !self.assigns_by_hand()
+    }
+
+    /// What the group needs now: a coordinator, joining, sharing out, heartbeats.
+    pub(super) fn keep_membership(&mut self, now: Time, out: &mut Outputs) {
+        if self.config.group.is_none() {
+            return;
+        }
+        let Some(coordinator) = self.membership.coordinator else {
+            self.find_coordinator(now, out);
+            return;
+        };
+        if !self.is_member() {
+            return;
+        }
+        // The application joins from inside poll: not while it works on records.
+        if self.membership.state == MemberState::Unjoined && self.membership.join_at <= now && self.processing.is_empty() {
+            self.send_join(now, coordinator, out);
+        }
+        if self.membership.to_share.is_some() {
+            self.share_out(now, coordinator, out);
+        }
+        let beats = matches!(self.membership.state, MemberState::Stable | MemberState::CompletingRebalance)
+            || (self.membership.state == MemberState::Unjoined && !self.partitions.is_empty());
+        if beats && !self.membership.heartbeat_under_way && self.membership.heartbeat_at <= now {
+            self.send_heartbeat(now, coordinator, out);
+        }
+    }
+
+    pub(super) fn membership_due(&self) -> Option<Time> {
+        self.config.group.as_ref()?;
+        let membership = &self.membership;
+        if membership.coordinator.is_none() {
+            return (!membership.finding).then_some(membership.find_at);
+        }
+        let joined = membership.state == MemberState::Stable || self.assigns_by_hand();
+        let commit = (self.config.auto_commit && joined && self.processing.is_empty() && !self.partitions.is_empty())
+            .then_some(membership.commit_at);
+        let heartbeat = (self.is_member() && joined && !membership.heartbeat_under_way).then_some(membership.heartbeat_at);
+        let join = (self.is_member() && membership.state == MemberState::Unjoined).then_some(membership.join_at);
+        [commit, heartbeat, join].into_iter().flatten().min()
+    }
+
+    fn find_coordinator(&mut self, now: Time, out: &mut Outputs) {
+        let Some(group) = self.group().filter(|_| !self.membership.finding && self.membership.find_at <= now) else { return };
+        let Some(broker) = self.network.some_broker() else { return };
+        let mut message = k::FindCoordinatorRequest::default();
+        message.coordinator_keys.push(wire::text(&group));
+        self.membership.finding = true;
+        self.network.send(now, broker, Channel::Data, Asked::FindCoordinator, Request::FindCoordinator(Box::new(message)), None, out);
+    }
+
+    pub(super) fn find_coordinator_again(&mut self, now: Time) {
+        self.membership.finding = false;
+        self.membership.find_at = now + self.network.backoff(0);
+    }
+
+    pub(super) fn coordinator_found(&mut self, now: Time, message: &k::FindCoordinatorResponse) {
+        self.membership.finding = false;
+        match message.coordinators.first() {
+            Some(found) if found.error_code == 0 => {
+                self.membership.coordinator = Some(found.node_id.0);
+                self.membership.heartbeat_at = now + self.config.heartbeat_interval;
+            }
+            _ => self.find_coordinator_again(now),
+        }
+    }
+
+    /// The coordinator is another broker now, or gone: find it, and keep the assignment meanwhile.
+    fn coordinator_unknown(&mut self, now: Time) {
+        self.membership.coordinator = None;
+        self.membership.heartbeat_under_way = false;
+        self.find_coordinator_again(now);
+    }
+
+    pub(super) fn coordinator_lost(&mut self, now: Time, asked: &Asked) {
+        self.coordinator_unknown(now);
+        match asked {
+            Asked::JoinGroup | Asked::SyncGroup => self.rejoin_at(now),
+            Asked::OffsetFetch => self.committed_unasked(now),
+            _ => {}
+        }
+    }
+
+    fn rejoin_at(&mut self, at: Time) {
+        self.membership.state = MemberState::Unjoined;
+        self.membership.join_at = at;
+        self.membership.to_share = None;
+    }
+
+    fn send_join(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
+        let (Some(group), Reads::Subscribed(topics)) = (self.group(), &self.reads) else { return };
+        let topics: Vec<String> = topics.iter().map(|topic| topic.to_string()).collect();
+        self.prepare_to_join(now, out);
+        let mut protocol = k::join_group_request::JoinGroupRequestProtocol::default();
+        protocol.name = wire::text(RANGE);
+        protocol.metadata = Subscription::of_topics(topics).encode();
+        let mut message = k::JoinGroupRequest::default();
+        message.group_id = k::GroupId(wire::text(&group));
+        message.session_timeout_ms = i32::try_from(self.config.session_timeout / MS).unwrap_or(i32::MAX);
+        message.rebalance_timeout_ms = i32::try_from(self.config.max_poll_interval / MS).unwrap_or(i32::MAX);
+        message.member_id = wire::text(&self.membership.member_id);
+        message.protocol_type = wire::text(PROTOCOL_TYPE);
+        message.protocols.push(protocol);
+        self.membership.state = MemberState::PreparingRebalance;
+        let timeout = Some(self.config.max_poll_interval + JOIN_TIMEOUT_LAPSE);
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::JoinGroup, Request::JoinGroup(Box::new(message)), timeout, out);
+    }
+
+    /// Commits what has been read, and gives the partitions up.
+    fn prepare_to_join(&mut self, now: Time, out: &mut Outputs) {
+        if self.partitions.is_empty() {
+            return;
+        }
+        if self.config.auto_commit {
+            self.send_commit(now, self.offsets_to_commit(), BTreeMap::new(), out);
+        }
+        self.revoke(out);
+    }
+
+    fn revoke(&mut self, out: &mut Outputs) {
+        let (Some(group), false) = (self.group(), self.partitions.is_empty()) else { return };
+        let partitions = std::mem::take(&mut self.partitions).into_keys().collect();
+        self.processing.clear();
+        out.note(NoteKind::AssignmentRevoked { group, partitions });
+    }
+
+    /// The group has gone on without this member: nothing it holds is its own any more, and nothing may be committed.
+    fn expelled(&mut self, now: Time, out: &mut Outputs) {
+        self.membership.member_id.clear();
+        self.membership.generation = -1;
+        self.revoke(out);
+        self.rejoin_at(now);
+    }
+
+    pub(super) fn joined(&mut self, now: Time, message: &k::JoinGroupResponse, out: &mut Outputs) {
+        match ErrorCode::of(message.error_code) {
+            ErrorCode::None => {
+                self.membership.member_id = message.member_id.to_string();
+                self.membership.generation = message.generation_id;
+                self.membership.state = MemberState::CompletingRebalance;
+                self.membership.heartbeat_at = now + self.config.heartbeat_interval;
+                if message.leader == message.member_id {
+                    let topics = |metadata: &bytes::Bytes| Subscription::decode(metadata).map(|read| read.topics).unwrap_or_default();
+                    let members = message.members.iter().map(|member| (member.member_id.to_string(), topics(&member.metadata)));
+                    let subscriptions: Subscriptions = members.collect();
+                    for topic in subscriptions.values().flatten() {
+                        self.network.want(now, &Arc::from(topic.as_str()));
+                    }
+                    self.membership.to_share = Some(subscriptions);
+                } else if let Some(coordinator) = self.membership.coordinator {
+                    self.send_sync(now, coordinator, Vec::new(), out);
+                }
+            }
+            ErrorCode::MemberIdRequired => {
+                self.membership.member_id = message.member_id.to_string();
+                self.rejoin_at(now);
+            }
+            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration => self.expelled(now, out),
+            ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
+                self.coordinator_unknown(now);
+                self.rejoin_at(now);
+            }
+            error if error.retriable() => self.rejoin_at(now + self.network.backoff(0)),
+            error => {
+                self.error = Some(error);
+                self.rejoin_at(Time::MAX);
+            }
+        }
+    }
+
+    /// The leader's work: needs to know how many partitions each topic has.
+    fn share_out(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
+        let Some(subscriptions) = self.membership.to_share.take() else { return };
+        if self.network.is_learning() {
+            self.membership.to_share = Some(subscriptions);
+            return;
+        }
+        let counts = self.partition_counts(&subscriptions);
+        let assignment = |(member, topics): (String, BTreeMap<String, Vec<i32>>)| {
+            let mut assigned = k::sync_group_request::SyncGroupRequestAssignment::default();
+            assigned.member_id = wire::text(&member);
+            assigned.assignment = Assignment::of_partitions(topics).encode();
+            assigned
+        };
+        let shares = assignor::range(&counts, &subscriptions).into_iter().map(assignment).collect();
+        self.membership.assigned_counts = Some(counts);
+        self.send_sync(now, coordinator, shares, out);
+    }
+
+    fn partition_counts(&self, subscriptions: &Subscriptions) -> BTreeMap<String, i32> {
+        let count = |topic: &String| Some((topic.clone(), self.network.topics.get(topic.as_str())?.partitions.len() as i32));
+        subscriptions.values().flatten().filter_map(count).collect()
+    }
+
+    /// The leader watches its topics: another number of partitions asks for another assignment.
+    pub(super) fn metadata_changed(&mut self, now: Time) {
+        let (Some(counts), Reads::Subscribed(topics)) = (&self.membership.assigned_counts, &self.reads) else { return };
+        let own = BTreeMap::from([(String::new(), topics.iter().map(|topic| topic.to_string()).collect())]);
+        let changed = self.partition_counts(&own).iter().any(|(topic, count)| counts.get(topic) != Some(count));
+        if changed && self.membership.state == MemberState::Stable {
+            self.membership.assigned_counts = None;
+            self.rejoin_at(now);
+        }
+    }
+
+    fn send_sync(
+        &mut self,
+        now: Time,
+        coordinator: i32,
+        assignments: Vec<k::sync_group_request::SyncGroupRequestAssignment>,
+        out: &mut Outputs,
+    ) {
+        let Some(group) = self.group() else { return };
+        let mut message = k::SyncGroupRequest::default();
+        message.group_id = k::GroupId(wire::text(&group));
+        message.generation_id = self.membership.generation;
+        message.member_id = wire::text(&self.membership.member_id);
+        message.protocol_type = Some(wire::text(PROTOCOL_TYPE));
+        message.protocol_name = Some(wire::text(RANGE));
+        message.assignments = assignments;
+        let timeout = Some(self.config.max_poll_interval + JOIN_TIMEOUT_LAPSE);
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::SyncGroup, Request::SyncGroup(Box::new(message)), timeout, out);
+    }
+
+    pub(super) fn synced(&mut self, now: Time, message: &k::SyncGroupResponse, out: &mut Outputs) {
+        match ErrorCode::of(message.error_code) {
+            ErrorCode::None => {
+                let assigned = Assignment::decode(&message.assignment).map(|read| read.partitions).unwrap_or_default();
+                let partition = |(topic, indices): (String, Vec<i32>)| {
+                    let topic: Arc<str> = Arc::from(topic.as_str());
+                    indices.into_iter().map(move |index| Partition { topic: topic.clone(), index })
+                };
+                let partitions: Vec<Partition> = assigned.into_iter().flat_map(partition).collect();
+                self.membership.state = MemberState::Stable;
+                self.membership.commit_at = now + self.config.auto_commit_interval;
+                self.membership.heartbeat_at = now + self.config.heartbeat_interval;
+                if let Some(group) = self.group() {
+                    out.note(NoteKind::AssignmentReceived { group, partitions: partitions.clone() });
+                }
+                self.take_partitions(partitions);
+            }
+            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration => self.expelled(now, out),
+            ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
+                self.coordinator_unknown(now);
+                self.rejoin_at(now);
+            }
+            _ => self.rejoin_at(now),
+        }
+    }
+
+    fn send_heartbeat(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
+        let Some(group) = self.group() else { return };
+        let mut message = k::HeartbeatRequest::default();
+        message.group_id = k::GroupId(wire::text(&group));
+        message.generation_id = self.membership.generation;
+        message.member_id = wire::text(&self.membership.member_id);
+        self.membership.heartbeat_under_way = true;
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::Heartbeat, Request::Heartbeat(Box::new(message)), None, out);
+    }
+
+    pub(super) fn heartbeat_answered(&mut self, now: Time, message: &k::HeartbeatResponse, out: &mut Outputs) {
+        self.membership.heartbeat_under_way = false;
+        self.membership.heartbeat_at = now + self.config.heartbeat_interval;
+        match ErrorCode::of(message.error_code) {
+            ErrorCode::RebalanceInProgress if self.membership.state == MemberState::Stable => self.rejoin_at(now),
+            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration if self.membership.state == MemberState::Stable => {
+                self.expelled(now, out)
+            }
+            ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => self.coordinator_unknown(now),
+            _ => {}
+        }
+    }
+
+    /// The application polls: commits by itself if that is due.
+    pub(super) fn polled(&mut self, now: Time, out: &mut Outputs) {
+        let joined = self.membership.state == MemberState::Stable || self.assigns_by_hand();
+        if self.config.auto_commit && joined && self.membership.coordinator.is_some() && self.membership.commit_at <= now {
+            self.membership.commit_at = now + self.config.auto_commit_interval;
+            self.send_commit(now, self.offsets_to_commit(), BTreeMap::new(), out);
+        }
+    }
+
+    /// The application commits: its positions, or these offsets. `false`: it has no group to commit for.
+    pub fn commit(&mut self, now: Time, offsets: Option<Vec<(Partition, i64, String)>>, out: &mut Outputs) -> bool {
+        if self.config.group.is_none() {
+            return false;
+        }
+        let mut metadata = BTreeMap::new();
+        let offsets = match offsets {
+            None => self.offsets_to_commit(),
+            Some(offsets) => offsets
+                .into_iter()
+                .map(|(partition, offset, text)| {
+                    metadata.insert(partition.clone(), text);
+                    (partition, offset)
+                })
+                .collect(),
+        };
+        self.send_commit(now, offsets, metadata, out);
+        self.drive(now, out);
+        true
+    }
+
+    fn send_commit(&mut self, now: Time, offsets: Vec<(Partition, i64)>, metadata: BTreeMap<Partition, String>, out: &mut Outputs) {
+        let (Some(group), Some(coordinator), false) = (self.group(), self.membership.coordinator, offsets.is_empty()) else { return };
+        let mut message = k::OffsetCommitRequest::default();
+        message.group_id = k::GroupId(wire::text(&group));
+        message.generation_id_or_member_epoch = if self.is_member() { self.membership.generation } else { -1 };
+        message.member_id = wire::text(&self.membership.member_id);
+        for (partition, offset) in &offsets {
+            let mut wanted = k::offset_commit_request::OffsetCommitRequestPartition::default();
+            wanted.partition_index = partition.index;
+            wanted.committed_offset = *offset;
+            wanted.committed_leader_epoch = self.last_epoch(partition);
+            wanted.committed_metadata = Some(wire::text(metadata.get(partition).map_or("", String::as_str)));
+            if message.topics.last().is_none_or(|topic| topic.name.as_str() != &*partition.topic) {
+                let mut topic = k::offset_commit_request::OffsetCommitRequestTopic::default();
+                topic.name = wire::topic(&partition.topic);
+                message.topics.push(topic);
+            }
+            if let Some(topic) = message.topics.last_mut() {
+                topic.partitions.push(wanted);
+            }
+        }
+        self.network.send(
+            now,
+            coordinator,
+            Channel::Coordinator,
+            Asked::OffsetCommit(offsets),
+            Request::OffsetCommit(Box::new(message)),
+            None,
+            out,
+        );
+    }
+
+    pub(super) fn committed(&mut self, now: Time, _offsets: &[(Partition, i64)], message: &k::OffsetCommitResponse) {
+        let errors = message.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| ErrorCode::of(partition.error_code));
+        if errors.into_iter().any(|error| matches!(error, ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable)) {
+            self.coordinator_unknown(now);
+        }
+    }
+
+    /// Asks for the committed offsets of these partitions. `false`: not now.
+    pub(super) fn ask_for_committed(&mut self, now: Time, partitions: &[Partition], out: &mut Outputs) -> bool {
+        let (Some(group), Some(coordinator)) = (self.group(), self.membership.coordinator) else { return false };
+        let mut asked = k::offset_fetch_request::OffsetFetchRequestGroup::default();
+        asked.group_id = k::GroupId(wire::text(&group));
+        asked.member_epoch = -1;
+        let mut topics: Vec<k::offset_fetch_request::OffsetFetchRequestTopics> = Vec::new();
+        for partition in partitions {
+            if topics.last().is_none_or(|topic| topic.name.as_str() != &*partition.topic) {
+                let mut topic = k::offset_fetch_request::OffsetFetchRequestTopics::default();
+                topic.name = wire::topic(&partition.topic);
+                topics.push(topic);
+            }
+            if let Some(topic) = topics.last_mut() {
+                topic.partition_indexes.push(partition.index);
+            }
+        }
+        asked.topics = Some(topics);
+        let mut message = k::OffsetFetchRequest::default();
+        message.groups.push(asked);
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::OffsetFetch, Request::OffsetFetch(Box::new(message)), None, out);
+        true
+    }
+
+    pub(super) fn committed_unknown(&mut self, now: Time, error: ErrorCode) {
+        if matches!(error, ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable) {
+            self.coordinator_unknown(now);
+        }
+        self.committed_unasked(now);
+    }
+
+    /// Commits, if it commits by itself, and leaves the group at once instead of letting its session expire.
+    pub(super) fn leave_group(&mut self, now: Time, out: &mut Outputs) {
+        let (Some(group), Some(coordinator)) = (self.group(), self.membership.coordinator) else { return };
+        if self.config.auto_commit && (self.membership.state == MemberState::Stable || self.assigns_by_hand()) {
+            self.send_commit(now, self.offsets_to_commit(), BTreeMap::new(), out);
+        }
+        if self.is_member() && !self.membership.member_id.is_empty() {
+            let mut leaving = k::leave_group_request::MemberIdentity::default();
+            leaving.member_id = wire::text(&self.membership.member_id);
+            let mut message = k::LeaveGroupRequest::default();
+            message.group_id = k::GroupId(wire::text(&group));
+            message.members.push(leaving);
+            self.network.send(now, coordinator, Channel::Coordinator, Asked::LeaveGroup, Request::LeaveGroup(Box::new(message)), None, out);
+        }
+    }
+}

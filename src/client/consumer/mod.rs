@@ -1,0 +1,309 @@
+//! A consumer: finds its partitions (by its group or by hand), reads them, and hands records to its application in a poll loop.
+//!
+//! Owns the application's loop: each poll hands out at most `max.poll.records`, and the next comes when they have been processed. What
+//! belongs to the group is in [`membership`], positions and fetches in [`fetching`]. Source: `ClassicKafkaConsumer`, KIP-62.
+
+mod fetching;
+mod membership;
+
+pub use fetching::SeekTarget;
+pub use membership::MemberState;
+
+use super::network::{Alarm, Network, NetworkConfig, Pending};
+use crate::node::{Chance, Input, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
+use crate::protocol::ErrorCode;
+use crate::protocol::batch::Record;
+use crate::protocol::wire::Response;
+use fetching::PartitionState;
+use membership::Membership;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Settings of a consumer, with Kafka's names and defaults.
+#[derive(Clone, Debug)]
+pub struct ConsumerConfig {
+    pub network: NetworkConfig,
+    /// `group.id`
+    pub group: Option<Arc<str>>,
+    /// `session.timeout.ms`
+    pub session_timeout: Time,
+    /// `heartbeat.interval.ms`
+    pub heartbeat_interval: Time,
+    /// `max.poll.interval.ms`
+    pub max_poll_interval: Time,
+    /// `max.poll.records`
+    pub max_poll_records: usize,
+    /// `enable.auto.commit`
+    pub auto_commit: bool,
+    /// `auto.commit.interval.ms`
+    pub auto_commit_interval: Time,
+    /// `auto.offset.reset`
+    pub offset_reset: OffsetReset,
+    /// `fetch.min.bytes`
+    pub fetch_min_bytes: i32,
+    /// `fetch.max.wait.ms`
+    pub fetch_max_wait_ms: i32,
+    /// `fetch.max.bytes`
+    pub fetch_max_bytes: i32,
+    /// `max.partition.fetch.bytes`
+    pub max_partition_fetch_bytes: i32,
+    /// What the application spends on each record.
+    pub processing: Time,
+}
+
+/// Where a consumer begins in a partition for which its group has no committed offset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OffsetReset {
+    Earliest,
+    Latest,
+    /// The application gets an error.
+    None,
+}
+
+/// What the consumer reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reads {
+    /// The group's assignor hands partitions of these topics out.
+    Subscribed(Vec<TopicName>),
+    /// Chosen by hand: no rebalance.
+    Assigned(Vec<Partition>),
+}
+
+/// What a request under way was for.
+#[derive(Clone, PartialEq, Debug)]
+enum Asked {
+    FindCoordinator,
+    JoinGroup,
+    SyncGroup,
+    Heartbeat,
+    LeaveGroup,
+    OffsetFetch,
+    OffsetCommit(Vec<(Partition, i64)>),
+    ListOffsets(Vec<Partition>),
+    /// The partitions in the request's order, with the offset asked for.
+    Fetch(Vec<(Partition, i64)>),
+}
+
+#[derive(Clone, Debug)]
+pub struct Consumer {
+    config: ConsumerConfig,
+    network: Network<Asked>,
+    reads: Reads,
+    membership: Membership,
+    partitions: BTreeMap<Partition, PartitionState>,
+    /// Records handed out by the last poll and not processed yet.
+    processing: VecDeque<(Partition, Record)>,
+    /// When the application is done with the record it works on; it polls when it has none.
+    busy_until: Time,
+    /// The application has told the consumer to read nothing for now.
+    paused: bool,
+    consumed: u64,
+    error: Option<ErrorCode>,
+    closing: bool,
+    alarm: Alarm,
+}
+
+impl Consumer {
+    pub fn new(client_id: Arc<str>, bootstrap: Vec<i32>, config: ConsumerConfig, reads: Reads, chance: Chance) -> Consumer {
+        Consumer {
+            network: Network::new(client_id, bootstrap, config.network.clone(), chance),
+            reads,
+            membership: Membership::default(),
+            partitions: BTreeMap::new(),
+            processing: VecDeque::new(),
+            busy_until: 0,
+            paused: false,
+            consumed: 0,
+            error: None,
+            closing: false,
+            alarm: Alarm::default(),
+            config,
+        }
+    }
+
+    pub fn config(&self) -> &ConsumerConfig {
+        &self.config
+    }
+
+    pub fn consumed(&self) -> u64 {
+        self.consumed
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// The error that ended its reading, such as no offset to begin with.
+    pub fn error(&self) -> Option<ErrorCode> {
+        self.error
+    }
+
+    pub fn member_state(&self) -> MemberState {
+        self.membership.state()
+    }
+
+    pub fn member_id(&self) -> &str {
+        self.membership.member_id()
+    }
+
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// Its partitions and the offset it reads next in each, once it knows.
+    pub fn positions(&self) -> impl Iterator<Item = (&Partition, Option<i64>)> {
+        self.partitions.iter().map(|(partition, state)| (partition, state.position()))
+    }
+
+    pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
+        match input {
+            Input::Start => self.start(now),
+            Input::Timer(Timer::Wake { round }) => {
+                if !self.alarm.rings(round) {
+                    return;
+                }
+            }
+            Input::Response { correlation, response: Response::Metadata(message), .. } => {
+                self.network.learn(now, correlation, &message);
+                self.metadata_changed(now);
+            }
+            Input::Response { correlation, response, .. } => {
+                if let Some(pending) = self.network.answered(correlation) {
+                    self.answered(now, pending, response, out);
+                }
+            }
+            Input::Disconnected { peer: NodeId::Broker(broker) } => {
+                for lost in self.network.disconnected(now, broker) {
+                    self.lost(now, lost);
+                }
+            }
+            _ => return,
+        }
+        self.drive(now, out);
+    }
+
+    fn start(&mut self, now: Time) {
+        match self.reads.clone() {
+            Reads::Subscribed(topics) => topics.iter().for_each(|topic| self.network.want(now, topic)),
+            Reads::Assigned(partitions) => {
+                partitions.iter().for_each(|partition| self.network.want(now, &partition.topic));
+                self.take_partitions(partitions);
+            }
+        }
+    }
+
+    fn answered(&mut self, now: Time, pending: Pending<Asked>, response: Response, out: &mut Outputs) {
+        match (pending.what, response) {
+            (Asked::Fetch(asked), Response::Fetch(message, batches)) => self.fetched(now, pending.to, asked, &message, batches, out),
+            (Asked::ListOffsets(_), Response::ListOffsets(message)) => self.offsets_listed(now, &message, out),
+            (Asked::OffsetFetch, Response::OffsetFetch(message)) => self.offsets_fetched(now, &message, out),
+            (Asked::OffsetCommit(offsets), Response::OffsetCommit(message)) => self.committed(now, &offsets, &message),
+            (Asked::FindCoordinator, Response::FindCoordinator(message)) => self.coordinator_found(now, &message),
+            (Asked::JoinGroup, Response::JoinGroup(message)) => self.joined(now, &message, out),
+            (Asked::SyncGroup, Response::SyncGroup(message)) => self.synced(now, &message, out),
+            (Asked::Heartbeat, Response::Heartbeat(message)) => self.heartbeat_answered(now, &message, out),
+            _ => {}
+        }
+    }
+
+    fn lost(&mut self, now: Time, pending: Pending<Asked>) {
+        match pending.what {
+            Asked::Fetch(_) => self.network.refresh(now),
+            Asked::ListOffsets(partitions) => self.offsets_lost(now, &partitions),
+            Asked::FindCoordinator => self.find_coordinator_again(now),
+            what => self.coordinator_lost(now, &what),
+        }
+    }
+
+    /// Everything that is due, in the order of the Java client's poll: the group first, then the application, then fetches.
+    fn drive(&mut self, now: Time, out: &mut Outputs) {
+        for lost in self.network.timed_out(now) {
+            self.lost(now, lost);
+        }
+        if self.closing {
+            self.alarm.set(now, self.network.next_due(), out);
+            return;
+        }
+        self.network.ask_for_metadata(now, out);
+        self.keep_membership(now, out);
+        self.process(now, out);
+        self.find_positions(now, out);
+        self.send_fetches(now, out);
+        let application = (!self.processing.is_empty()).then_some(self.busy_until);
+        let retry = self.partitions.values().filter_map(PartitionState::retry_at).min();
+        let due = [application, retry, self.membership_due(), self.network.next_due()].into_iter().flatten().min();
+        self.alarm.set(now, due, out);
+    }
+
+    /// The application's loop: finishes records whose time is over, and polls when it has none left.
+    fn process(&mut self, now: Time, out: &mut Outputs) {
+        loop {
+            while let Some((partition, record)) = self.processing.front() {
+                if now < self.busy_until {
+                    return;
+                }
+                let (first, last) = (record.offset, record.offset);
+                let partition = partition.clone();
+                self.deliver(&partition, first, last, 1, out);
+                self.processing.pop_front();
+                self.busy_until = now + self.config.processing;
+            }
+            self.polled(now, out);
+            if self.paused || self.membership.is_rebalancing() {
+                return;
+            }
+            if self.config.processing == 0 {
+                self.deliver_at_once(out);
+                return;
+            }
+            self.processing = self.take_records(self.config.max_poll_records);
+            if self.processing.is_empty() {
+                return;
+            }
+            self.busy_until = now + self.config.processing;
+        }
+    }
+
+    fn deliver(&mut self, partition: &Partition, first_offset: i64, last_offset: i64, records: i32, out: &mut Outputs) {
+        self.consumed += records as u64;
+        out.note(NoteKind::RecordDelivered { partition: partition.clone(), first_offset, last_offset, records });
+    }
+
+    /// An application that needs no time: every poll's records are done before the next poll.
+    fn deliver_at_once(&mut self, out: &mut Outputs) {
+        loop {
+            let records = self.take_records(self.config.max_poll_records);
+            let mut runs: Vec<(Partition, i64, i64, i32)> = Vec::new();
+            for (partition, record) in &records {
+                match runs.last_mut().filter(|run| run.0 == *partition) {
+                    Some(run) => (run.2, run.3) = (record.offset, run.3 + 1),
+                    None => runs.push((partition.clone(), record.offset, record.offset, 1)),
+                }
+            }
+            if runs.is_empty() {
+                return;
+            }
+            for (partition, first, last, count) in runs {
+                self.deliver(&partition, first, last, count, out);
+            }
+        }
+    }
+
+    /// The application calls `close`: commits what it has read, if it commits by itself, and leaves its group.
+    pub fn close(&mut self, now: Time, out: &mut Outputs) {
+        self.leave_group(now, out);
+        self.closing = true;
+        self.drive(now, out);
+    }
+
+    /// Whether `close` has returned: everything under way is answered or given up.
+    pub fn is_closed(&self) -> bool {
+        self.closing && self.network.pending().next().is_none()
+    }
+
+    /// The application calls `pause` or `resume` for all its partitions.
+    pub fn set_paused(&mut self, now: Time, paused: bool, out: &mut Outputs) {
+        self.paused = paused;
+        self.drive(now, out);
+    }
+}

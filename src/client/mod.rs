@@ -1,0 +1,15 @@
+//! Kafka's clients, as nodes of the same world: what they know of the cluster they learned by asking.
+//!
+//! Owns producer, consumer, partitioner and assignor. A client must not look into a broker or the controller. Source: the Java clients
+//! (`KafkaProducer`, `RecordAccumulator`, `Sender`; `ClassicKafkaConsumer`, `ConsumerCoordinator`, `Fetcher`).
+
+mod accumulator;
+pub mod assignor;
+pub mod consumer;
+mod generator;
+pub mod network;
+pub mod producer;
+
+pub use consumer::{Consumer, ConsumerConfig};
+pub use generator::Generator;
+pub use producer::{Producer, ProducerConfig};

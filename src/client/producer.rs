@@ -1,0 +1,416 @@
+//! A producer: takes records, chooses their partitions, batches them, sends batches to leaders and retries what may be retried.
+//!
+//! Source: `KafkaProducer`, `Sender`, `BuiltInPartitioner`. Not idempotent yet: a retry may append twice, and with more than one request in
+//! flight may change the order, as in Kafka with `enable.idempotence=false`.
+
+use super::accumulator::{Accumulator, ProducerBatch};
+use super::generator::Generator;
+use super::network::{Alarm, Network, NetworkConfig, Pending};
+use crate::node::{Chance, Channel, Input, MS, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
+use crate::protocol::ErrorCode;
+use crate::protocol::murmur2;
+use crate::protocol::wire::{Request, Response};
+use bytes::Bytes;
+use kafka_protocol::messages as k;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Settings of a producer, with Kafka's names and defaults.
+#[derive(Clone, Debug)]
+pub struct ProducerConfig {
+    pub network: NetworkConfig,
+    /// `acks`: 0, 1, or -1 for all
+    pub acks: i16,
+    /// `linger.ms`
+    pub linger: Time,
+    /// `batch.size`
+    pub batch_size: usize,
+    /// `buffer.memory`
+    pub buffer_memory: usize,
+    /// `max.block.ms`
+    pub max_block: Time,
+    /// `max.request.size`
+    pub max_request_size: usize,
+    /// `max.in.flight.requests.per.connection`
+    pub max_in_flight: usize,
+    /// `retries`
+    pub retries: u32,
+    /// `delivery.timeout.ms`
+    pub delivery_timeout: Time,
+    /// Kafka's epoch milliseconds at virtual time 0, for the timestamps of records.
+    pub start_timestamp: i64,
+}
+
+/// A record handed to a producer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outgoing {
+    pub key: Option<Bytes>,
+    pub value: Option<Bytes>,
+    pub headers: Vec<(Bytes, Option<Bytes>)>,
+    /// Chosen by the application; absent: by the partitioner.
+    pub partition: Option<i32>,
+    /// Absent: the time of sending.
+    pub timestamp: Option<i64>,
+}
+
+impl Outgoing {
+    /// Bytes of key, value and headers.
+    pub fn size(&self) -> usize {
+        let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + length(value)).sum();
+        length(&self.key) + length(&self.value) + headers
+    }
+}
+
+/// What happened to the records so far.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Counts {
+    pub sent: u64,
+    pub acknowledged: u64,
+    pub failed: u64,
+    pub retries: u64,
+}
+
+/// A record whose `send` call has not returned: its topic is unknown or the buffer is full.
+#[derive(Clone, Debug)]
+struct Blocked {
+    topic: TopicName,
+    record: Outgoing,
+    deadline: Time,
+}
+
+/// The batches of one Produce request under way.
+type InFlight = Vec<(Partition, ProducerBatch)>;
+
+#[derive(Clone, Debug)]
+pub struct Producer {
+    config: ProducerConfig,
+    network: Network<InFlight>,
+    accumulator: Accumulator,
+    blocked: VecDeque<Blocked>,
+    /// For records without a key: the partition that the current batch of each topic goes to, and the bytes it has taken.
+    sticky: BTreeMap<TopicName, (i32, usize)>,
+    generator: Option<(TopicName, Generator)>,
+    counts: Counts,
+    closing: bool,
+    alarm: Alarm,
+}
+
+impl Producer {
+    pub fn new(
+        client_id: Arc<str>,
+        bootstrap: Vec<i32>,
+        config: ProducerConfig,
+        generator: Option<(TopicName, Generator)>,
+        chance: Chance,
+    ) -> Producer {
+        Producer {
+            network: Network::new(client_id, bootstrap, config.network.clone(), chance),
+            accumulator: Accumulator::new(config.batch_size, config.linger, config.buffer_memory),
+            blocked: VecDeque::new(),
+            sticky: BTreeMap::new(),
+            generator,
+            counts: Counts::default(),
+            closing: false,
+            alarm: Alarm::default(),
+            config,
+        }
+    }
+
+    pub fn config(&self) -> &ProducerConfig {
+        &self.config
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Records that wait in the producer.
+    pub fn buffered(&self) -> u64 {
+        self.accumulator.records() + self.blocked.len() as u64
+    }
+
+    /// Requests sent and not answered.
+    pub fn in_flight(&self) -> u64 {
+        self.network.pending().count() as u64
+    }
+
+    pub fn queued(&self) -> impl Iterator<Item = (&Partition, usize)> {
+        self.accumulator.queued()
+    }
+
+    pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
+        match input {
+            Input::Start => {
+                if let Some((topic, generator)) = &self.generator {
+                    self.network.want(now, topic);
+                    out.timer(generator.next_at(now), Timer::Generate { round: 0 });
+                }
+            }
+            Input::Timer(Timer::Generate { .. }) => self.generate(now, out),
+            Input::Timer(Timer::Wake { round }) => {
+                if !self.alarm.rings(round) {
+                    return;
+                }
+            }
+            Input::Response { correlation, response: Response::Metadata(message), .. } => {
+                self.network.learn(now, correlation, &message);
+                self.unblock(now, out);
+            }
+            Input::Response { correlation, response: Response::Produce(message), .. } => {
+                if let Some(pending) = self.network.answered(correlation) {
+                    self.produced(now, pending, &message, out);
+                }
+            }
+            Input::Disconnected { peer: NodeId::Broker(broker) } => {
+                for lost in self.network.disconnected(now, broker) {
+                    self.lost(now, lost, ErrorCode::NetworkException, out);
+                }
+            }
+            _ => return,
+        }
+        self.drive(now, out);
+    }
+
+    /// The application calls `send`.
+    pub fn send(&mut self, now: Time, topic: &TopicName, record: Outgoing, out: &mut Outputs) {
+        self.enqueue(now, topic, record, out);
+        self.drive(now, out);
+    }
+
+    /// The application calls `send` for many records in a row.
+    pub fn send_all(&mut self, now: Time, topic: &TopicName, records: impl Iterator<Item = Outgoing>, out: &mut Outputs) {
+        for record in records {
+            self.enqueue(now, topic, record, out);
+        }
+        self.drive(now, out);
+    }
+
+    /// The application calls `close`: what is buffered is still sent, without waiting for fuller batches.
+    pub fn close(&mut self, now: Time, out: &mut Outputs) {
+        self.closing = true;
+        self.generator = None;
+        self.accumulator.flush();
+        self.drive(now, out);
+    }
+
+    /// Whether `close` has returned.
+    pub fn is_closed(&self) -> bool {
+        self.closing && self.buffered() == 0 && self.in_flight() == 0
+    }
+
+    fn generate(&mut self, now: Time, out: &mut Outputs) {
+        let Some((topic, mut generator)) = self.generator.take() else { return };
+        for _ in 0..generator.due(now) {
+            let record = generator.make();
+            // An application whose `send` blocks makes no more records meanwhile.
+            if self.blocked.is_empty() {
+                self.enqueue(now, &topic, record, out);
+            }
+        }
+        out.timer(generator.next_at(now), Timer::Generate { round: 0 });
+        self.generator = Some((topic, generator));
+    }
+
+    fn enqueue(&mut self, now: Time, topic: &TopicName, record: Outgoing, out: &mut Outputs) {
+        self.counts.sent += 1;
+        self.network.want(now, topic);
+        if self.config.max_request_size < record.size() {
+            self.fail(None, topic, 1, ErrorCode::MessageTooLarge, out);
+            return;
+        }
+        // Order: who blocks first is sent first.
+        if self.blocked.is_empty() && self.accept(now, topic, &record, out) {
+            return;
+        }
+        self.blocked.push_back(Blocked { topic: topic.clone(), record, deadline: now + self.config.max_block });
+    }
+
+    /// Puts a record into its partition's batch, if its topic is known and there is room.
+    fn accept(&mut self, now: Time, topic: &TopicName, record: &Outgoing, out: &mut Outputs) -> bool {
+        let Some(partitions) = self.network.topics.get(topic).map(|info| info.partitions.len() as i32).filter(|count| 0 < *count) else {
+            return false;
+        };
+        if !self.accumulator.has_room(record.size()) {
+            return false;
+        }
+        if let Some(chosen) = record.partition.filter(|chosen| !(0..partitions).contains(chosen)) {
+            let partition = Partition { topic: topic.clone(), index: chosen };
+            self.fail(Some(partition), topic, 1, ErrorCode::UnknownTopicOrPartition, out);
+            return true;
+        }
+        let index = match (record.partition, &record.key) {
+            (Some(chosen), _) => chosen,
+            (None, Some(key)) => murmur2::partition_for_key(key, partitions),
+            (None, None) => self.sticky_partition(topic, partitions, record.size()),
+        };
+        let partition = Partition { topic: topic.clone(), index };
+        let timestamp = record.timestamp.unwrap_or(self.config.start_timestamp + (now / MS) as i64);
+        self.accumulator.append(now, &partition, timestamp, record);
+        true
+    }
+
+    /// Without a key, records go to one partition until a batch's worth of bytes has gone there, then to another by chance (KIP-794).
+    fn sticky_partition(&mut self, topic: &TopicName, partitions: i32, size: usize) -> i32 {
+        let (mut chosen, mut taken) = self.sticky.get(topic).copied().unwrap_or((-1, 0));
+        if !(0..partitions).contains(&chosen) || self.config.batch_size <= taken {
+            chosen = self.network.chance().below(partitions as u64) as i32;
+            taken = 0;
+        }
+        self.sticky.insert(topic.clone(), (chosen, taken + size));
+        chosen
+    }
+
+    fn unblock(&mut self, now: Time, out: &mut Outputs) {
+        while let Some(first) = self.blocked.pop_front() {
+            if !self.accept(now, &first.topic, &first.record, out) {
+                self.blocked.push_front(first);
+                break;
+            }
+        }
+    }
+
+    /// Everything that is due: time-outs, metadata, and sending what is ready.
+    fn drive(&mut self, now: Time, out: &mut Outputs) {
+        for lost in self.network.timed_out(now) {
+            self.lost(now, lost, ErrorCode::RequestTimedOut, out);
+        }
+        self.give_up_expired(now, out);
+        self.network.ask_for_metadata(now, out);
+        self.send_ready(now, out);
+        if !self.blocked.is_empty() {
+            self.unblock(now, out);
+            self.send_ready(now, out);
+        }
+        let ready = self.accumulator.ready().filter(|(partition, _)| self.can_send(partition)).map(|(_, at)| at).min();
+        let oldest = self.accumulator.oldest().map(|created| created + self.config.delivery_timeout + 1);
+        let blocked = self.blocked.front().map(|blocked| blocked.deadline);
+        let due = [ready, oldest, blocked, self.network.next_due()].into_iter().flatten().min();
+        self.alarm.set(now, due, out);
+    }
+
+    fn give_up_expired(&mut self, now: Time, out: &mut Outputs) {
+        while let Some(blocked) = self.blocked.pop_front_if(|blocked| blocked.deadline <= now) {
+            let known = self.network.topics.contains_key(&blocked.topic);
+            let error = if known { ErrorCode::RequestTimedOut } else { ErrorCode::UnknownTopicOrPartition };
+            self.fail(None, &blocked.topic, 1, error, out);
+        }
+        if let Some(limit) = now.checked_sub(self.config.delivery_timeout) {
+            for (partition, batch) in self.accumulator.expired(limit) {
+                self.fail(Some(partition.clone()), &partition.topic, batch.records, ErrorCode::RequestTimedOut, out);
+            }
+        }
+    }
+
+    fn can_send(&self, partition: &Partition) -> bool {
+        self.network
+            .leader(&partition.topic, partition.index)
+            .is_some_and(|(leader, _)| self.network.in_flight(leader) < self.config.max_in_flight)
+    }
+
+    /// One request to each leader that something is ready for, with at most one batch of each partition.
+    fn send_ready(&mut self, now: Time, out: &mut Outputs) {
+        loop {
+            let mut by_leader: BTreeMap<i32, Vec<Partition>> = BTreeMap::new();
+            let mut leaderless = false;
+            for (partition, at) in self.accumulator.ready().filter(|(_, at)| *at <= now) {
+                match self.network.leader(&partition.topic, partition.index) {
+                    Some((leader, _)) if self.network.in_flight(leader) < self.config.max_in_flight => {
+                        by_leader.entry(leader).or_default().push(partition.clone());
+                    }
+                    Some(_) => {}
+                    None => leaderless = at <= now,
+                }
+            }
+            if leaderless {
+                self.network.refresh(now);
+            }
+            if by_leader.is_empty() {
+                return;
+            }
+            for (leader, partitions) in by_leader {
+                self.send_to(now, leader, partitions, out);
+            }
+        }
+    }
+
+    fn send_to(&mut self, now: Time, leader: i32, partitions: Vec<Partition>, out: &mut Outputs) {
+        let mut message = k::ProduceRequest::default();
+        message.acks = self.config.acks;
+        message.timeout_ms = i32::try_from(self.config.network.request_timeout / MS).unwrap_or(i32::MAX);
+        let (mut batches, mut in_flight, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for partition in partitions {
+            let topic_id = self.network.topics.get(&partition.topic).map_or(Uuid::nil(), |info| info.id);
+            let Some((batch, closed)) = self.accumulator.drain(&partition) else { continue };
+            if !batches.is_empty() && self.config.max_request_size < bytes + closed.bytes.len() {
+                self.accumulator.put_back(&partition, batch);
+                continue;
+            }
+            bytes += closed.bytes.len();
+            batches.push(closed);
+            in_flight.push((partition.clone(), batch));
+            let mut data = k::produce_request::PartitionProduceData::default();
+            data.index = partition.index;
+            if message.topic_data.last().is_none_or(|topic| topic.topic_id != topic_id) {
+                let mut topic = k::produce_request::TopicProduceData::default();
+                topic.topic_id = topic_id;
+                message.topic_data.push(topic);
+            }
+            if let Some(topic) = message.topic_data.last_mut() {
+                topic.partition_data.push(data);
+            }
+        }
+        let request = Request::Produce(Box::new(message), batches);
+        if self.config.acks == 0 {
+            self.network.send_and_forget(leader, request, out);
+            for (partition, batch) in in_flight {
+                self.acknowledge(partition, -1, batch.records, out);
+            }
+        } else {
+            self.network.send(now, leader, Channel::Data, in_flight, request, None, out);
+        }
+    }
+
+    fn produced(&mut self, now: Time, pending: Pending<InFlight>, message: &k::ProduceResponse, out: &mut Outputs) {
+        let mut results = message.responses.iter().flat_map(|topic| &topic.partition_responses);
+        for (partition, batch) in pending.what {
+            match results.next() {
+                Some(result) if result.error_code == 0 => self.acknowledge(partition, result.base_offset, batch.records, out),
+                Some(result) => self.retry_or_fail(now, partition, batch, ErrorCode::of(result.error_code), out),
+                None => self.retry_or_fail(now, partition, batch, ErrorCode::UnknownServerError, out),
+            }
+        }
+    }
+
+    fn lost(&mut self, now: Time, pending: Pending<InFlight>, error: ErrorCode, out: &mut Outputs) {
+        // The last partition first: each goes back to the head of its queue.
+        for (partition, batch) in pending.what.into_iter().rev() {
+            self.retry_or_fail(now, partition, batch, error, out);
+        }
+    }
+
+    fn retry_or_fail(&mut self, now: Time, partition: Partition, mut batch: ProducerBatch, error: ErrorCode, out: &mut Outputs) {
+        let in_time = now < batch.created + self.config.delivery_timeout;
+        if !(error.retriable() && in_time && batch.attempts < self.config.retries) {
+            self.fail(Some(partition.clone()), &partition.topic, batch.records, error, out);
+            return;
+        }
+        self.counts.retries += 1;
+        out.note(NoteKind::ProduceRetried { partition: partition.clone(), records: batch.records, error });
+        batch.not_before = now + self.network.backoff(batch.attempts);
+        batch.attempts += 1;
+        self.network.refresh(now);
+        self.accumulator.put_back(&partition, batch);
+    }
+
+    fn acknowledge(&mut self, partition: Partition, base_offset: i64, records: i32, out: &mut Outputs) {
+        self.counts.acknowledged += records as u64;
+        out.note(NoteKind::RecordAcknowledged { partition, base_offset, records, acks: self.config.acks });
+    }
+
+    fn fail(&mut self, partition: Option<Partition>, topic: &TopicName, records: i32, error: ErrorCode, out: &mut Outputs) {
+        self.counts.failed += records as u64;
+        out.note(NoteKind::RecordFailed { partition, topic: topic.clone(), records, error });
+    }
+}

@@ -1,0 +1,158 @@
+//! Who leads a partition, and who is in its ISR.
+//!
+//! Source: KIP-497, KIP-841; `PartitionChangeBuilder`, `ReplicationControlManager`. The leader epoch rises when the leader changes, the
+//! partition epoch with every change. The last member of an ISR stays in it when it is lost: only it may lead again.
+
+use super::Controller;
+use crate::node::{NoteKind, Outputs, Partition};
+use crate::protocol::ErrorCode;
+use crate::protocol::metadata::{MetadataRecord, PartitionState};
+use k::alter_partition_response as altered;
+use kafka_protocol::messages as k;
+use uuid::Uuid;
+
+impl Controller {
+    /// A fenced broker is in no ISR but those that it is the last member of, and leads nothing.
+    pub(super) fn leave_all_isrs(&mut self, broker: i32, out: &mut Outputs) {
+        for (topic, partition) in self.partitions_where(|state| state.isr.contains(&broker)) {
+            let Some(mut state) = self.image.partition(&topic, partition).cloned() else { continue };
+            if 1 < state.isr.len() {
+                state.isr.retain(|member| *member != broker);
+            }
+            self.change(topic, partition, state, out);
+        }
+    }
+
+    /// A broker that became live may be the one that a leaderless partition waits for.
+    pub(super) fn elect_for_leaderless(&mut self, out: &mut Outputs) {
+        for (topic, partition) in self.partitions_where(|state| state.leader.is_none()) {
+            let Some(state) = self.image.partition(&topic, partition).cloned() else { continue };
+            if state.isr.iter().any(|member| self.image.is_live(*member)) {
+                self.change(topic, partition, state, out);
+            }
+        }
+    }
+
+    /// Gives leadership back to preferred replicas that are live and in sync.
+    pub(super) fn elect_preferred_leaders(&mut self, out: &mut Outputs) {
+        for (topic, partition) in self.partitions_where(|state| state.leader != state.replicas.first().copied()) {
+            let Some(mut state) = self.image.partition(&topic, partition).cloned() else { continue };
+            let Some(preferred) = state.replicas.first().copied() else { continue };
+            if state.isr.contains(&preferred) && self.image.is_live(preferred) {
+                state.leader = Some(preferred);
+                self.change(topic, partition, state, out);
+            }
+        }
+    }
+
+    /// A leader asks for another ISR (KIP-497). Whatever it knows that is old makes the controller refuse.
+    pub(super) fn alter_partition(&mut self, message: &k::AlterPartitionRequest, out: &mut Outputs) -> k::AlterPartitionResponse {
+        let mut response = k::AlterPartitionResponse::default();
+        let asker = message.broker_id.0;
+        if self.image.brokers.get(&asker).is_none_or(|known| known.epoch != message.broker_epoch) {
+            response.error_code = ErrorCode::StaleBrokerEpoch.code();
+            return response;
+        }
+        for topic in &message.topics {
+            let mut answer = altered::TopicData::default();
+            answer.topic_id = topic.topic_id;
+            for asked in &topic.partitions {
+                answer.partitions.push(self.alter_isr(asker, topic.topic_id, asked, out));
+            }
+            response.topics.push(answer);
+        }
+        response
+    }
+
+    fn alter_isr(
+        &mut self,
+        asker: i32,
+        topic: Uuid,
+        asked: &k::alter_partition_request::PartitionData,
+        out: &mut Outputs,
+    ) -> altered::PartitionData {
+        let mut answer = altered::PartitionData::default();
+        answer.partition_index = asked.partition_index;
+        match self.checked_isr(asker, topic, asked) {
+            Err(error) => answer.error_code = error.code(),
+            Ok(state) => {
+                answer.isr = state.isr.iter().map(|member| k::BrokerId(*member)).collect();
+                answer.leader_id = k::BrokerId(state.leader.unwrap_or(-1));
+                answer.leader_epoch = state.leader_epoch;
+                answer.partition_epoch = state.partition_epoch + 1;
+                self.change(topic, asked.partition_index, state, out);
+            }
+        }
+        answer
+    }
+
+    /// The partition's state with the ISR that was asked for, if it may be had.
+    fn checked_isr(&self, asker: i32, topic: Uuid, asked: &k::alter_partition_request::PartitionData) -> Result<PartitionState, ErrorCode> {
+        let Some(known) = self.image.topics.get(&topic) else { return Err(ErrorCode::UnknownTopicId) };
+        let state = usize::try_from(asked.partition_index).ok().and_then(|index| known.partitions.get(index));
+        let Some(state) = state else { return Err(ErrorCode::UnknownTopicOrPartition) };
+        if state.leader_epoch < asked.leader_epoch || state.partition_epoch < asked.partition_epoch {
+            return Err(ErrorCode::NotController);
+        }
+        if asked.leader_epoch < state.leader_epoch {
+            return Err(ErrorCode::FencedLeaderEpoch);
+        }
+        if state.leader != Some(asker) {
+            return Err(ErrorCode::InvalidRequest);
+        }
+        if asked.partition_epoch < state.partition_epoch {
+            return Err(ErrorCode::InvalidUpdateVersion);
+        }
+        let isr: Vec<i32> = asked.new_isr_with_epochs.iter().map(|member| member.broker_id.0).collect();
+        if !isr.contains(&asker) || isr.iter().any(|member| !state.replicas.contains(member)) {
+            return Err(ErrorCode::InvalidRequest);
+        }
+        let eligible = |member: &k::alter_partition_request::BrokerState| {
+            self.image.is_live(member.broker_id.0)
+                && self.image.brokers.get(&member.broker_id.0).is_some_and(|b| b.epoch == member.broker_epoch)
+        };
+        if !asked.new_isr_with_epochs.iter().all(eligible) {
+            return Err(ErrorCode::IneligibleReplica);
+        }
+        Ok(PartitionState { isr, ..state.clone() })
+    }
+
+    /// Decides a partition's new state: keeps the proposed leader if it may lead, elects another otherwise, and raises the epochs.
+    fn change(&mut self, topic: Uuid, partition: i32, mut state: PartitionState, out: &mut Outputs) {
+        let Some(known) = self.image.topics.get(&topic) else { return };
+        let Some(before) = usize::try_from(partition).ok().and_then(|index| known.partitions.get(index)) else { return };
+        let name = Partition { topic: known.name.clone(), index: partition };
+        let may_lead = |broker: &i32| state.isr.contains(broker) && self.image.is_live(*broker);
+        if state.leader.is_none_or(|leader| !may_lead(&leader)) {
+            state.leader = state.replicas.iter().copied().find(may_lead);
+        }
+        let elected = state.leader != before.leader;
+        state.leader_epoch = before.leader_epoch + i32::from(elected);
+        state.partition_epoch = before.partition_epoch + 1;
+        if !elected && state.isr == before.isr {
+            return;
+        }
+        let removed: Vec<i32> = before.isr.iter().copied().filter(|member| !state.isr.contains(member)).collect();
+        let added: Vec<i32> = state.isr.iter().copied().filter(|member| !before.isr.contains(member)).collect();
+        if !removed.is_empty() {
+            out.note(NoteKind::IsrShrunk { partition: name.clone(), isr: state.isr.clone(), removed });
+        }
+        if !added.is_empty() {
+            out.note(NoteKind::IsrExpanded { partition: name.clone(), isr: state.isr.clone(), added });
+        }
+        if elected {
+            let (leader, leader_epoch, isr) = (state.leader, state.leader_epoch, state.isr.clone());
+            out.note(NoteKind::LeaderElected { partition: name, leader, leader_epoch, isr });
+        }
+        self.decide(MetadataRecord::Partition { topic, partition, state });
+    }
+
+    fn partitions_where(&self, wanted: impl Fn(&PartitionState) -> bool) -> Vec<(Uuid, i32)> {
+        let mut found = Vec::new();
+        for topic in self.image.topics.values() {
+            let matching = (0i32..).zip(&topic.partitions).filter(|(_, state)| wanted(state));
+            found.extend(matching.map(|(index, _)| (topic.id, index)));
+        }
+        found
+    }
+}

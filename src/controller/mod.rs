@@ -1,0 +1,202 @@
+//! The controller: the one writer of the cluster's metadata log, which every broker follows with Fetch.
+//!
+//! Owns registration, sessions and fencing of brokers, placement of replicas, leader elections and changes of the ISR. It must not know any
+//! log of records: what it learns about replicas it learns from brokers' requests. Source: KIP-500, KIP-631, KIP-497 (AlterPartition);
+//! `ClusterControlManager`, `ReplicationControlManager`, `PartitionChangeBuilder`. One controller, eligible leader replicas off.
+
+mod elections;
+mod topics;
+
+use crate::node::{Chance, Channel, Connection, Input, MS, NoteKind, Outputs, Time, Timer};
+use crate::protocol::ErrorCode;
+use crate::protocol::metadata::{METADATA_TOPIC_ID, MetadataImage, MetadataRecord};
+use crate::protocol::wire::{Request, Response};
+use kafka_protocol::messages as k;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Settings of the controller, with Kafka's names and defaults.
+#[derive(Clone, Debug)]
+pub struct ControllerConfig {
+    /// `broker.session.timeout.ms`
+    pub broker_session_timeout: Time,
+    /// `leader.imbalance.check.interval.seconds`
+    pub leader_imbalance_check_interval: Time,
+    /// `auto.leader.rebalance.enable`
+    pub auto_leader_rebalance: bool,
+    /// `num.partitions`
+    pub default_partitions: i32,
+    /// `default.replication.factor`
+    pub default_replication_factor: i16,
+}
+
+/// Records of the metadata log in one Fetch response, at the most.
+const FETCH_RECORDS_MAX: usize = 1_000;
+
+/// The controller of a cluster, as a node of the world.
+#[derive(Clone, Debug)]
+pub struct Controller {
+    config: ControllerConfig,
+    image: MetadataImage,
+    log: Vec<Arc<MetadataRecord>>,
+    sessions: BTreeMap<i32, Session>,
+    waiting: Vec<WaitingFetch>,
+    chance: Chance,
+}
+
+/// What the controller knows of a live broker process.
+#[derive(Clone, Debug)]
+struct Session {
+    incarnation: Uuid,
+    expires: Time,
+}
+
+/// A Fetch of the metadata log that found nothing new yet.
+#[derive(Clone, Debug)]
+struct WaitingFetch {
+    from: Connection,
+    correlation: u32,
+    offset: i64,
+}
+
+impl Controller {
+    pub fn new(config: ControllerConfig, chance: Chance) -> Controller {
+        Controller { config, image: MetadataImage::default(), log: Vec::new(), sessions: BTreeMap::new(), waiting: Vec::new(), chance }
+    }
+
+    /// The cluster's metadata as decided so far.
+    pub fn image(&self) -> &MetadataImage {
+        &self.image
+    }
+
+    pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
+        match input {
+            Input::Start => {
+                out.timer(now + self.config.broker_session_timeout / 2, Timer::BrokerSessions);
+                out.timer(now + self.config.leader_imbalance_check_interval, Timer::PreferredLeaders);
+            }
+            Input::Request { from, correlation, request, .. } => self.request(now, from, correlation, request, out),
+            Input::Timer(Timer::BrokerSessions) => self.expire_sessions(now, out),
+            Input::Timer(Timer::PreferredLeaders) => {
+                if self.config.auto_leader_rebalance {
+                    self.elect_preferred_leaders(out);
+                }
+                out.timer(now + self.config.leader_imbalance_check_interval, Timer::PreferredLeaders);
+            }
+            Input::Disconnected { peer } => self.waiting.retain(|fetch| fetch.from.peer != peer),
+            Input::Response { .. } | Input::Timer(_) => {}
+        }
+        self.answer_waiting(out);
+    }
+
+    fn request(&mut self, now: Time, from: Connection, correlation: u32, request: Request, out: &mut Outputs) {
+        let response = match request {
+            Request::Fetch(message) => {
+                let offset =
+                    message.topics.first().and_then(|topic| topic.partitions.first()).map_or(0, |partition| partition.fetch_offset);
+                self.waiting.push(WaitingFetch { from, correlation, offset });
+                return;
+            }
+            Request::BrokerRegistration(message) => Response::BrokerRegistration(Box::new(self.register(now, &message, out))),
+            Request::BrokerHeartbeat(message) => Response::BrokerHeartbeat(Box::new(self.heartbeat(now, &message, out))),
+            Request::AlterPartition(message) => Response::AlterPartition(Box::new(self.alter_partition(&message, out))),
+            Request::CreateTopics(message) => Response::CreateTopics(Box::new(self.create_topics(&message, out))),
+            // The controller's listener has no other API; nodes of this world never send one.
+            _ => return,
+        };
+        out.respond(from, correlation, response);
+    }
+
+    /// Appends to the metadata log; the one way in which anything is decided.
+    fn decide(&mut self, record: MetadataRecord) {
+        self.image.apply(&record);
+        self.log.push(Arc::new(record));
+    }
+
+    fn answer_waiting(&mut self, out: &mut Outputs) {
+        let end = self.image.next_offset;
+        let log = &self.log;
+        self.waiting.retain(|fetch| {
+            if end <= fetch.offset {
+                return true;
+            }
+            let from = usize::try_from(fetch.offset).unwrap_or(0);
+            let records = log[from..].iter().take(FETCH_RECORDS_MAX).cloned().collect();
+            let mut partition = k::fetch_response::PartitionData::default();
+            partition.high_watermark = end;
+            let mut topic = k::fetch_response::FetchableTopicResponse::default();
+            topic.topic_id = METADATA_TOPIC_ID;
+            topic.partitions.push(partition);
+            let mut message = k::FetchResponse::default();
+            message.responses.push(topic);
+            out.respond(fetch.from, fetch.correlation, Response::FetchMetadata(Box::new(message), records));
+            false
+        });
+    }
+
+    /// A broker process introduces itself. While another process of that id still has a session, it is turned away (KIP-631): a broker
+    /// that comes back quickly after a crash waits until the controller has given the old process up.
+    fn register(&mut self, now: Time, message: &k::BrokerRegistrationRequest, out: &mut Outputs) -> k::BrokerRegistrationResponse {
+        let broker = message.broker_id.0;
+        let mut response = k::BrokerRegistrationResponse::default();
+        response.broker_epoch = -1;
+        if self.sessions.get(&broker).is_some_and(|known| known.incarnation != message.incarnation_id) {
+            response.error_code = ErrorCode::DuplicateBrokerRegistration.code();
+            return response;
+        }
+        let epoch = self.image.next_offset;
+        self.fence(broker, out);
+        self.sessions.insert(broker, Session { incarnation: message.incarnation_id, expires: now + self.config.broker_session_timeout });
+        let rack = message.rack.as_ref().map(|rack| Arc::from(rack.as_str()));
+        self.decide(MetadataRecord::RegisterBroker { broker, epoch, rack, fenced: true });
+        out.note(NoteKind::BrokerRegistered { broker, epoch });
+        response.broker_epoch = epoch;
+        response
+    }
+
+    /// Keeps a session alive, and unfences a broker that has caught up with its own registration.
+    fn heartbeat(&mut self, now: Time, message: &k::BrokerHeartbeatRequest, out: &mut Outputs) -> k::BrokerHeartbeatResponse {
+        let broker = message.broker_id.0;
+        let mut response = k::BrokerHeartbeatResponse::default();
+        let known = self.image.brokers.get(&broker).filter(|known| known.epoch == message.broker_epoch);
+        let (Some(known), Some(session)) = (known, self.sessions.get_mut(&broker)) else {
+            response.error_code = ErrorCode::StaleBrokerEpoch.code();
+            return response;
+        };
+        session.expires = now + self.config.broker_session_timeout;
+        let caught_up = known.epoch <= message.current_metadata_offset;
+        if known.fenced && caught_up && !message.want_fence {
+            let epoch = known.epoch;
+            self.decide(MetadataRecord::BrokerFencing { broker, epoch, fenced: false });
+            out.note(NoteKind::BrokerUnfenced { broker });
+            self.elect_for_leaderless(out);
+        }
+        response.is_caught_up = caught_up;
+        response.is_fenced = self.image.brokers.get(&broker).is_none_or(|known| known.fenced);
+        response
+    }
+
+    fn expire_sessions(&mut self, now: Time, out: &mut Outputs) {
+        let expired: Vec<i32> = self.sessions.iter().filter(|(_, session)| session.expires <= now).map(|(broker, _)| *broker).collect();
+        for broker in expired {
+            self.sessions.remove(&broker);
+            self.fence(broker, out);
+        }
+        // Look again exactly when the next session can expire, or soon if none is open.
+        let next = self.sessions.values().map(|session| session.expires).min().unwrap_or(now + self.config.broker_session_timeout / 2);
+        out.timer(next.max(now + MS), Timer::BrokerSessions);
+    }
+
+    fn fence(&mut self, broker: i32, out: &mut Outputs) {
+        if let Some(known) = self.image.brokers.get(&broker).filter(|known| !known.fenced) {
+            let epoch = known.epoch;
+            self.decide(MetadataRecord::BrokerFencing { broker, epoch, fenced: true });
+            out.note(NoteKind::BrokerFenced { broker });
+            self.leave_all_isrs(broker, out);
+        }
+    }
+}
+
+/// The channel that brokers use for everything but their long polls.
+pub const CONTROL: Channel = Channel::Control;

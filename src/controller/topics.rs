@@ -1,0 +1,115 @@
+//! Creating topics: validation and placement of replicas.
+//!
+//! Source: `ReplicationControlManager.createTopics`, `StripedReplicaPlacer`.
+
+use super::Controller;
+use crate::node::{NoteKind, Outputs, Partition};
+use crate::protocol::ErrorCode;
+use crate::protocol::metadata::{MetadataRecord, PartitionState};
+use crate::protocol::settings;
+use crate::protocol::topic_name;
+use k::create_topics_request::CreatableTopic;
+use k::create_topics_response::CreatableTopicResult;
+use kafka_protocol::messages as k;
+use kafka_protocol::protocol::StrBytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Partitions of one topic, at the most: each costs every broker memory and every picture a row.
+const PARTITIONS_MAX: i32 = 10_000;
+
+struct NewTopic {
+    name: Arc<str>,
+    configs: BTreeMap<String, String>,
+    replicas: Vec<Vec<i32>>,
+    replication_factor: i16,
+}
+
+impl Controller {
+    /// Each topic succeeds or fails by itself.
+    pub(super) fn create_topics(&mut self, message: &k::CreateTopicsRequest, out: &mut Outputs) -> k::CreateTopicsResponse {
+        let mut response = k::CreateTopicsResponse::default();
+        for asked in &message.topics {
+            let mut answer = CreatableTopicResult::default();
+            answer.name = asked.name.clone();
+            match self.checked_topic(asked) {
+                Err((error, sentence)) => {
+                    answer.error_code = error.code();
+                    answer.error_message = Some(StrBytes::from_string(sentence));
+                }
+                Ok(topic) => {
+                    answer.num_partitions = topic.replicas.len() as i32;
+                    answer.replication_factor = topic.replication_factor;
+                    answer.topic_id = if message.validate_only { Uuid::nil() } else { self.create(topic, out) };
+                }
+            }
+            response.topics.push(answer);
+        }
+        response
+    }
+
+    fn checked_topic(&mut self, asked: &CreatableTopic) -> Result<NewTopic, (ErrorCode, String)> {
+        let name: &str = &asked.name;
+        topic_name::validate(name).map_err(|sentence| (ErrorCode::InvalidTopicException, sentence.to_string()))?;
+        if self.image.topic_ids.contains_key(name) {
+            return Err((ErrorCode::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
+        }
+        let partitions = if asked.num_partitions == -1 { self.config.default_partitions } else { asked.num_partitions };
+        if !(1..=PARTITIONS_MAX).contains(&partitions) {
+            let sentence = format!("A topic has 1 to {PARTITIONS_MAX} partitions, not {partitions}.");
+            return Err((ErrorCode::InvalidPartitions, sentence));
+        }
+        let factor = if asked.replication_factor == -1 { self.config.default_replication_factor } else { asked.replication_factor };
+        if factor < 1 {
+            return Err((ErrorCode::InvalidReplicationFactor, format!("The replication factor is at least 1, not {factor}.")));
+        }
+        let registered = self.image.brokers.len();
+        if registered < factor as usize {
+            let sentence = format!("A replication factor of {factor} needs {factor} brokers, and {registered} are registered.");
+            return Err((ErrorCode::InvalidReplicationFactor, sentence));
+        }
+        if self.image.brokers.values().all(|broker| broker.fenced) {
+            let sentence = "No broker is live: every registered one is fenced.".to_owned();
+            return Err((ErrorCode::InvalidReplicationFactor, sentence));
+        }
+        let mut configs = BTreeMap::new();
+        for config in &asked.configs {
+            let (key, value) = (config.name.to_string(), config.value.as_ref().map(ToString::to_string).unwrap_or_default());
+            let setting = settings::lookup(settings::Scope::Topic, &key);
+            let setting = setting.ok_or_else(|| (ErrorCode::InvalidConfig, format!("Unknown topic config name: {key}")))?;
+            settings::parse(setting, &value).map_err(|error| (ErrorCode::InvalidConfig, error.to_string()))?;
+            configs.insert(setting.name.to_owned(), value);
+        }
+        let replicas = self.place(partitions, factor);
+        Ok(NewTopic { name: Arc::from(name), configs, replicas, replication_factor: factor })
+    }
+
+    /// Spreads leaders round the live brokers from a random first one, and each partition's followers behind its leader. Fenced brokers get
+    /// replicas only where the live ones do not suffice, and never the leadership.
+    fn place(&mut self, partitions: i32, factor: i16) -> Vec<Vec<i32>> {
+        let ids = |fenced: bool| self.image.brokers.iter().filter(move |(_, known)| known.fenced == fenced).map(|(id, _)| *id);
+        let (live, fenced): (Vec<i32>, Vec<i32>) = (ids(false).collect(), ids(true).collect());
+        let first = self.chance.below(live.len() as u64) as usize;
+        let striped =
+            |brokers: &[i32], from: usize| -> Vec<i32> { (0..brokers.len()).map(|i| brokers[(from + i) % brokers.len()]).collect() };
+        let row = |partition: usize| striped(&live, first + partition).into_iter().chain(striped(&fenced, partition));
+        (0..partitions as usize).map(|partition| row(partition).take(factor as usize).collect()).collect()
+    }
+
+    fn create(&mut self, topic: NewTopic, out: &mut Outputs) -> Uuid {
+        let id = Uuid::from_u64_pair(self.chance.next(), self.chance.next());
+        let (name, partitions) = (topic.name.clone(), topic.replicas.len() as i32);
+        out.note(NoteKind::TopicCreated { topic: name.clone(), partitions, replication_factor: topic.replication_factor });
+        self.decide(MetadataRecord::Topic { id, name: name.clone(), configs: topic.configs });
+        for (index, replicas) in (0i32..).zip(topic.replicas) {
+            let isr: Vec<i32> = replicas.iter().copied().filter(|replica| self.image.is_live(*replica)).collect();
+            let state = PartitionState { leader: isr.first().copied(), isr, replicas, leader_epoch: 0, partition_epoch: 0 };
+            let partition = Partition { topic: name.clone(), index };
+            let (leader, leader_epoch, isr) = (state.leader, state.leader_epoch, state.isr.clone());
+            out.note(NoteKind::LeaderElected { partition, leader, leader_epoch, isr });
+            self.decide(MetadataRecord::Partition { topic: id, partition: index, state });
+        }
+        id
+    }
+}

@@ -1,0 +1,321 @@
+//! One classic group: its members, its state and its generation.
+//!
+//! Source: `ClassicGroup`. States: Empty, PreparingRebalance (waiting for members to join), CompletingRebalance (waiting for the leader's
+//! assignment), Stable, Dead.
+
+use super::offsets::{CommittedOffset, OffsetKey};
+use super::{Append, CoordinatorConfig, Effects, ReplyTo, Then, partition_for};
+use crate::node::{NoteKind, Outputs, RebalanceReason, Time};
+use crate::protocol::ErrorCode;
+use crate::protocol::group_records::{self, GroupMetadata, MemberMetadata, OffsetKey as OffsetRecordKey, OffsetValue};
+use crate::protocol::wire::{self, Response};
+use bytes::Bytes;
+use kafka_protocol::messages as k;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum GroupState {
+    Empty,
+    PreparingRebalance,
+    CompletingRebalance,
+    Stable,
+}
+
+impl GroupState {
+    /// Kafka's own word.
+    pub fn name(self) -> &'static str {
+        match self {
+            GroupState::Empty => "Empty",
+            GroupState::PreparingRebalance => "PreparingRebalance",
+            GroupState::CompletingRebalance => "CompletingRebalance",
+            GroupState::Stable => "Stable",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub id: Arc<str>,
+    pub state: GroupState,
+    pub generation: i32,
+    pub protocol_type: String,
+    /// The assignor that all members know, chosen by their votes.
+    pub protocol: Option<String>,
+    pub leader: Option<Arc<str>>,
+    pub members: BTreeMap<Arc<str>, Member>,
+    /// Member ids handed out and not yet used to join, with the time they are given up at (KIP-394).
+    pub(super) pending: BTreeMap<Arc<str>, Time>,
+    pub offsets: BTreeMap<OffsetKey, CommittedOffset>,
+    /// In PreparingRebalance: when members that have not joined again are left behind. In the first rebalance: when waiting for more ends.
+    pub(super) deadline: Option<Time>,
+    /// The first rebalance of an empty group ends at its deadline, not when all have joined.
+    pub(super) initial: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub id: Arc<str>,
+    pub client_id: String,
+    pub session_timeout: Time,
+    pub rebalance_timeout: Time,
+    /// By preference: assignor and subscription bytes.
+    pub protocols: Vec<(String, Bytes)>,
+    pub assignment: Bytes,
+    pub(super) expires: Time,
+    pub(super) joining: Option<ReplyTo>,
+    pub(super) syncing: Option<ReplyTo>,
+}
+
+impl Group {
+    pub(super) fn new(id: Arc<str>) -> Group {
+        Group {
+            id,
+            state: GroupState::Empty,
+            generation: 0,
+            protocol_type: String::new(),
+            protocol: None,
+            leader: None,
+            members: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            offsets: BTreeMap::new(),
+            deadline: None,
+            initial: false,
+        }
+    }
+
+    pub(super) fn replay_offset(&mut self, key: &OffsetRecordKey, value: Option<OffsetValue>) {
+        let key = (Arc::from(key.topic.as_str()), key.partition);
+        match value {
+            Some(value) => self
+                .offsets
+                .insert(key, CommittedOffset { offset: value.offset, leader_epoch: value.leader_epoch, metadata: value.metadata }),
+            None => self.offsets.remove(&key),
+        };
+    }
+
+    /// A loaded group is as it was stored; its members have a whole session to show that they live.
+    pub(super) fn replay_metadata(&mut self, now: Time, value: GroupMetadata) {
+        self.generation = value.generation;
+        self.protocol_type = value.protocol_type;
+        self.protocol = value.protocol;
+        self.leader = value.leader.map(|leader| Arc::from(leader.as_str()));
+        self.members.clear();
+        let assignor = self.protocol.clone().unwrap_or_default();
+        for stored in value.members {
+            let id: Arc<str> = Arc::from(stored.member_id.as_str());
+            let session_timeout = crate::node::MS * Time::try_from(stored.session_timeout_ms).unwrap_or(0);
+            let rebalance_timeout = crate::node::MS * Time::try_from(stored.rebalance_timeout_ms).unwrap_or(0);
+            let member = Member {
+                id: id.clone(),
+                client_id: stored.client_id,
+                session_timeout,
+                rebalance_timeout,
+                protocols: vec![(assignor.clone(), stored.subscription)],
+                assignment: stored.assignment,
+                expires: now + session_timeout,
+                joining: None,
+                syncing: None,
+            };
+            self.members.insert(id, member);
+        }
+        self.state = if self.members.is_empty() { GroupState::Empty } else { GroupState::Stable };
+    }
+
+    /// The record that stores this group as it is now.
+    pub(super) fn metadata_record(&self, timestamp: i64) -> (Bytes, Option<Bytes>) {
+        let millis = |time: Time| i32::try_from(time / crate::node::MS).unwrap_or(i32::MAX);
+        let member = |member: &Member| MemberMetadata {
+            member_id: member.id.to_string(),
+            group_instance_id: None,
+            client_id: member.client_id.clone(),
+            client_host: format!("/{}", member.client_id),
+            rebalance_timeout_ms: millis(member.rebalance_timeout),
+            session_timeout_ms: millis(member.session_timeout),
+            subscription: self.subscription_of(member),
+            assignment: member.assignment.clone(),
+        };
+        let value = GroupMetadata {
+            protocol_type: self.protocol_type.clone(),
+            generation: self.generation,
+            protocol: self.protocol.clone(),
+            leader: self.leader.as_ref().map(|leader| leader.to_string()),
+            current_state_timestamp: timestamp,
+            members: self.members.values().map(member).collect(),
+        };
+        (group_records::group_key(&self.id), Some(group_records::group_value(&value)))
+    }
+
+    fn subscription_of(&self, member: &Member) -> Bytes {
+        let chosen = member.protocols.iter().find(|(name, _)| Some(name) == self.protocol.as_ref());
+        chosen.map(|(_, subscription)| subscription.clone()).unwrap_or_default()
+    }
+
+    /// Begins a rebalance: members learn of it with their next heartbeat, and who waits for an assignment is told at once.
+    pub(super) fn prepare_rebalance(
+        &mut self,
+        now: Time,
+        initial_delay: Time,
+        reason: RebalanceReason,
+        effects: &mut Effects,
+        out: &mut Outputs,
+    ) {
+        if self.state == GroupState::PreparingRebalance {
+            return;
+        }
+        for member in self.members.values_mut() {
+            if let Some(reply) = member.syncing.take() {
+                effects.replies.push((reply, sync_error(ErrorCode::RebalanceInProgress)));
+            }
+        }
+        self.initial = self.state == GroupState::Empty;
+        let patience = self.members.values().map(|member| member.rebalance_timeout).max().unwrap_or(0);
+        self.deadline = Some(now + if self.initial { initial_delay.min(patience) } else { patience });
+        self.state = GroupState::PreparingRebalance;
+        out.note(NoteKind::RebalanceStarted { group: self.id.clone(), reason });
+    }
+
+    /// Whether the rebalance may end: everybody known has joined, and nobody was just given a member id.
+    pub(super) fn all_joined(&self) -> bool {
+        self.pending.is_empty() && self.members.values().all(|member| member.joining.is_some())
+    }
+
+    /// Ends PreparingRebalance: leaves behind who did not join, raises the generation and answers every JoinGroup.
+    pub(super) fn complete_join(&mut self, now: Time, config: &CoordinatorConfig, effects: &mut Effects, out: &mut Outputs) {
+        let left: Vec<Arc<str>> = self.members.values().filter(|member| member.joining.is_none()).map(|member| member.id.clone()).collect();
+        for member in left {
+            self.members.remove(&member);
+            out.note(NoteKind::MemberLeft { group: self.id.clone(), member, reason: crate::node::LeaveReason::RebalanceTimeout });
+        }
+        self.deadline = None;
+        self.generation += 1;
+        let members = self.members.len() as i32;
+        out.note(NoteKind::Rebalanced { group: self.id.clone(), generation: self.generation, members });
+        if self.members.is_empty() {
+            self.state = GroupState::Empty;
+            self.protocol = None;
+            self.leader = None;
+            let records = vec![self.metadata_record(config.timestamp(now))];
+            effects.appends.push(Append { partition: partition_for(&self.id, config.partitions), records, then: Then::Stored });
+            return;
+        }
+        self.state = GroupState::CompletingRebalance;
+        self.protocol = self.vote();
+        if self.leader.as_ref().is_none_or(|leader| !self.members.contains_key(leader)) {
+            self.leader = self.members.keys().next().cloned();
+        }
+        let all: Vec<k::join_group_response::JoinGroupResponseMember> =
+            self.members.values().map(|member| self.joined_member(member)).collect();
+        let (leader, protocol, protocol_type, generation) =
+            (self.leader.clone().unwrap_or_default(), self.protocol.clone(), self.protocol_type.clone(), self.generation);
+        for member in self.members.values_mut() {
+            member.expires = now + member.session_timeout;
+            let Some(reply) = member.joining.take() else { continue };
+            let mut response = k::JoinGroupResponse::default();
+            response.generation_id = generation;
+            response.protocol_type = Some(wire::text(&protocol_type));
+            response.protocol_name = protocol.as_deref().map(wire::text);
+            response.leader = wire::text(&leader);
+            response.member_id = wire::text(&member.id);
+            if member.id == leader {
+                response.members.clone_from(&all);
+            }
+            effects.replies.push((reply, Response::JoinGroup(Box::new(response))));
+        }
+    }
+
+    /// Answers one member with the generation as it stands, without a rebalance.
+    pub(super) fn rejoined(&self, member: &Member) -> k::JoinGroupResponse {
+        let mut response = k::JoinGroupResponse::default();
+        response.generation_id = self.generation;
+        response.protocol_type = Some(wire::text(&self.protocol_type));
+        response.protocol_name = self.protocol.as_deref().map(wire::text);
+        response.leader = wire::text(self.leader.as_deref().unwrap_or_default());
+        response.member_id = wire::text(&member.id);
+        if self.leader.as_ref() == Some(&member.id) {
+            response.members = self.members.values().map(|member| self.joined_member(member)).collect();
+        }
+        response
+    }
+
+    fn joined_member(&self, member: &Member) -> k::join_group_response::JoinGroupResponseMember {
+        let mut joined = k::join_group_response::JoinGroupResponseMember::default();
+        joined.member_id = wire::text(&member.id);
+        joined.metadata = self.subscription_of(member);
+        joined
+    }
+
+    /// The assignor with the most votes among those that every member knows; each member votes for the first such of its own list.
+    fn vote(&self) -> Option<String> {
+        let everyone_knows = |name: &str| self.members.values().all(|member| member.protocols.iter().any(|(known, _)| known == name));
+        let mut votes: Vec<(String, usize)> = Vec::new();
+        for member in self.members.values() {
+            let Some((name, _)) = member.protocols.iter().find(|(name, _)| everyone_knows(name)) else { continue };
+            match votes.iter_mut().find(|(known, _)| known == name) {
+                Some((_, count)) => *count += 1,
+                None => votes.push((name.clone(), 1)),
+            }
+        }
+        votes.into_iter().max_by_key(|(_, count)| *count).map(|(name, _)| name)
+    }
+
+    pub(super) fn assignment_stored(&mut self, now: Time, generation: i32, effects: &mut Effects) {
+        if self.generation != generation || self.state != GroupState::CompletingRebalance {
+            return;
+        }
+        self.state = GroupState::Stable;
+        for member in self.members.values_mut() {
+            if let Some(reply) = member.syncing.take() {
+                member.expires = now + member.session_timeout;
+                effects.replies.push((reply, sync_success(&self.protocol_type, self.protocol.as_deref(), &member.assignment)));
+            }
+        }
+    }
+
+    pub(super) fn assignment_lost(&mut self, now: Time, generation: i32, error: ErrorCode, effects: &mut Effects, out: &mut Outputs) {
+        if self.generation != generation || self.state != GroupState::CompletingRebalance {
+            return;
+        }
+        for member in self.members.values_mut() {
+            member.assignment = Bytes::new();
+            if let Some(reply) = member.syncing.take() {
+                effects.replies.push((reply, sync_error(error)));
+            }
+        }
+        self.prepare_rebalance(now, 0, RebalanceReason::Changed, effects, out);
+    }
+
+    /// Refuses everybody who waits for an answer.
+    pub(super) fn refuse_waiting(&mut self, error: ErrorCode, effects: &mut Effects) {
+        for member in self.members.values_mut() {
+            if let Some(reply) = member.joining.take() {
+                effects.replies.push((reply, join_error(error, &member.id)));
+            }
+            if let Some(reply) = member.syncing.take() {
+                effects.replies.push((reply, sync_error(error)));
+            }
+        }
+    }
+}
+
+pub(super) fn join_error(error: ErrorCode, member: &str) -> Response {
+    let mut response = k::JoinGroupResponse::default();
+    response.error_code = error.code();
+    response.generation_id = -1;
+    response.member_id = wire::text(member);
+    Response::JoinGroup(Box::new(response))
+}
+
+pub(super) fn sync_error(error: ErrorCode) -> Response {
+    let mut response = k::SyncGroupResponse::default();
+    response.error_code = error.code();
+    Response::SyncGroup(Box::new(response))
+}
+
+pub(super) fn sync_success(protocol_type: &str, protocol: Option<&str>, assignment: &Bytes) -> Response {
+    let mut response = k::SyncGroupResponse::default();
+    response.protocol_type = Some(wire::text(protocol_type));
+    response.protocol_name = protocol.map(wire::text);
+    response.assignment = assignment.clone();
+    Response::SyncGroup(Box::new(response))
+}

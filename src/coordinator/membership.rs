@@ -1,0 +1,288 @@
+//! Joining, syncing, heartbeats and leaving of the classic protocol, with Kafka's answer to everything that is out of turn.
+//!
+//! Source: `GroupMetadataManager` (`classicGroupJoin`, `classicGroupSync`, `classicGroupHeartbeat`, `classicGroupLeave`), KIP-394.
+
+use super::group::{join_error, sync_error, sync_success};
+use super::{Append, Coordinator, CoordinatorConfig, Effects, Group, GroupState, Member, ReplyTo, Then, partition_for};
+use crate::node::{LeaveReason, MS, NoteKind, Outputs, RebalanceReason, Time};
+use crate::protocol::ErrorCode;
+use crate::protocol::wire::Response;
+use bytes::Bytes;
+use kafka_protocol::messages as k;
+use std::sync::Arc;
+
+impl Coordinator {
+    pub(super) fn join(
+        &mut self,
+        now: Time,
+        reply: ReplyTo,
+        client_id: &str,
+        message: &k::JoinGroupRequest,
+        effects: &mut Effects,
+        out: &mut Outputs,
+    ) {
+        if let Err((error, member)) = self.checked_join(now, reply, client_id, message, effects, out) {
+            effects.replies.push((reply, join_error(error, &member)));
+        }
+    }
+
+    fn checked_join(
+        &mut self,
+        now: Time,
+        reply: ReplyTo,
+        client_id: &str,
+        message: &k::JoinGroupRequest,
+        effects: &mut Effects,
+        out: &mut Outputs,
+    ) -> Result<(), (ErrorCode, String)> {
+        let asked: &str = &message.member_id;
+        let refuse = |error: ErrorCode| (error, asked.to_owned());
+        let config = self.config;
+        let session_timeout = MS * Time::try_from(message.session_timeout_ms).unwrap_or(0);
+        let fresh_id: Arc<str> = Arc::from(format!("{client_id}-{:016x}", self.chance.next()));
+        let shard = self.shard_mut(&message.group_id).map_err(refuse)?;
+        if !(config.session_timeout_min..=config.session_timeout_max).contains(&session_timeout) {
+            return Err(refuse(ErrorCode::InvalidSessionTimeout));
+        }
+        if !asked.is_empty() && !shard.groups.contains_key(message.group_id.as_str()) {
+            return Err(refuse(ErrorCode::UnknownMemberId));
+        }
+        let id: Arc<str> = Arc::from(message.group_id.as_str());
+        let group = shard.groups.entry(id.clone()).or_insert_with(|| Group::new(id));
+        if config.size_max <= group.members.len() + group.pending.len() && asked.is_empty() {
+            return Err(refuse(ErrorCode::GroupMaxSizeReached));
+        }
+        let protocols: Vec<(String, Bytes)> = message.protocols.iter().map(|p| (p.name.to_string(), p.metadata.clone())).collect();
+        if !group.accepts(&message.protocol_type, &protocols) {
+            return Err(refuse(ErrorCode::InconsistentGroupProtocol));
+        }
+        if asked.is_empty() {
+            // The first JoinGroup only earns an id, so that a client that retries does not fill the group with ghosts (KIP-394).
+            group.pending.insert(fresh_id.clone(), now + session_timeout);
+            return Err((ErrorCode::MemberIdRequired, fresh_id.to_string()));
+        }
+        if group.pending.remove(asked).is_some() {
+            let id: Arc<str> = Arc::from(asked);
+            if group.members.is_empty() {
+                group.protocol_type = message.protocol_type.to_string();
+            }
+            out.note(NoteKind::MemberJoined { group: group.id.clone(), member: id.clone() });
+            let member = Member {
+                id: id.clone(),
+                client_id: client_id.to_owned(),
+                session_timeout,
+                rebalance_timeout: MS * Time::try_from(message.rebalance_timeout_ms).unwrap_or(0),
+                protocols,
+                assignment: Bytes::new(),
+                expires: now + session_timeout,
+                joining: Some(reply),
+                syncing: None,
+            };
+            if group.leader.is_none() {
+                group.leader = Some(id.clone());
+            }
+            group.members.insert(id, member);
+            group.prepare_rebalance(now, config.initial_rebalance_delay, RebalanceReason::Joined, effects, out);
+            group.complete_join_if_ready(now, &config, effects, out);
+            return Ok(());
+        }
+        let is_leader = group.leader.as_deref() == Some(asked);
+        let state = group.state;
+        let Some(member) = group.members.get_mut(asked) else { return Err(refuse(ErrorCode::UnknownMemberId)) };
+        let unchanged = member.protocols == protocols;
+        let settled = match state {
+            GroupState::CompletingRebalance => unchanged,
+            GroupState::Stable => unchanged && !is_leader,
+            GroupState::Empty | GroupState::PreparingRebalance => false,
+        };
+        member.expires = now + member.session_timeout;
+        if settled {
+            let member = member.clone();
+            effects.replies.push((reply, Response::JoinGroup(Box::new(group.rejoined(&member)))));
+            return Ok(());
+        }
+        member.protocols = protocols;
+        member.session_timeout = session_timeout;
+        member.joining = Some(reply);
+        let reason = if is_leader { RebalanceReason::LeaderRejoined } else { RebalanceReason::Changed };
+        group.prepare_rebalance(now, config.initial_rebalance_delay, reason, effects, out);
+        group.complete_join_if_ready(now, &config, effects, out);
+        Ok(())
+    }
+
+    pub(super) fn sync(&mut self, now: Time, reply: ReplyTo, message: &k::SyncGroupRequest, effects: &mut Effects) {
+        if let Err(error) = self.checked_sync(now, reply, message, effects) {
+            effects.replies.push((reply, sync_error(error)));
+        }
+    }
+
+    fn checked_sync(&mut self, now: Time, reply: ReplyTo, message: &k::SyncGroupRequest, effects: &mut Effects) -> Result<(), ErrorCode> {
+        let config = self.config;
+        let group = self.shard_mut(&message.group_id)?.groups.get_mut(message.group_id.as_str()).ok_or(ErrorCode::UnknownMemberId)?;
+        let (state, generation) = (group.state, group.generation);
+        let is_leader = group.leader.as_deref() == Some(message.member_id.as_str());
+        let member = group.members.get_mut(message.member_id.as_str()).ok_or(ErrorCode::UnknownMemberId)?;
+        if message.generation_id != generation {
+            return Err(ErrorCode::IllegalGeneration);
+        }
+        let named = |name: &Option<_>, own: Option<&str>| {
+            name.as_ref().is_none_or(|name: &kafka_protocol::protocol::StrBytes| Some(name.as_str()) == own)
+        };
+        if !named(&message.protocol_type, Some(&group.protocol_type)) || !named(&message.protocol_name, group.protocol.as_deref()) {
+            return Err(ErrorCode::InconsistentGroupProtocol);
+        }
+        match state {
+            GroupState::Empty => Err(ErrorCode::UnknownMemberId),
+            GroupState::PreparingRebalance => Err(ErrorCode::RebalanceInProgress),
+            GroupState::Stable => {
+                member.expires = now + member.session_timeout;
+                let answer = sync_success(&group.protocol_type, group.protocol.as_deref(), &member.assignment);
+                effects.replies.push((reply, answer));
+                Ok(())
+            }
+            GroupState::CompletingRebalance => {
+                member.syncing = Some(reply);
+                if is_leader {
+                    for member in group.members.values_mut() {
+                        let own = message.assignments.iter().find(|assigned| assigned.member_id.as_str() == &*member.id);
+                        member.assignment = own.map(|assigned| assigned.assignment.clone()).unwrap_or_default();
+                    }
+                    let then = Then::AssignmentStored { group: group.id.clone(), generation };
+                    let records = vec![group.metadata_record(config.timestamp(now))];
+                    effects.appends.push(Append { partition: partition_for(&group.id, config.partitions), records, then });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn heartbeat(&mut self, now: Time, reply: ReplyTo, message: &k::HeartbeatRequest, effects: &mut Effects) {
+        let mut response = k::HeartbeatResponse::default();
+        response.error_code = self.checked_heartbeat(now, message).err().unwrap_or(ErrorCode::None).code();
+        effects.replies.push((reply, Response::Heartbeat(Box::new(response))));
+    }
+
+    fn checked_heartbeat(&mut self, now: Time, message: &k::HeartbeatRequest) -> Result<(), ErrorCode> {
+        let group = self.shard_mut(&message.group_id)?.groups.get_mut(message.group_id.as_str()).ok_or(ErrorCode::UnknownMemberId)?;
+        let (state, generation) = (group.state, group.generation);
+        let member = group.members.get_mut(message.member_id.as_str()).ok_or(ErrorCode::UnknownMemberId)?;
+        if message.generation_id != generation {
+            return Err(ErrorCode::IllegalGeneration);
+        }
+        match state {
+            GroupState::Empty => Err(ErrorCode::UnknownMemberId),
+            GroupState::PreparingRebalance => {
+                member.expires = now + member.session_timeout;
+                Err(ErrorCode::RebalanceInProgress)
+            }
+            GroupState::CompletingRebalance | GroupState::Stable => {
+                member.expires = now + member.session_timeout;
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn leave(&mut self, now: Time, reply: ReplyTo, message: &k::LeaveGroupRequest, effects: &mut Effects, out: &mut Outputs) {
+        let config = self.config;
+        let mut response = k::LeaveGroupResponse::default();
+        match self.shard_mut(&message.group_id) {
+            Err(error) => response.error_code = error.code(),
+            Ok(shard) => {
+                for leaving in &message.members {
+                    let mut answer = k::leave_group_response::MemberResponse::default();
+                    answer.member_id = leaving.member_id.clone();
+                    let group = shard.groups.get_mut(message.group_id.as_str());
+                    let left = group.is_some_and(|group| {
+                        let reason = (LeaveReason::Left, RebalanceReason::Left);
+                        group.pending.remove(leaving.member_id.as_str()).is_some()
+                            || group.remove_member(now, &leaving.member_id, reason, &config, effects, out)
+                    });
+                    if !left {
+                        answer.error_code = ErrorCode::UnknownMemberId.code();
+                    }
+                    response.members.push(answer);
+                }
+            }
+        }
+        effects.replies.push((reply, Response::LeaveGroup(Box::new(response))));
+    }
+
+    /// Removes members whose session has expired and ends rebalances that have waited long enough. Returns when to look again.
+    pub fn expire(&mut self, now: Time, effects: &mut Effects, out: &mut Outputs) -> Option<Time> {
+        let config = self.config;
+        for group in self.shards.values_mut().flat_map(|shard| shard.groups.values_mut()) {
+            group.pending.retain(|_, expires| now < *expires);
+            let expired: Vec<Arc<str>> =
+                group.members.values().filter(|member| member.is_expired(now)).map(|member| member.id.clone()).collect();
+            for member in expired {
+                let reason = (LeaveReason::SessionExpired, RebalanceReason::SessionExpired);
+                group.remove_member(now, &member, reason, &config, effects, out);
+            }
+            group.complete_join_if_ready(now, &config, effects, out);
+        }
+        self.next_deadline()
+    }
+
+    /// The earliest time at which [`Coordinator::expire`] may have something to do.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.groups().filter_map(Group::next_deadline).min()
+    }
+}
+
+impl Member {
+    fn is_expired(&self, now: Time) -> bool {
+        self.joining.is_none() && self.expires <= now
+    }
+}
+
+impl Group {
+    /// Whether a member with these assignors can join: there is one that everybody knows.
+    fn accepts(&self, protocol_type: &str, protocols: &[(String, Bytes)]) -> bool {
+        if protocol_type.is_empty() || protocols.is_empty() {
+            return false;
+        }
+        let known_by_all = |name: &str| self.members.values().all(|member| member.protocols.iter().any(|(known, _)| known == name));
+        self.members.is_empty() || (self.protocol_type == protocol_type && protocols.iter().any(|(name, _)| known_by_all(name)))
+    }
+
+    fn complete_join_if_ready(&mut self, now: Time, config: &CoordinatorConfig, effects: &mut Effects, out: &mut Outputs) {
+        let waited = self.deadline.is_some_and(|deadline| deadline <= now);
+        if self.state == GroupState::PreparingRebalance && (waited || (!self.initial && self.all_joined())) {
+            self.initial = false;
+            self.complete_join(now, config, effects, out);
+        }
+    }
+
+    fn remove_member(
+        &mut self,
+        now: Time,
+        member: &str,
+        reason: (LeaveReason, RebalanceReason),
+        config: &CoordinatorConfig,
+        effects: &mut Effects,
+        out: &mut Outputs,
+    ) -> bool {
+        let Some(removed) = self.members.remove(member) else { return false };
+        if let Some(waiting) = removed.joining {
+            effects.replies.push((waiting, join_error(ErrorCode::UnknownMemberId, member)));
+        }
+        if let Some(waiting) = removed.syncing {
+            effects.replies.push((waiting, sync_error(ErrorCode::UnknownMemberId)));
+        }
+        if self.leader.as_deref() == Some(member) {
+            self.leader =
+                self.members.values().find(|other| other.joining.is_some()).or(self.members.values().next()).map(|other| other.id.clone());
+        }
+        out.note(NoteKind::MemberLeft { group: self.id.clone(), member: removed.id, reason: reason.0 });
+        if matches!(self.state, GroupState::Stable | GroupState::CompletingRebalance) {
+            self.prepare_rebalance(now, 0, reason.1, effects, out);
+        }
+        self.complete_join_if_ready(now, config, effects, out);
+        true
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        let sessions = self.members.values().filter(|member| member.joining.is_none()).map(|member| member.expires);
+        sessions.chain(self.pending.values().copied()).chain(self.deadline).min()
+    }
+}

@@ -1,0 +1,238 @@
+//! The group coordinator of one broker: state machines over the partitions of `__consumer_offsets` that the broker leads.
+//!
+//! Owns groups, their members and their committed offsets. It must not know how records are replicated: it hands records out to be appended
+//! and is told when they are committed. Source: `GroupCoordinatorShard`, `GroupMetadataManager`, `OffsetMetadataManager`; KIP-394 (member ids).
+
+mod group;
+mod membership;
+mod offsets;
+
+pub use group::{Group, GroupState, Member};
+pub use offsets::CommittedOffset;
+
+use crate::node::{Chance, Connection, NoteKind, Outputs, Time};
+use crate::protocol::ErrorCode;
+use crate::protocol::batch::Batch;
+use crate::protocol::group_records::{self, GroupRecord};
+use crate::protocol::wire::{Request, Response};
+use bytes::Bytes;
+use kafka_protocol::messages as k;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The topic that holds the state of groups.
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// Settings of the coordinator, with Kafka's names and defaults.
+#[derive(Clone, Copy, Debug)]
+pub struct CoordinatorConfig {
+    /// `offsets.topic.num.partitions`
+    pub partitions: i32,
+    /// `group.min.session.timeout.ms`
+    pub session_timeout_min: Time,
+    /// `group.max.session.timeout.ms`
+    pub session_timeout_max: Time,
+    /// `group.initial.rebalance.delay.ms`: how long an empty group waits for more members after the first.
+    pub initial_rebalance_delay: Time,
+    /// `group.max.size`
+    pub size_max: usize,
+    /// `offset.metadata.max.bytes`
+    pub offset_metadata_max: usize,
+    /// Kafka's epoch milliseconds at virtual time 0, for the timestamps in stored records.
+    pub start_timestamp: i64,
+}
+
+/// Where an answer goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReplyTo {
+    pub from: Connection,
+    pub correlation: u32,
+}
+
+/// What the coordinator wants done after an input; the broker drains it.
+#[derive(Default, Debug)]
+pub struct Effects {
+    pub replies: Vec<(ReplyTo, Response)>,
+    pub appends: Vec<Append>,
+}
+
+/// Records for a partition of `__consumer_offsets`, to be written with acks=all, and what follows once they are.
+#[derive(Debug)]
+pub struct Append {
+    pub partition: i32,
+    pub records: Vec<(Bytes, Option<Bytes>)>,
+    pub then: Then,
+}
+
+/// What the coordinator does when its records are committed, or could not be written.
+#[derive(Clone, Debug)]
+pub enum Then {
+    /// The offsets count from now on, and the member hears so.
+    OffsetsCommitted {
+        group: Arc<str>,
+        offsets: Vec<(offsets::OffsetKey, CommittedOffset)>,
+        reply: ReplyTo,
+        response: Box<k::OffsetCommitResponse>,
+    },
+    /// The assignment of this generation is safe: members that wait for it get it.
+    AssignmentStored { group: Arc<str>, generation: i32 },
+    /// Nothing waits for it.
+    Stored,
+}
+
+/// All groups whose partition of `__consumer_offsets` this broker leads.
+#[derive(Clone, Debug)]
+pub struct Coordinator {
+    config: CoordinatorConfig,
+    shards: BTreeMap<i32, Shard>,
+    chance: Chance,
+}
+
+/// The groups of one partition.
+#[derive(Clone, Default, Debug)]
+struct Shard {
+    groups: BTreeMap<Arc<str>, Group>,
+}
+
+/// Which partition of `__consumer_offsets` holds a group: Java's hash of its name.
+pub fn partition_for(group: &str, partitions: i32) -> i32 {
+    let hash = group.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    // Kafka's Utils.abs: clears the sign bit, which also gives the most negative number a place.
+    (hash & i32::MAX) % partitions.max(1)
+}
+
+impl Coordinator {
+    pub fn new(config: CoordinatorConfig, chance: Chance) -> Coordinator {
+        Coordinator { config, shards: BTreeMap::new(), chance }
+    }
+
+    /// The groups that this broker coordinates.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.shards.values().flat_map(|shard| shard.groups.values())
+    }
+
+    /// The broker leads this partition now: its groups are what its records say.
+    pub fn load<'a>(&mut self, now: Time, partition: i32, batches: impl Iterator<Item = &'a Batch>, out: &mut Outputs) {
+        let mut shard = Shard::default();
+        for record in batches.flat_map(Batch::records).flatten() {
+            let Some(key) = record.key else { continue };
+            // A record that this version cannot read is passed over, as Kafka does.
+            let Ok(read) = group_records::read(&key, record.value.as_ref()) else { continue };
+            match read {
+                GroupRecord::Offset { key, value } => {
+                    let group: Arc<str> = Arc::from(key.group.as_str());
+                    let state = shard.groups.entry(group.clone()).or_insert_with(|| Group::new(group));
+                    state.replay_offset(&key, value);
+                }
+                GroupRecord::Group { key, value: Some(value) } => {
+                    let group: Arc<str> = Arc::from(key.group.as_str());
+                    let state = shard.groups.entry(group.clone()).or_insert_with(|| Group::new(group));
+                    state.replay_metadata(now, value);
+                }
+                GroupRecord::Group { key, value: None } => {
+                    shard.groups.remove(key.group.as_str());
+                }
+            }
+        }
+        for group in shard.groups.values() {
+            let (group, generation, members) = (group.id.clone(), group.generation, group.members.len() as i32);
+            out.note(NoteKind::GroupLoaded { group, generation, members });
+        }
+        self.shards.insert(partition, shard);
+    }
+
+    /// The broker does not lead this partition any more: whoever waits is sent to the new coordinator.
+    pub fn unload(&mut self, partition: i32, effects: &mut Effects) {
+        if let Some(shard) = self.shards.remove(&partition) {
+            for mut group in shard.groups.into_values() {
+                group.refuse_waiting(ErrorCode::NotCoordinator, effects);
+            }
+        }
+    }
+
+    pub fn handle(&mut self, now: Time, reply: ReplyTo, client_id: &str, request: Request, effects: &mut Effects, out: &mut Outputs) {
+        match request {
+            Request::JoinGroup(message) => self.join(now, reply, client_id, &message, effects, out),
+            Request::SyncGroup(message) => self.sync(now, reply, &message, effects),
+            Request::Heartbeat(message) => self.heartbeat(now, reply, &message, effects),
+            Request::LeaveGroup(message) => self.leave(now, reply, &message, effects, out),
+            Request::OffsetCommit(message) => self.commit_offsets(now, reply, &message, effects),
+            Request::OffsetFetch(message) => self.fetch_offsets(reply, &message, effects),
+            // The broker hands only these over.
+            _ => {}
+        }
+    }
+
+    /// Records handed out earlier are committed.
+    pub fn committed(&mut self, now: Time, then: Then, effects: &mut Effects, out: &mut Outputs) {
+        match then {
+            Then::OffsetsCommitted { group, offsets, reply, response } => {
+                if let Some(state) = self.group_mut(&group) {
+                    for (key, value) in offsets {
+                        let partition = crate::node::Partition { topic: key.0.clone(), index: key.1 };
+                        out.note(NoteKind::OffsetCommitted { group: group.clone(), partition, offset: value.offset });
+                        state.offsets.insert(key, value);
+                    }
+                }
+                effects.replies.push((reply, Response::OffsetCommit(response)));
+            }
+            Then::AssignmentStored { group, generation } => {
+                if let Some(state) = self.group_mut(&group) {
+                    state.assignment_stored(now, generation, effects);
+                }
+            }
+            Then::Stored => {}
+        }
+    }
+
+    /// Records handed out earlier could not be written.
+    pub fn failed(&mut self, now: Time, then: Then, error: ErrorCode, effects: &mut Effects, out: &mut Outputs) {
+        match then {
+            Then::OffsetsCommitted { reply, mut response, .. } => {
+                let error = coordinator_error(error);
+                for partition in response.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+                    if partition.error_code == 0 {
+                        partition.error_code = error.code();
+                    }
+                }
+                effects.replies.push((reply, Response::OffsetCommit(response)));
+            }
+            Then::AssignmentStored { group, generation } => {
+                if let Some(state) = self.group_mut(&group) {
+                    state.assignment_lost(now, generation, coordinator_error(error), effects, out);
+                }
+            }
+            Then::Stored => {}
+        }
+    }
+
+    fn group_mut(&mut self, group: &str) -> Option<&mut Group> {
+        self.shards.get_mut(&partition_for(group, self.config.partitions))?.groups.get_mut(group)
+    }
+
+    /// The shard that holds a group, if this broker leads it.
+    fn shard_mut(&mut self, group: &str) -> Result<&mut Shard, ErrorCode> {
+        if group.is_empty() {
+            return Err(ErrorCode::InvalidGroupId);
+        }
+        self.shards.get_mut(&partition_for(group, self.config.partitions)).ok_or(ErrorCode::NotCoordinator)
+    }
+}
+
+/// What a member is told when the coordinator's own write fails (`GroupMetadataManager`, `CoordinatorRuntime`).
+fn coordinator_error(error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::NotEnoughReplicas | ErrorCode::NotEnoughReplicasAfterAppend | ErrorCode::RequestTimedOut => {
+            ErrorCode::CoordinatorNotAvailable
+        }
+        ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch => ErrorCode::NotCoordinator,
+        other => other,
+    }
+}
+
+impl CoordinatorConfig {
+    /// The wall clock's milliseconds at this virtual time.
+    fn timestamp(&self, now: Time) -> i64 {
+        self.start_timestamp.saturating_add(i64::try_from(now / crate::node::MS).unwrap_or(i64::MAX))
+    }
+}

@@ -1,0 +1,128 @@
+//! Committed offsets: who may commit, and what a group reads back.
+//!
+//! Source: `OffsetMetadataManager`. A commit counts when its record is committed, not before.
+
+use super::{Append, Coordinator, Effects, Group, GroupState, ReplyTo, Then, partition_for};
+use crate::node::Time;
+use crate::protocol::ErrorCode;
+use crate::protocol::group_records::{self, OffsetValue};
+use crate::protocol::wire::{self, Response};
+use kafka_protocol::messages as k;
+use std::sync::Arc;
+
+/// Topic and partition.
+pub type OffsetKey = (Arc<str>, i32);
+
+/// Where a group goes on in one partition: the next offset to read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CommittedOffset {
+    pub offset: i64,
+    /// Of the last record before it; -1 if unknown.
+    pub leader_epoch: i32,
+    pub metadata: String,
+}
+
+impl Coordinator {
+    pub(super) fn commit_offsets(&mut self, now: Time, reply: ReplyTo, message: &k::OffsetCommitRequest, effects: &mut Effects) {
+        let config = self.config;
+        let checked = self.checked_commit(now, message);
+        let mut response = k::OffsetCommitResponse::default();
+        let mut offsets = Vec::new();
+        for topic in &message.topics {
+            let mut answer = k::offset_commit_response::OffsetCommitResponseTopic::default();
+            answer.name = topic.name.clone();
+            for asked in &topic.partitions {
+                let mut result = k::offset_commit_response::OffsetCommitResponsePartition::default();
+                result.partition_index = asked.partition_index;
+                let metadata = asked.committed_metadata.as_deref().map_or("", |text| text.as_ref());
+                if let Err(error) = checked {
+                    result.error_code = error.code();
+                } else if config.offset_metadata_max < metadata.len() {
+                    result.error_code = ErrorCode::OffsetMetadataTooLarge.code();
+                } else {
+                    let committed = CommittedOffset {
+                        offset: asked.committed_offset,
+                        leader_epoch: asked.committed_leader_epoch,
+                        metadata: metadata.to_owned(),
+                    };
+                    offsets.push(((Arc::from(topic.name.as_str()), asked.partition_index), committed));
+                }
+                answer.partitions.push(result);
+            }
+            response.topics.push(answer);
+        }
+        if offsets.is_empty() {
+            effects.replies.push((reply, Response::OffsetCommit(Box::new(response))));
+            return;
+        }
+        let group: Arc<str> = Arc::from(message.group_id.as_str());
+        let commit_timestamp = config.timestamp(now);
+        let record = |((topic, partition), committed): &(OffsetKey, CommittedOffset)| {
+            let value = OffsetValue {
+                offset: committed.offset,
+                leader_epoch: committed.leader_epoch,
+                metadata: committed.metadata.clone(),
+                commit_timestamp,
+            };
+            (group_records::offset_key(&group, topic, *partition), Some(group_records::offset_value(&value)))
+        };
+        let records = offsets.iter().map(record).collect();
+        let then = Then::OffsetsCommitted { group: group.clone(), offsets, reply, response: Box::new(response) };
+        effects.appends.push(Append { partition: partition_for(&group, config.partitions), records, then });
+    }
+
+    fn checked_commit(&mut self, now: Time, message: &k::OffsetCommitRequest) -> Result<(), ErrorCode> {
+        let generation = message.generation_id_or_member_epoch;
+        let shard = self.shard_mut(&message.group_id)?;
+        let Some(group) = shard.groups.get_mut(message.group_id.as_str()) else {
+            if 0 <= generation {
+                return Err(ErrorCode::IllegalGeneration);
+            }
+            let id: Arc<str> = Arc::from(message.group_id.as_str());
+            shard.groups.insert(id.clone(), Group::new(id));
+            return Ok(());
+        };
+        if generation < 0 && message.member_id.is_empty() {
+            // A consumer that assigns its own partitions commits without a generation; only where no member could be in its way.
+            return if group.state == GroupState::Empty { Ok(()) } else { Err(ErrorCode::UnknownMemberId) };
+        }
+        let (state, current) = (group.state, group.generation);
+        let member = group.members.get_mut(message.member_id.as_str()).ok_or(ErrorCode::UnknownMemberId)?;
+        if generation != current {
+            return Err(ErrorCode::IllegalGeneration);
+        }
+        member.expires = now + member.session_timeout;
+        if state == GroupState::CompletingRebalance { Err(ErrorCode::RebalanceInProgress) } else { Ok(()) }
+    }
+
+    pub(super) fn fetch_offsets(&mut self, reply: ReplyTo, message: &k::OffsetFetchRequest, effects: &mut Effects) {
+        let mut response = k::OffsetFetchResponse::default();
+        for asked in &message.groups {
+            let mut answer = k::offset_fetch_response::OffsetFetchResponseGroup::default();
+            answer.group_id = asked.group_id.clone();
+            match self.shard_mut(&asked.group_id) {
+                Err(error) => answer.error_code = error.code(),
+                Ok(shard) => {
+                    let group = shard.groups.get(asked.group_id.as_str());
+                    for topic in asked.topics.iter().flatten() {
+                        let mut topic_answer = k::offset_fetch_response::OffsetFetchResponseTopics::default();
+                        topic_answer.name = topic.name.clone();
+                        for index in &topic.partition_indexes {
+                            let key: OffsetKey = (Arc::from(topic.name.as_str()), *index);
+                            let committed = group.and_then(|group| group.offsets.get(&key));
+                            let mut partition = k::offset_fetch_response::OffsetFetchResponsePartitions::default();
+                            partition.partition_index = *index;
+                            partition.committed_offset = committed.map_or(-1, |committed| committed.offset);
+                            partition.committed_leader_epoch = committed.map_or(-1, |committed| committed.leader_epoch);
+                            partition.metadata = Some(wire::text(committed.map_or("", |committed| &committed.metadata)));
+                            topic_answer.partitions.push(partition);
+                        }
+                        answer.topics.push(topic_answer);
+                    }
+                }
+            }
+            response.groups.push(answer);
+        }
+        effects.replies.push((reply, Response::OffsetFetch(Box::new(response))));
+    }
+}

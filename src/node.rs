@@ -1,0 +1,250 @@
+//! What every node of the world is: a struct with one entry point, `(now, input) -> outputs`.
+//!
+//! Owns the words that controller, broker and client share to speak with the world around them: time, addresses, inputs, outputs, notes.
+//! It must not know who carries a message, how long that takes, or what the time on a wall is.
+
+use crate::protocol::ErrorCode;
+use crate::protocol::wire::{Api, Request, Response};
+use std::sync::Arc;
+
+/// Virtual time: microseconds since the session's start.
+pub type Time = u64;
+
+/// One virtual millisecond.
+pub const MS: Time = 1_000;
+
+/// A topic's name; cloning shares it.
+pub type TopicName = Arc<str>;
+
+/// A partition of a topic, by name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Partition {
+    pub topic: TopicName,
+    pub index: i32,
+}
+
+impl std::fmt::Display for Partition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.topic, self.index)
+    }
+}
+
+/// Who sends and who receives.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum NodeId {
+    /// The person at the page or the script: its requests arrive at once, and so do the answers.
+    Admin,
+    Controller(i32),
+    Broker(i32),
+    /// An index that is never given twice in a session.
+    Client(u32),
+}
+
+/// A connection between two nodes. Kafka's clients keep one for data and another for their group coordinator, because a broker handles
+/// one request of a connection at a time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Connection {
+    pub peer: NodeId,
+    pub channel: Channel,
+}
+
+/// Which of a pair's connections.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Channel {
+    Data,
+    Coordinator,
+    /// Heartbeats, registration and ISR changes, beside the long polls of the metadata log.
+    Control,
+}
+
+/// What a node is told.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// It has just been started, for the first time or again.
+    Start,
+    /// `client_id` is what the request's header says of its sender.
+    Request {
+        from: Connection,
+        client_id: Arc<str>,
+        correlation: u32,
+        request: Request,
+    },
+    Response {
+        from: Connection,
+        correlation: u32,
+        response: Response,
+    },
+    /// The connections with this node are gone: what was in flight to it gets no answer.
+    Disconnected {
+        peer: NodeId,
+    },
+    Timer(Timer),
+}
+
+/// What a node asked to be reminded of. A timer cannot be cancelled: its owner checks whether it still means something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Timer {
+    /// Controller: look for brokers whose session has expired.
+    BrokerSessions,
+    /// Controller: give leadership back to preferred replicas.
+    PreferredLeaders,
+    /// Broker: register, or send the next heartbeat.
+    BrokerHeartbeat,
+    /// Broker: shrink the ISR of partitions whose followers lag.
+    ReplicaLag,
+    /// Broker: write the high watermarks to disk.
+    HighWatermarkCheckpoint,
+    /// Broker: fetch again from this leader after an error.
+    FetchBackoff { leader: i32 },
+    /// Broker: fetch the metadata log again after an error.
+    MetadataBackoff,
+    /// Broker: a produce or fetch request in purgatory has waited its time.
+    Purgatory { operation: u64 },
+    /// Broker: the coordinator looks at its members' sessions and its rebalances' deadlines.
+    Groups,
+    /// Client: the application's next record is due.
+    Generate { round: u32 },
+    /// Client: look at what is due (linger, backoff, poll, commit, heartbeat).
+    Wake { round: u32 },
+}
+
+/// A request or response handed to the network.
+#[derive(Clone, Debug)]
+pub struct Send {
+    pub to: Connection,
+    pub correlation: u32,
+    pub body: Body,
+}
+
+#[derive(Clone, Debug)]
+pub enum Body {
+    Request(Request),
+    Response(Response),
+}
+
+/// What a node wants done. One is kept and reused for all events, so that handling an event does not allocate for it.
+#[derive(Clone, Default, Debug)]
+pub struct Outputs {
+    pub sends: Vec<Send>,
+    pub timers: Vec<(Time, Timer)>,
+    pub notes: Vec<NoteKind>,
+}
+
+impl Outputs {
+    pub fn request(&mut self, to: NodeId, channel: Channel, correlation: u32, request: Request) {
+        self.sends.push(Send { to: Connection { peer: to, channel }, correlation, body: Body::Request(request) });
+    }
+
+    pub fn respond(&mut self, to: Connection, correlation: u32, response: Response) {
+        self.sends.push(Send { to, correlation, body: Body::Response(response) });
+    }
+
+    pub fn timer(&mut self, at: Time, timer: Timer) {
+        self.timers.push((at, timer));
+    }
+
+    pub fn note(&mut self, kind: NoteKind) {
+        self.notes.push(kind);
+    }
+}
+
+/// Something that happened, as the trace keeps it: facts only, the words are the view's.
+#[derive(Clone, PartialEq, Hash, Debug)]
+pub struct Note {
+    pub time: Time,
+    pub node: NodeId,
+    pub kind: NoteKind,
+}
+
+#[derive(Clone, PartialEq, Hash, Debug)]
+pub enum NoteKind {
+    TopicCreated { topic: TopicName, partitions: i32, replication_factor: i16 },
+    BrokerRegistered { broker: i32, epoch: i64 },
+    BrokerUnfenced { broker: i32 },
+    BrokerFenced { broker: i32 },
+    BrokerStarted,
+    BrokerCrashed,
+    LeaderElected { partition: Partition, leader: Option<i32>, leader_epoch: i32, isr: Vec<i32> },
+    IsrShrunk { partition: Partition, isr: Vec<i32>, removed: Vec<i32> },
+    IsrExpanded { partition: Partition, isr: Vec<i32>, added: Vec<i32> },
+    RecordAppended { partition: Partition, base_offset: i64, last_offset: i64, leader_epoch: i32, leader: bool },
+    HighWatermarkAdvanced { partition: Partition, from: i64, to: i64, leader: bool },
+    Truncated { partition: Partition, from: i64, to: i64 },
+    RecordAcknowledged { partition: Partition, base_offset: i64, records: i32, acks: i16 },
+    RecordFailed { partition: Option<Partition>, topic: TopicName, records: i32, error: ErrorCode },
+    ProduceRetried { partition: Partition, records: i32, error: ErrorCode },
+    RecordDelivered { partition: Partition, first_offset: i64, last_offset: i64, records: i32 },
+    OffsetReset { partition: Partition, offset: i64 },
+    OffsetCommitted { group: Arc<str>, partition: Partition, offset: i64 },
+    MemberJoined { group: Arc<str>, member: Arc<str> },
+    MemberLeft { group: Arc<str>, member: Arc<str>, reason: LeaveReason },
+    RebalanceStarted { group: Arc<str>, reason: RebalanceReason },
+    Rebalanced { group: Arc<str>, generation: i32, members: i32 },
+    GroupLoaded { group: Arc<str>, generation: i32, members: i32 },
+    AssignmentReceived { group: Arc<str>, partitions: Vec<Partition> },
+    AssignmentRevoked { group: Arc<str>, partitions: Vec<Partition> },
+    RequestSent { message: u64, to: NodeId, summary: Summary },
+    ResponseSent { message: u64, to: NodeId, summary: Summary },
+    MessageDropped { message: u64, to: NodeId, summary: Summary },
+    CommandApplied { name: &'static str, target: Arc<str> },
+    CommandRefused { name: &'static str, code: Arc<str> },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum LeaveReason {
+    Left,
+    SessionExpired,
+    RebalanceTimeout,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RebalanceReason {
+    Joined,
+    Left,
+    SessionExpired,
+    LeaderRejoined,
+    Changed,
+}
+
+/// What a message is about, in a few numbers: for the trace and for the drawing of messages in flight.
+#[derive(Clone, PartialEq, Hash, Debug)]
+pub struct Summary {
+    pub api: Api,
+    /// Of Produce and Fetch: the first partition that carries records, else the first one named.
+    pub partition: Option<Partition>,
+    /// Of a fetch request: the offset asked for there.
+    pub offset: Option<i64>,
+    pub records: u32,
+    pub error: ErrorCode,
+}
+
+/// A seeded generator (SplitMix64): each node that needs chance is given its own, so that one node's draws never shift another's.
+#[derive(Clone, Debug)]
+pub struct Chance(u64);
+
+impl Chance {
+    pub fn new(seed: u64) -> Chance {
+        Chance(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number from 0 to `limit` - 1; 0 where `limit` is 0.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        // The high half of a wide product: without the bias of a remainder that matters, without a loop.
+        ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
+    }
+
+    /// A generator of its own for the part named by `salt`.
+    pub fn fork(&self, salt: u64) -> Chance {
+        let mut child = Chance(self.0 ^ salt.wrapping_mul(0xd6e8_feb8_6659_fd93));
+        child.next();
+        child
+    }
+}

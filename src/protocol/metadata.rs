@@ -1,0 +1,115 @@
+//! The records of the cluster's metadata log, `__cluster_metadata`, that the controller writes and every broker follows.
+//!
+//! Source: KIP-500, KIP-631. Kafka writes changes as deltas; a partition's record here always holds its whole state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The metadata log's topic id, Kafka's constant.
+pub const METADATA_TOPIC_ID: Uuid = Uuid::from_u128(1);
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum MetadataRecord {
+    RegisterBroker {
+        broker: i32,
+        epoch: i64,
+        rack: Option<Arc<str>>,
+        fenced: bool,
+    },
+    /// The broker is fenced, or not any more.
+    BrokerFencing {
+        broker: i32,
+        epoch: i64,
+        fenced: bool,
+    },
+    Topic {
+        id: Uuid,
+        name: Arc<str>,
+        configs: BTreeMap<String, String>,
+    },
+    Partition {
+        topic: Uuid,
+        partition: i32,
+        state: PartitionState,
+    },
+}
+
+/// What the controller has decided about one partition.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartitionState {
+    /// In order of preference: the first is the preferred leader.
+    pub replicas: Vec<i32>,
+    pub isr: Vec<i32>,
+    /// `None`: no replica may lead.
+    pub leader: Option<i32>,
+    /// Raised when the leader changes.
+    pub leader_epoch: i32,
+    /// Raised by every change.
+    pub partition_epoch: i32,
+}
+
+/// What the metadata log says so far: the controller's state, and each broker's copy of it.
+#[derive(Clone, Default, Debug)]
+pub struct MetadataImage {
+    /// The offset that follows the last record applied.
+    pub next_offset: i64,
+    pub brokers: BTreeMap<i32, BrokerMetadata>,
+    pub topics: BTreeMap<Uuid, TopicMetadata>,
+    pub topic_ids: BTreeMap<Arc<str>, Uuid>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct BrokerMetadata {
+    pub epoch: i64,
+    pub rack: Option<Arc<str>>,
+    pub fenced: bool,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct TopicMetadata {
+    pub id: Uuid,
+    pub name: Arc<str>,
+    pub configs: BTreeMap<String, String>,
+    pub partitions: Vec<PartitionState>,
+}
+
+impl MetadataImage {
+    pub fn apply(&mut self, record: &MetadataRecord) {
+        self.next_offset += 1;
+        match record {
+            MetadataRecord::RegisterBroker { broker, epoch, rack, fenced } => {
+                self.brokers.insert(*broker, BrokerMetadata { epoch: *epoch, rack: rack.clone(), fenced: *fenced });
+            }
+            MetadataRecord::BrokerFencing { broker, epoch, fenced } => {
+                if let Some(known) = self.brokers.get_mut(broker).filter(|known| known.epoch == *epoch) {
+                    known.fenced = *fenced;
+                }
+            }
+            MetadataRecord::Topic { id, name, configs } => {
+                self.topic_ids.insert(name.clone(), *id);
+                self.topics.insert(*id, TopicMetadata { id: *id, name: name.clone(), configs: configs.clone(), partitions: Vec::new() });
+            }
+            MetadataRecord::Partition { topic, partition, state } => {
+                if let Some(topic) = self.topics.get_mut(topic) {
+                    match topic.partitions.get_mut(*partition as usize) {
+                        Some(known) => *known = state.clone(),
+                        None => topic.partitions.push(state.clone()),
+                    }
+                }
+            }
+        }
+    }
+
+    pub fn topic(&self, name: &str) -> Option<&TopicMetadata> {
+        self.topics.get(self.topic_ids.get(name)?)
+    }
+
+    pub fn partition(&self, topic: &Uuid, partition: i32) -> Option<&PartitionState> {
+        self.topics.get(topic)?.partitions.get(usize::try_from(partition).ok()?)
+    }
+
+    pub fn is_live(&self, broker: i32) -> bool {
+        self.brokers.get(&broker).is_some_and(|known| !known.fenced)
+    }
+}

@@ -1,0 +1,49 @@
+//! The follower's side: copying what the leader sends, and cutting off what the leader does not have.
+
+use super::{Replica, Role};
+use crate::node::{NoteKind, Outputs};
+use crate::protocol::batch::Batch;
+use crate::storage::EpochEnd;
+
+impl Replica {
+    /// The leader and epoch this replica fetches from.
+    pub fn following(&self) -> Option<(i32, i32)> {
+        match self.role {
+            Role::Follower { leader, leader_epoch } => Some((leader, leader_epoch)),
+            _ => None,
+        }
+    }
+
+    /// Copies batches of a Fetch response, and takes the leader's high watermark as far as the log reaches. So a follower learns of each
+    /// advance one fetch later than the leader.
+    pub fn append_as_follower(&mut self, batches: Vec<Batch>, leader_high_watermark: i64, out: &mut Outputs) {
+        for batch in batches {
+            out.note(NoteKind::RecordAppended {
+                partition: self.name.clone(),
+                base_offset: batch.base_offset,
+                last_offset: batch.next_offset() - 1,
+                leader_epoch: batch.leader_epoch,
+                leader: false,
+            });
+            self.log.append(batch);
+        }
+        let to = leader_high_watermark.clamp(self.log.start_offset(), self.log.end_offset());
+        self.set_high_watermark(to, out);
+    }
+
+    /// The leader's log holds `diverging.epoch` to another end: cut back to where both agree, by epoch, never by high watermark (KIP-101).
+    pub fn truncate_to(&mut self, diverging: EpochEnd, out: &mut Outputs) {
+        let to = match self.log.epoch_end(diverging.epoch) {
+            Some(own) if own.epoch == diverging.epoch => own.end.min(diverging.end),
+            Some(own) => own.end,
+            None => diverging.end,
+        };
+        let from = self.log.end_offset();
+        self.log.truncate(to);
+        let to = self.log.end_offset();
+        if to < from {
+            out.note(NoteKind::Truncated { partition: self.name.clone(), from, to });
+        }
+        self.high_watermark = self.high_watermark.min(to);
+    }
+}

@@ -1,0 +1,208 @@
+//! The leader's side: appends, reads, what the followers have, the high watermark and the ISR.
+
+use super::{Replica, Role};
+use crate::node::{NoteKind, Outputs, Time};
+use crate::protocol::ErrorCode;
+use crate::protocol::batch::Batch;
+use crate::protocol::metadata::PartitionState;
+use std::collections::BTreeMap;
+
+/// What a leader knows besides its log.
+#[derive(Clone, Debug)]
+pub struct Leader {
+    pub epoch: i32,
+    /// The log end offset when this epoch began: a follower must reach it before it may join the ISR.
+    pub epoch_start: i64,
+    pub partition_epoch: i32,
+    pub isr: Vec<i32>,
+    /// An ISR asked for and not yet granted. Until it is, both count: the larger one bounds the high watermark.
+    pub pending_isr: Option<Vec<i32>>,
+    broker: i32,
+    followers: BTreeMap<i32, Follower>,
+    min_insync: usize,
+}
+
+/// A follower as its fetches show it.
+#[derive(Clone, Debug)]
+struct Follower {
+    log_end: i64,
+    /// The last time at which it had everything that the leader had.
+    caught_up: Time,
+    last_fetch: Time,
+    leader_end_at_last_fetch: i64,
+    broker_epoch: i64,
+}
+
+/// What a fetch at an offset finds.
+#[derive(Clone, Debug)]
+pub struct Read {
+    pub batches: Vec<Batch>,
+    /// The follower's log parted from the leader's: where this epoch ends here.
+    pub diverging: Option<crate::storage::EpochEnd>,
+}
+
+/// A refused read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadError(pub ErrorCode);
+
+impl Leader {
+    pub(super) fn new(now: Time, broker: i32, state: &PartitionState, log_end: i64, min_insync: usize) -> Leader {
+        let others = state.replicas.iter().filter(|replica| **replica != broker);
+        let fresh = |replica: &i32| Follower {
+            log_end: -1,
+            caught_up: if state.isr.contains(replica) { now } else { 0 },
+            last_fetch: 0,
+            leader_end_at_last_fetch: 0,
+            broker_epoch: -1,
+        };
+        Leader {
+            epoch: state.leader_epoch,
+            epoch_start: log_end,
+            partition_epoch: state.partition_epoch,
+            isr: state.isr.clone(),
+            pending_isr: None,
+            broker,
+            followers: others.map(|replica| (*replica, fresh(replica))).collect(),
+            // A topic with fewer replicas than the setting asks for can still be written to.
+            min_insync: min_insync.min(state.replicas.len()),
+        }
+    }
+
+    /// Takes over what the controller decided, from the metadata log or from an AlterPartition response, whichever comes first.
+    pub fn adopt(&mut self, state: &PartitionState) {
+        if self.partition_epoch < state.partition_epoch {
+            self.partition_epoch = state.partition_epoch;
+            self.isr.clone_from(&state.isr);
+            self.pending_isr = None;
+        }
+    }
+
+    pub fn min_insync(&self) -> usize {
+        self.min_insync
+    }
+
+    /// Whether acks=all is refused.
+    pub fn is_under_min_isr(&self) -> bool {
+        self.isr.len() < self.min_insync
+    }
+
+    fn in_maximal_isr(&self, replica: i32) -> bool {
+        self.isr.contains(&replica) || self.pending_isr.as_ref().is_some_and(|pending| pending.contains(&replica))
+    }
+
+    /// The broker epoch that a replica fetches with; AlterPartition names it, so that the controller can refuse an older process.
+    pub fn broker_epoch_of(&self, replica: i32) -> Option<i64> {
+        self.followers.get(&replica).map(|follower| follower.broker_epoch)
+    }
+
+    /// The members that would stay after those that lag are dropped, if any lags.
+    pub fn shrunk_isr(&self, now: Time, log_end: i64, lag_max: Time) -> Option<Vec<i32>> {
+        if self.pending_isr.is_some() {
+            return None;
+        }
+        let lags = |member: &i32| {
+            self.followers.get(member).is_some_and(|follower| follower.log_end != log_end && follower.caught_up + lag_max < now)
+        };
+        let kept: Vec<i32> = self.isr.iter().copied().filter(|member| !lags(member)).collect();
+        (kept.len() < self.isr.len()).then_some(kept)
+    }
+
+    /// The ISR with this follower, if it has earned a place: everything below the high watermark, and all that the epoch began with.
+    pub fn expanded_isr(&self, replica: i32, high_watermark: i64) -> Option<Vec<i32>> {
+        if self.pending_isr.is_some() || self.isr.contains(&replica) {
+            return None;
+        }
+        let follower = self.followers.get(&replica)?;
+        let earned = high_watermark <= follower.log_end && self.epoch_start <= follower.log_end;
+        earned.then(|| self.isr.iter().copied().chain([replica]).collect())
+    }
+}
+
+impl Replica {
+    /// Gives the batch its offsets and epoch, and appends it.
+    pub fn append_as_leader(&mut self, mut batch: Batch, out: &mut Outputs) -> i64 {
+        batch.base_offset = self.log.end_offset();
+        batch.leader_epoch = self.leader_epoch();
+        let base_offset = batch.base_offset;
+        out.note(NoteKind::RecordAppended {
+            partition: self.name.clone(),
+            base_offset,
+            last_offset: batch.next_offset() - 1,
+            leader_epoch: batch.leader_epoch,
+            leader: true,
+        });
+        self.log.append(batch);
+        base_offset
+    }
+
+    /// Whether the sender of a request has the right idea of who leads (KIP-320). An epoch of -1 asks for no check.
+    pub fn check_leader(&self, epoch: i32) -> Result<(), ErrorCode> {
+        let Role::Leader(leader) = &self.role else { return Err(ErrorCode::NotLeaderOrFollower) };
+        match epoch {
+            -1 => Ok(()),
+            older if older < leader.epoch => Err(ErrorCode::FencedLeaderEpoch),
+            newer if leader.epoch < newer => Err(ErrorCode::UnknownLeaderEpoch),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads for a follower (everything) or a consumer (below the high watermark). `last_epoch` is the epoch of the fetcher's last record,
+    /// -1 if it does not say: a log that holds it to another end has parted from this one (KIP-595).
+    pub fn read(&self, from: i64, last_epoch: i32, limit: i64, max_bytes: usize, first_whole: bool) -> Result<Read, ReadError> {
+        if 0 <= last_epoch {
+            let Some(end) = self.log.epoch_end(last_epoch) else { return Err(ReadError(ErrorCode::OffsetOutOfRange)) };
+            if end.epoch < last_epoch || end.end < from {
+                return Ok(Read { batches: Vec::new(), diverging: Some(end) });
+            }
+        }
+        if from < self.log.start_offset() || self.log.end_offset() < from {
+            return Err(ReadError(ErrorCode::OffsetOutOfRange));
+        }
+        Ok(Read { batches: self.log.read(from, limit, max_bytes, first_whole), diverging: None })
+    }
+
+    /// A follower's fetch says that it has everything below `offset`.
+    pub fn follower_fetched(&mut self, now: Time, replica: i32, broker_epoch: i64, offset: i64) {
+        let log_end = self.log.end_offset();
+        let Some(follower) = self.leader_mut().and_then(|leader| leader.followers.get_mut(&replica)) else { return };
+        if log_end <= offset {
+            follower.caught_up = follower.caught_up.max(now);
+        } else if follower.leader_end_at_last_fetch <= offset {
+            follower.caught_up = follower.caught_up.max(follower.last_fetch);
+        }
+        follower.log_end = offset;
+        follower.broker_epoch = broker_epoch;
+        follower.last_fetch = now;
+        follower.leader_end_at_last_fetch = log_end;
+    }
+
+    /// Advances the high watermark to what every member of the maximal ISR has; waits for a follower that has caught up and is about to join.
+    /// Below the minimum ISR it stands still (KIP-966). `live` tells which brokers are not fenced. Returns whether it moved.
+    pub fn advance_high_watermark(&mut self, now: Time, lag_max: Time, live: impl Fn(i32) -> bool, out: &mut Outputs) -> bool {
+        let Role::Leader(leader) = &self.role else { return false };
+        if leader.is_under_min_isr() {
+            return false;
+        }
+        let log_end = self.log.end_offset();
+        let mut to = log_end;
+        for (replica, follower) in &leader.followers {
+            let joining = || now <= follower.caught_up + lag_max && live(*replica);
+            if follower.log_end < to && (leader.in_maximal_isr(*replica) || joining()) {
+                to = follower.log_end;
+            }
+        }
+        let moves = self.high_watermark < to;
+        if moves {
+            self.set_high_watermark(to, out);
+        }
+        moves
+    }
+
+    pub fn leader_broker(&self) -> Option<i32> {
+        match &self.role {
+            Role::Leader(leader) => Some(leader.broker),
+            Role::Follower { leader, .. } => Some(*leader),
+            Role::Offline => None,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! One partition's replica on one broker, as its leader or as a follower.
+//!
+//! Owns the high watermark, the leader's view of its followers and of the ISR, and what a follower does with a Fetch response. It must not
+//! know connections or requests of clients: the broker decides who may call what. Source: `Partition`, `Replica`, `AbstractFetcherThread`;
+//! KIP-101, KIP-279, KIP-497, KIP-841.
+
+mod follower;
+mod leader;
+pub mod purgatory;
+
+pub use leader::{Leader, Read, ReadError};
+
+use crate::node::{NoteKind, Outputs, Partition, Time};
+use crate::protocol::metadata::PartitionState;
+use crate::storage::Log;
+use uuid::Uuid;
+
+/// A partition by topic id: the same name created again is another topic.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PartitionKey {
+    pub topic: Uuid,
+    pub index: i32,
+}
+
+/// A replica and what it is now.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    pub name: Partition,
+    pub log: Log,
+    pub role: Role,
+    high_watermark: i64,
+    /// What a restart after a crash finds (`replication-offset-checkpoint`).
+    checkpoint: i64,
+}
+
+#[derive(Clone, Debug)]
+pub enum Role {
+    /// Nobody leads, or this broker has not been told yet.
+    Offline,
+    Leader(Leader),
+    Follower {
+        leader: i32,
+        leader_epoch: i32,
+    },
+}
+
+impl Replica {
+    pub fn new(name: Partition) -> Replica {
+        Replica { name, log: Log::default(), role: Role::Offline, high_watermark: 0, checkpoint: 0 }
+    }
+
+    pub fn high_watermark(&self) -> i64 {
+        self.high_watermark
+    }
+
+    pub fn leader(&self) -> Option<&Leader> {
+        match &self.role {
+            Role::Leader(leader) => Some(leader),
+            _ => None,
+        }
+    }
+
+    pub fn leader_mut(&mut self) -> Option<&mut Leader> {
+        match &mut self.role {
+            Role::Leader(leader) => Some(leader),
+            _ => None,
+        }
+    }
+
+    /// The leader epoch this replica acts in; -1 before its first.
+    pub fn leader_epoch(&self) -> i32 {
+        match &self.role {
+            Role::Offline => self.log.latest_epoch().unwrap_or(-1),
+            Role::Leader(leader) => leader.epoch,
+            Role::Follower { leader_epoch, .. } => *leader_epoch,
+        }
+    }
+
+    pub fn checkpoint_high_watermark(&mut self) {
+        self.checkpoint = self.high_watermark;
+    }
+
+    /// What is left after the process was killed: the log (the page cache is the machine's), and the high watermark last written.
+    pub fn crash(&mut self) {
+        self.role = Role::Offline;
+        self.high_watermark = self.checkpoint.min(self.log.end_offset());
+    }
+
+    /// Takes the role that the controller has decided. Returns whether the role is a new one (another leader or leader epoch).
+    pub fn assume(&mut self, now: Time, broker: i32, state: &PartitionState, min_insync: usize) -> bool {
+        if state.leader_epoch < self.leader_epoch() {
+            return false;
+        }
+        match (&mut self.role, state.leader) {
+            (Role::Leader(leader), Some(id)) if id == broker && leader.epoch == state.leader_epoch => {
+                leader.adopt(state);
+                false
+            }
+            (_, Some(id)) if id == broker => {
+                self.log.begin_epoch(state.leader_epoch, self.log.end_offset());
+                self.role = Role::Leader(Leader::new(now, broker, state, self.log.end_offset(), min_insync));
+                true
+            }
+            (Role::Follower { leader, leader_epoch }, Some(id)) if *leader == id && *leader_epoch == state.leader_epoch => false,
+            (_, Some(id)) => {
+                self.role = Role::Follower { leader: id, leader_epoch: state.leader_epoch };
+                true
+            }
+            (Role::Offline, None) => false,
+            (_, None) => {
+                self.role = Role::Offline;
+                true
+            }
+        }
+    }
+
+    fn set_high_watermark(&mut self, to: i64, out: &mut Outputs) {
+        let from = std::mem::replace(&mut self.high_watermark, to);
+        if from < to {
+            let leader = self.leader().is_some();
+            out.note(NoteKind::HighWatermarkAdvanced { partition: self.name.clone(), from, to, leader });
+        }
+    }
+}

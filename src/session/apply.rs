@@ -1,0 +1,417 @@
+//! What each command does to the world, and why it may be refused.
+//!
+//! Everything is checked before anything changes. Refusals of Kafka's own (topics, settings) come from where Kafka's come.
+
+use super::command::{Command, CommitOffset, Configs, Refusal, SeekEdge, SeekTo, TopicPartition};
+use super::{configs, import};
+use crate::broker::EARLIEST_TIMESTAMP;
+use crate::broker::LATEST_TIMESTAMP;
+use crate::client::consumer::{Reads, SeekTarget};
+use crate::client::producer::Outgoing;
+use crate::client::{Consumer, Generator, Producer};
+use crate::node::{MS, Partition, Time};
+use crate::protocol::wire::{self, Request, Response};
+use crate::protocol::{ErrorCode, topic_name};
+use crate::sim::{Application, ClientNode, ProcessState, Trace, World};
+use bytes::Bytes;
+use kafka_protocol::messages as k;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The producer that `send` and `import` use when none is named.
+pub const DEFAULT_PRODUCER: &str = "console-producer";
+/// Clients at one time, at the most.
+const CLIENTS_MAX: usize = 500;
+/// Records per second that one producer makes, at the most.
+const RATE_MAX: f64 = 100_000.0;
+/// Characters of a client's id, at the most.
+const ID_MAX: usize = 200;
+
+/// Applies a command. Returns what the automation interface promises for it, null for most.
+pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<Value, Refusal> {
+    match command {
+        Command::CreateTopic { name, partitions, replication_factor, configs } => {
+            create_topic(world, trace, name, *partitions, *replication_factor, configs)
+        }
+        Command::AddProducer { id, topic, records_per_second, keys, value, configs } => {
+            let generator = GeneratorSpec { rate: *records_per_second, keys, template: value.as_deref() };
+            add_producer(world, trace, id, topic, &generator, configs)
+        }
+        Command::RemoveProducer { id } => remove_producer(world, trace, id),
+        Command::Send { producer, topic, key, value, headers, partition, timestamp } => {
+            let headers = headers.iter().map(|(name, value)| (Bytes::from(name.clone()), value.clone().map(|text| text.0)));
+            let record = Outgoing {
+                key: key.clone().map(|text| text.0),
+                value: value.clone().map(|text| text.0),
+                headers: headers.collect(),
+                partition: *partition,
+                timestamp: *timestamp,
+            };
+            send(world, trace, producer.as_deref(), topic, record)
+        }
+        Command::Import { topic, format, text, key_field } => {
+            checked_topic(topic)?;
+            let (records, rejected) = import::parse(*format, text, key_field.as_deref())?;
+            let queued = records.len();
+            let records: Vec<Outgoing> = records
+                .into_iter()
+                .map(|record| Outgoing {
+                    key: record.key,
+                    value: Some(record.value),
+                    headers: Vec::new(),
+                    partition: None,
+                    timestamp: None,
+                })
+                .collect();
+            if queued != 0 {
+                let name = default_producer(world, trace, topic)?;
+                let topic: Arc<str> = Arc::from(topic.as_str());
+                with_producer(world, trace, &name, |now, producer, out| producer.send_all(now, &topic, records.into_iter(), out));
+            }
+            Ok(json!({ "queued": queued, "rejected": rejected }))
+        }
+        Command::AddConsumer { id, group, topics, partitions, processing_ms, configs } => {
+            add_consumer(world, trace, id, group.as_deref(), topics.as_deref(), partitions.as_deref(), *processing_ms, configs)
+        }
+        Command::RemoveConsumer { id } => {
+            consumer(world, id, "id")?;
+            with_consumer(world, trace, id, |now, consumer, out| consumer.close(now, out));
+            world.forget_name(id);
+            Ok(Value::Null)
+        }
+        Command::CrashConsumer { id } => {
+            running_consumer(world, id, "id")?;
+            world.crash_client(id);
+            Ok(Value::Null)
+        }
+        Command::PauseConsumer { id } | Command::ResumeConsumer { id } => {
+            let (consumer, pause) = (running_consumer(world, id, "id")?, matches!(command, Command::PauseConsumer { .. }));
+            if consumer.is_paused() == pause {
+                let state = if pause { "paused already" } else { "not paused" };
+                return Err(Refusal::argument("id", format!("Consumer {id} is {state}.")));
+            }
+            with_consumer(world, trace, id, |now, consumer, out| consumer.set_paused(now, pause, out));
+            Ok(Value::Null)
+        }
+        Command::Commit { consumer, offsets } => commit(world, trace, consumer, offsets.as_deref()),
+        Command::Seek { consumer, topic, partition, to } => seek(world, trace, consumer, topic, *partition, *to),
+        Command::CrashBroker { broker } => {
+            if broker_state(world, *broker)? == ProcessState::Crashed {
+                return Err(Refusal::kafka(ErrorCode::BrokerNotAvailable, format!("Broker {broker} is not running.")).at("broker"));
+            }
+            world.crash_broker(*broker, trace);
+            Ok(Value::Null)
+        }
+        Command::RestartBroker { broker } => {
+            if broker_state(world, *broker)? == ProcessState::Running {
+                return Err(Refusal::argument("broker", format!("Broker {broker} is running.")));
+            }
+            world.restart_broker(*broker, trace);
+            Ok(Value::Null)
+        }
+    }
+}
+
+fn create_topic(
+    world: &mut World,
+    trace: &mut Trace,
+    name: &str,
+    partitions: i32,
+    factor: i16,
+    configs: &Configs,
+) -> Result<Value, Refusal> {
+    let mut topic = k::create_topics_request::CreatableTopic::default();
+    topic.name = wire::topic(name);
+    topic.num_partitions = partitions;
+    topic.replication_factor = factor;
+    for (key, value) in configs {
+        let mut config = k::create_topics_request::CreatableTopicConfig::default();
+        config.name = wire::text(key);
+        config.value = Some(wire::text(value));
+        topic.configs.push(config);
+    }
+    let mut message = k::CreateTopicsRequest::default();
+    message.topics.push(topic);
+    let Some(Response::CreateTopics(answer)) = world.ask(Request::CreateTopics(Box::new(message)), trace) else {
+        return Err(Refusal::kafka(ErrorCode::NotController, "No controller answers."));
+    };
+    match answer.topics.first() {
+        Some(result) if result.error_code != 0 => {
+            let code = ErrorCode::of(result.error_code);
+            let sentence = result.error_message.as_ref().map_or(code.message(), |text| text.as_str());
+            let field = match code {
+                ErrorCode::InvalidPartitions => "partitions",
+                ErrorCode::InvalidReplicationFactor => "replicationFactor",
+                ErrorCode::InvalidConfig => "configs",
+                _ => "name",
+            };
+            Err(Refusal::kafka(code, sentence).at(field))
+        }
+        _ => Ok(Value::Null),
+    }
+}
+
+/// What a producer's application sends by itself.
+struct GeneratorSpec<'a> {
+    rate: Option<f64>,
+    keys: &'a [String],
+    template: Option<&'a str>,
+}
+
+fn add_producer(
+    world: &mut World,
+    trace: &mut Trace,
+    id: &str,
+    topic: &str,
+    spec: &GeneratorSpec<'_>,
+    given: &Configs,
+) -> Result<Value, Refusal> {
+    free_name(world, id)?;
+    checked_topic(topic)?;
+    let chance = world.client_chance();
+    let topic: Arc<str> = Arc::from(topic);
+    let generator = match spec.rate {
+        None => None,
+        Some(rate) if rate.is_finite() && 0.001 <= rate && rate <= RATE_MAX => {
+            let keys = spec.keys.iter().map(|key| Bytes::from(key.clone())).collect();
+            let template = spec.template.unwrap_or("event {seq}").to_owned();
+            Some((topic.clone(), Generator::new(world.now(), (rate * 1_000.0).round() as u64, keys, template, chance.fork(1))))
+        }
+        Some(rate) => {
+            return Err(Refusal::argument(
+                "recordsPerSecond",
+                format!("A producer makes 0.001 to {RATE_MAX} records per second, not {rate}."),
+            ));
+        }
+    };
+    let (config, configs) = configs::producer(world, given)?;
+    let name: Arc<str> = Arc::from(id);
+    let producer = Producer::new(name.clone(), world.broker_ids(), config, generator, chance);
+    world.add_client(name, Application::Producer { topic, producer: Box::new(producer), configs }, trace);
+    Ok(Value::Null)
+}
+
+fn remove_producer(world: &mut World, trace: &mut Trace, id: &str) -> Result<Value, Refusal> {
+    producer(world, id, "id")?;
+    with_producer(world, trace, id, |now, producer, out| producer.close(now, out));
+    world.forget_name(id);
+    Ok(Value::Null)
+}
+
+fn send(world: &mut World, trace: &mut Trace, named: Option<&str>, topic: &str, record: Outgoing) -> Result<Value, Refusal> {
+    checked_topic(topic)?;
+    if let Some(id) = named {
+        producer(world, id, "producer")?;
+    }
+    if record.timestamp.is_some_and(|timestamp| timestamp < 0) {
+        return Err(Refusal::kafka(ErrorCode::InvalidTimestamp, "A timestamp is not negative.").at("timestamp"));
+    }
+    if let Some(index) = record.partition {
+        let count = world.controller().image().topic(topic).map(|known| known.partitions.len() as i32);
+        if index < 0 || count.is_some_and(|count| count <= index) {
+            let sentence = count.map_or(format!("There is no partition {index}."), |count| {
+                format!("{topic} has partitions 0 to {}, not {index}.", count - 1)
+            });
+            return Err(Refusal::kafka(ErrorCode::UnknownTopicOrPartition, sentence).at("partition"));
+        }
+    }
+    let name = match named {
+        Some(id) => id.to_owned(),
+        None => default_producer(world, trace, topic)?,
+    };
+    let topic: Arc<str> = Arc::from(topic);
+    with_producer(world, trace, &name, |now, producer, out| producer.send(now, &topic, record, out));
+    Ok(Value::Null)
+}
+
+/// Makes the default producer on first use. One request in flight: a retry must not change the order.
+fn default_producer(world: &mut World, trace: &mut Trace, topic: &str) -> Result<String, Refusal> {
+    if world.client(DEFAULT_PRODUCER).is_none() {
+        let given = Configs::from([("max.in.flight.requests.per.connection".to_owned(), "1".to_owned())]);
+        add_producer(world, trace, DEFAULT_PRODUCER, topic, &GeneratorSpec { rate: None, keys: &[], template: None }, &given)?;
+    }
+    producer(world, DEFAULT_PRODUCER, "producer")?;
+    Ok(DEFAULT_PRODUCER.to_owned())
+}
+
+#[expect(clippy::too_many_arguments, reason = "one for each field of the command")]
+fn add_consumer(
+    world: &mut World,
+    trace: &mut Trace,
+    id: &str,
+    group: Option<&str>,
+    topics: Option<&[String]>,
+    partitions: Option<&[TopicPartition]>,
+    processing_ms: Option<f64>,
+    given: &Configs,
+) -> Result<Value, Refusal> {
+    if world.client(id).is_none_or(|client| client.state == ProcessState::Running) {
+        free_name(world, id)?;
+    }
+    let reads = match (topics, partitions) {
+        (Some(topics), None) if !topics.is_empty() => {
+            topics.iter().try_for_each(|topic| checked_topic(topic).map_err(|refusal| refusal.at("topics")))?;
+            Reads::Subscribed(topics.iter().map(|topic| Arc::from(topic.as_str())).collect())
+        }
+        (None, Some(partitions)) if !partitions.is_empty() => {
+            partitions.iter().try_for_each(|partition| checked_topic(&partition.topic).map_err(|refusal| refusal.at("partitions")))?;
+            if let Some(wrong) = partitions.iter().find(|partition| partition.partition < 0) {
+                let sentence = format!("There is no partition {}.", wrong.partition);
+                return Err(Refusal::kafka(ErrorCode::UnknownTopicOrPartition, sentence).at("partitions"));
+            }
+            Reads::Assigned(partitions.iter().map(|p| Partition { topic: Arc::from(p.topic.as_str()), index: p.partition }).collect())
+        }
+        _ => {
+            return Err(Refusal::argument(
+                "topics",
+                "A consumer reads topics (shared by its group) or partitions (its own choice): name one of the two.",
+            ));
+        }
+    };
+    let processing_ms = processing_ms.unwrap_or(0.0);
+    if !(0.0..=3_600_000.0).contains(&processing_ms) {
+        return Err(Refusal::argument("processingMs", format!("Processing takes 0 to 3600000 ms per record, not {processing_ms}.")));
+    }
+    let processing = (processing_ms * MS as f64).round() as Time;
+    let (config, configs) = configs::consumer(given, group, processing)?;
+    if matches!(reads, Reads::Subscribed(_)) && config.group.is_none() {
+        return Err(Refusal::kafka(ErrorCode::InvalidGroupId, "To subscribe to topics, a consumer needs a group.").at("group"));
+    }
+    world.forget_name(id);
+    let name: Arc<str> = Arc::from(id);
+    let consumer = Consumer::new(name.clone(), world.broker_ids(), config, reads, world.client_chance());
+    world.add_client(name, Application::Consumer { consumer: Box::new(consumer), configs }, trace);
+    Ok(Value::Null)
+}
+
+fn commit(world: &mut World, trace: &mut Trace, id: &str, offsets: Option<&[CommitOffset]>) -> Result<Value, Refusal> {
+    let reader = running_consumer(world, id, "consumer")?;
+    if reader.config().group.is_none() {
+        return Err(Refusal::kafka(ErrorCode::InvalidGroupId, format!("Consumer {id} has no group to commit for.")).at("consumer"));
+    }
+    if let Some(wrong) = offsets.iter().flat_map(|offsets| offsets.iter()).find(|offset| offset.offset < 0) {
+        return Err(Refusal::argument("offsets", format!("A committed offset is not negative: {}.", wrong.offset)));
+    }
+    let offset = |o: &CommitOffset| {
+        (Partition { topic: Arc::from(o.topic.as_str()), index: o.partition }, o.offset, o.metadata.clone().unwrap_or_default())
+    };
+    let offsets = offsets.map(|offsets| offsets.iter().map(offset).collect());
+    with_consumer(world, trace, id, |now, consumer, out| consumer.commit(now, offsets, out));
+    Ok(Value::Null)
+}
+
+fn seek(world: &mut World, trace: &mut Trace, id: &str, topic: &str, index: i32, to: SeekTo) -> Result<Value, Refusal> {
+    let reader = running_consumer(world, id, "consumer")?;
+    let partition = Partition { topic: Arc::from(topic), index };
+    if !reader.positions().any(|(own, _)| *own == partition) {
+        return Err(Refusal::argument("partition", format!("Consumer {id} is not assigned {partition}.")));
+    }
+    let target = match to {
+        SeekTo::Offset(offset) if offset < 0 => return Err(Refusal::argument("to", format!("An offset is not negative: {offset}."))),
+        SeekTo::Offset(offset) => SeekTarget::Offset(offset),
+        SeekTo::Edge(SeekEdge::Beginning) => SeekTarget::Timestamp(EARLIEST_TIMESTAMP),
+        SeekTo::Edge(SeekEdge::End) => SeekTarget::Timestamp(LATEST_TIMESTAMP),
+        SeekTo::Timestamp { timestamp } if timestamp < 0 => return Err(Refusal::argument("to.timestamp", "A timestamp is not negative.")),
+        SeekTo::Timestamp { timestamp } => SeekTarget::Timestamp(timestamp),
+    };
+    with_consumer(world, trace, id, |now, consumer, out| consumer.seek(now, &partition, target, out));
+    Ok(Value::Null)
+}
+
+fn checked_topic(name: &str) -> Result<(), Refusal> {
+    topic_name::validate(name).map_err(|error| Refusal::kafka(ErrorCode::InvalidTopicException, error.to_string()).at("topic"))
+}
+
+fn free_name(world: &World, id: &str) -> Result<(), Refusal> {
+    let printable = |character: char| !character.is_control();
+    if id.is_empty() || ID_MAX < id.chars().count() || !id.chars().all(printable) {
+        return Err(Refusal::argument("id", format!("A client's id has 1 to {ID_MAX} printable characters.")));
+    }
+    if world.client(id).is_some() {
+        return Err(Refusal::argument("id", format!("There is a client {id} already.")));
+    }
+    if CLIENTS_MAX <= world.clients().count() {
+        return Err(Refusal::argument("id", format!("A session has {CLIENTS_MAX} clients at the most.")));
+    }
+    Ok(())
+}
+
+fn broker_state(world: &World, id: i32) -> Result<ProcessState, Refusal> {
+    let unknown = || Refusal::kafka(ErrorCode::BrokerIdNotRegistered, format!("There is no broker {id}.")).at("broker");
+    world.broker(id).map(|(_, state)| state).ok_or_else(unknown)
+}
+
+fn producer<'a>(world: &'a World, id: &str, field: &str) -> Result<&'a ClientNode, Refusal> {
+    let is_producer = |client: &&ClientNode| matches!(client.application, Application::Producer { .. });
+    world.client(id).filter(is_producer).ok_or_else(|| Refusal::argument(field, format!("There is no producer {id}.")))
+}
+
+fn consumer<'a>(world: &'a World, id: &str, field: &str) -> Result<(&'a ClientNode, &'a Consumer), Refusal> {
+    match world.client(id) {
+        Some(client @ ClientNode { application: Application::Consumer { consumer, .. }, .. }) => Ok((client, consumer)),
+        _ => Err(Refusal::kafka(ErrorCode::UnknownMemberId, format!("There is no consumer {id}.")).at(field)),
+    }
+}
+
+fn running_consumer<'a>(world: &'a World, id: &str, field: &str) -> Result<&'a Consumer, Refusal> {
+    let (client, consumer) = consumer(world, id, field)?;
+    if client.state == ProcessState::Crashed {
+        return Err(Refusal::kafka(ErrorCode::UnknownMemberId, format!("Consumer {id} has crashed.")).at(field));
+    }
+    Ok(consumer)
+}
+
+fn with_producer(world: &mut World, trace: &mut Trace, id: &str, act: impl FnOnce(Time, &mut Producer, &mut crate::node::Outputs)) {
+    world.act(id, trace, |now, application, out| {
+        if let Application::Producer { producer, .. } = application {
+            act(now, producer, out);
+        }
+    });
+}
+
+fn with_consumer<R>(world: &mut World, trace: &mut Trace, id: &str, act: impl FnOnce(Time, &mut Consumer, &mut crate::node::Outputs) -> R) {
+    world.act(id, trace, |now, application, out| {
+        if let Application::Consumer { consumer, .. } = application {
+            act(now, consumer, out);
+        }
+    });
+}
+
+impl Command {
+    /// The command's name in the automation interface.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::CreateTopic { .. } => "createTopic",
+            Command::AddProducer { .. } => "addProducer",
+            Command::RemoveProducer { .. } => "removeProducer",
+            Command::Send { .. } => "send",
+            Command::Import { .. } => "import",
+            Command::AddConsumer { .. } => "addConsumer",
+            Command::RemoveConsumer { .. } => "removeConsumer",
+            Command::CrashConsumer { .. } => "crashConsumer",
+            Command::PauseConsumer { .. } => "pauseConsumer",
+            Command::ResumeConsumer { .. } => "resumeConsumer",
+            Command::Commit { .. } => "commit",
+            Command::Seek { .. } => "seek",
+            Command::CrashBroker { .. } => "crashBroker",
+            Command::RestartBroker { .. } => "restartBroker",
+        }
+    }
+
+    /// What it acts on, as text.
+    pub fn target(&self) -> String {
+        match self {
+            Command::CreateTopic { name, .. } => name.clone(),
+            Command::AddProducer { id, .. }
+            | Command::RemoveProducer { id }
+            | Command::AddConsumer { id, .. }
+            | Command::RemoveConsumer { id }
+            | Command::CrashConsumer { id }
+            | Command::PauseConsumer { id }
+            | Command::ResumeConsumer { id } => id.clone(),
+            Command::Send { topic, .. } | Command::Import { topic, .. } => topic.clone(),
+            Command::Commit { consumer, .. } | Command::Seek { consumer, .. } => consumer.clone(),
+            Command::CrashBroker { broker } | Command::RestartBroker { broker } => format!("broker {broker}"),
+        }
+    }
+}

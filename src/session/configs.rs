@@ -1,0 +1,241 @@
+//! Settings given as text, checked against the definitions and turned into what the nodes take.
+
+use super::command::{Cluster, Configs, Refusal};
+use crate::broker::BrokerConfig;
+use crate::client::consumer::OffsetReset;
+use crate::client::network::NetworkConfig;
+use crate::client::{ConsumerConfig, ProducerConfig};
+use crate::controller::ControllerConfig;
+use crate::coordinator::CoordinatorConfig;
+use crate::node::{MS, Time};
+use crate::protocol::ErrorCode;
+use crate::protocol::settings::{self, Scope, Value};
+use crate::sim::{World, WorldConfig};
+use std::sync::Arc;
+
+/// 2026-01-01T00:00:00Z in Kafka's epoch milliseconds: virtual time 0, unless the cluster says otherwise.
+const START_TIMESTAMP: i64 = 1_767_225_600_000;
+/// Brokers of a cluster, at the most.
+const BROKERS_MAX: u32 = 5;
+/// The largest seed that every JSON reader keeps exact.
+const SEED_MAX: u64 = (1 << 53) - 1;
+
+/// Values of one scope: what was given, and Kafka's defaults for the rest.
+struct Values {
+    scope: Scope,
+    given: Configs,
+}
+
+impl Values {
+    fn check(scope: Scope, given: &Configs, field: &str) -> Result<Values, Refusal> {
+        let mut checked = Configs::new();
+        for (name, text) in given {
+            let at = format!("{field}.{name}");
+            let setting = settings::lookup(scope, name).ok_or_else(|| {
+                let hint = settings::nearest(scope, name).map(|near| format!(" Do you mean {near}?")).unwrap_or_default();
+                Refusal::kafka(ErrorCode::InvalidConfig, format!("There is no configuration {name} here.{hint}")).at(&at)
+            })?;
+            settings::parse(setting, text).map_err(|error| Refusal::kafka(ErrorCode::InvalidConfig, error.to_string()).at(&at))?;
+            checked.insert(setting.name.to_owned(), text.trim().to_owned());
+        }
+        Ok(Values { scope, given: checked })
+    }
+
+    fn text(&self, name: &str) -> &str {
+        let default = || settings::lookup(self.scope, name).map_or("", |setting| setting.default);
+        self.given.get(name).map_or_else(default, String::as_str)
+    }
+
+    fn int(&self, name: &str) -> i64 {
+        let setting = settings::lookup(self.scope, name);
+        match setting.and_then(|setting| settings::parse(setting, self.text(name)).ok()) {
+            Some(Value::Int(value)) => value,
+            // A name that this room got wrong: the definitions are fixed, so any test finds it.
+            _ => unreachable!("{name} is no number setting"),
+        }
+    }
+
+    fn bool(&self, name: &str) -> bool {
+        self.text(name).eq_ignore_ascii_case("true")
+    }
+
+    fn size(&self, name: &str) -> usize {
+        usize::try_from(self.int(name)).unwrap_or(usize::MAX)
+    }
+
+    fn i32(&self, name: &str) -> i32 {
+        i32::try_from(self.int(name)).unwrap_or(i32::MAX)
+    }
+
+    fn millis(&self, name: &str) -> Time {
+        // Far beyond any session, and still addable to any time.
+        const LONGEST: Time = 1 << 60;
+        Time::try_from(self.int(name)).unwrap_or(0).saturating_mul(MS).min(LONGEST)
+    }
+
+    fn network(&self, allow_auto_create: bool) -> NetworkConfig {
+        NetworkConfig {
+            request_timeout: self.millis("request.timeout.ms"),
+            retry_backoff: self.millis("retry.backoff.ms"),
+            retry_backoff_max: self.millis("retry.backoff.max.ms"),
+            allow_auto_create,
+        }
+    }
+}
+
+/// A topic's settings with the values in force.
+pub fn effective_topic(given: &Configs) -> Configs {
+    effective(Scope::Topic, given)
+}
+
+/// Every setting of a scope with the value in force.
+fn effective(scope: Scope, given: &Configs) -> Configs {
+    settings::all(scope)
+        .iter()
+        .filter(|setting| !setting.default.is_empty() || given.contains_key(setting.name))
+        .map(|setting| (setting.name.to_owned(), given.get(setting.name).cloned().unwrap_or_else(|| setting.default.to_owned())))
+        .collect()
+}
+
+pub fn producer(world: &World, given: &Configs) -> Result<(ProducerConfig, Configs), Refusal> {
+    let values = Values::check(Scope::Producer, given, "configs")?;
+    let (delivery, linger, request) = (values.int("delivery.timeout.ms"), values.int("linger.ms"), values.int("request.timeout.ms"));
+    if delivery < linger.saturating_add(request) && values.given.contains_key("delivery.timeout.ms") {
+        let sentence = format!(
+            "delivery.timeout.ms ({delivery}) should be equal to or larger than linger.ms + request.timeout.ms ({linger} + {request})"
+        );
+        return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at("configs.delivery.timeout.ms"));
+    }
+    let acks = match values.text("acks") {
+        "0" => 0,
+        "1" => 1,
+        _ => -1,
+    };
+    let config = ProducerConfig {
+        network: values.network(true),
+        acks,
+        linger: values.millis("linger.ms"),
+        batch_size: values.size("batch.size"),
+        buffer_memory: values.size("buffer.memory"),
+        max_block: values.millis("max.block.ms"),
+        max_request_size: values.size("max.request.size"),
+        max_in_flight: values.size("max.in.flight.requests.per.connection"),
+        retries: u32::try_from(values.int("retries")).unwrap_or(u32::MAX),
+        delivery_timeout: values.millis("delivery.timeout.ms").max(values.millis("linger.ms") + values.millis("request.timeout.ms")),
+        start_timestamp: start_timestamp(world),
+    };
+    Ok((config, effective(Scope::Producer, &values.given)))
+}
+
+pub fn consumer(given: &Configs, group: Option<&str>, processing: Time) -> Result<(ConsumerConfig, Configs), Refusal> {
+    let mut values = Values::check(Scope::Consumer, given, "configs")?;
+    if let Some(group) = group {
+        values.given.insert("group.id".to_owned(), group.to_owned());
+    }
+    let group = Some(values.text("group.id")).filter(|group| !group.is_empty()).map(Arc::from);
+    if values.int("session.timeout.ms") <= values.int("heartbeat.interval.ms") && group.is_some() {
+        let sentence = "The heartbeat must be set lower than the session timeout: heartbeat.interval.ms < session.timeout.ms";
+        return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at("configs.heartbeat.interval.ms"));
+    }
+    let offset_reset = match values.text("auto.offset.reset") {
+        "earliest" => OffsetReset::Earliest,
+        "none" => OffsetReset::None,
+        _ => OffsetReset::Latest,
+    };
+    let config = ConsumerConfig {
+        network: values.network(values.bool("allow.auto.create.topics")),
+        // Without a group there is nothing to commit to.
+        auto_commit: values.bool("enable.auto.commit") && group.is_some(),
+        group,
+        session_timeout: values.millis("session.timeout.ms"),
+        heartbeat_interval: values.millis("heartbeat.interval.ms"),
+        max_poll_interval: values.millis("max.poll.interval.ms"),
+        max_poll_records: values.size("max.poll.records"),
+        auto_commit_interval: values.millis("auto.commit.interval.ms"),
+        offset_reset,
+        fetch_min_bytes: values.i32("fetch.min.bytes"),
+        fetch_max_wait_ms: values.i32("fetch.max.wait.ms"),
+        fetch_max_bytes: values.i32("fetch.max.bytes"),
+        max_partition_fetch_bytes: values.i32("max.partition.fetch.bytes"),
+        processing,
+    };
+    Ok((config, effective(Scope::Consumer, &values.given)))
+}
+
+fn start_timestamp(world: &World) -> i64 {
+    world
+        .broker_ids()
+        .first()
+        .and_then(|id| world.broker(*id))
+        .map_or(START_TIMESTAMP, |(broker, _)| broker.config().coordinator.start_timestamp)
+}
+
+/// A cluster's nodes and their settings.
+pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
+    if SEED_MAX < seed {
+        return Err(Refusal::argument("seed", format!("A seed is at most {SEED_MAX}.")));
+    }
+    if !(1..=BROKERS_MAX).contains(&cluster.brokers) {
+        return Err(Refusal::argument("cluster.brokers", format!("A cluster has 1 to {BROKERS_MAX} brokers, not {}.", cluster.brokers)));
+    }
+    match cluster.controllers {
+        None | Some(1) => {}
+        Some(3) => {
+            return Err(
+                Refusal::kafka(ErrorCode::UnsupportedVersion, "A quorum of three controllers comes later.").at("cluster.controllers")
+            );
+        }
+        Some(count) => return Err(Refusal::argument("cluster.controllers", format!("A cluster has 1 or 3 controllers, not {count}."))),
+    }
+    let racks = cluster.racks.as_deref().unwrap_or_default();
+    if !racks.is_empty() && racks.len() != cluster.brokers as usize {
+        return Err(Refusal::argument("cluster.racks", "Name one rack for each broker, or none."));
+    }
+    let start_timestamp = cluster.start_timestamp.unwrap_or(START_TIMESTAMP);
+    /// The year 9999: later dates are no longer written with four digits.
+    const TIMESTAMP_MAX: i64 = 253_402_300_799_999;
+    if !(0..=TIMESTAMP_MAX).contains(&start_timestamp) {
+        return Err(Refusal::argument(
+            "cluster.startTimestamp",
+            format!("The start is 0 to {TIMESTAMP_MAX} ms after 1970, not {start_timestamp}."),
+        ));
+    }
+    let values = Values::check(Scope::Cluster, &cluster.configs, "cluster.configs")?;
+    let coordinator = CoordinatorConfig {
+        partitions: values.i32("offsets.topic.num.partitions"),
+        session_timeout_min: values.millis("group.min.session.timeout.ms"),
+        session_timeout_max: values.millis("group.max.session.timeout.ms"),
+        initial_rebalance_delay: values.millis("group.initial.rebalance.delay.ms"),
+        size_max: values.size("group.max.size"),
+        offset_metadata_max: values.size("offset.metadata.max.bytes"),
+        start_timestamp,
+    };
+    let factor = values.int("offsets.topic.replication.factor").min(i64::from(cluster.brokers));
+    let broker = BrokerConfig {
+        rack: None,
+        heartbeat_interval: values.millis("broker.heartbeat.interval.ms"),
+        replica_lag_time_max: values.millis("replica.lag.time.max.ms"),
+        replica_fetch_wait_max: values.millis("replica.fetch.wait.max.ms"),
+        replica_fetch_min_bytes: values.i32("replica.fetch.min.bytes"),
+        replica_fetch_max_bytes: values.i32("replica.fetch.max.bytes"),
+        replica_fetch_response_max_bytes: values.i32("replica.fetch.response.max.bytes"),
+        replica_fetch_backoff: values.millis("replica.fetch.backoff.ms"),
+        checkpoint_interval: values.millis("replica.high.watermark.checkpoint.interval.ms"),
+        min_insync_replicas: values.size("min.insync.replicas"),
+        message_max_bytes: values.size("message.max.bytes"),
+        fetch_max_bytes: values.i32("fetch.max.bytes"),
+        auto_create_topics: values.bool("auto.create.topics.enable"),
+        offsets_topic_replication_factor: factor as i16,
+        coordinator,
+    };
+    let with_rack =
+        |id: i32| (id, BrokerConfig { rack: racks.get(id as usize - 1).map(|rack| Arc::from(rack.as_str())), ..broker.clone() });
+    let controller = ControllerConfig {
+        broker_session_timeout: values.millis("broker.session.timeout.ms"),
+        leader_imbalance_check_interval: values.millis("leader.imbalance.check.interval.seconds").saturating_mul(1_000),
+        auto_leader_rebalance: values.bool("auto.leader.rebalance.enable"),
+        default_partitions: values.i32("num.partitions"),
+        default_replication_factor: values.int("default.replication.factor") as i16,
+    };
+    Ok(WorldConfig { seed, controller, brokers: (1..=cluster.brokers as i32).map(with_rack).collect() })
+}

@@ -1,0 +1,11 @@
+//! The world around the nodes: virtual time, the event queue, the network between them, chance and the trace.
+//!
+//! It must not know what a message means: it carries messages, rings timers, and lets processes crash and start.
+
+mod queue;
+mod summary;
+mod trace;
+mod world;
+
+pub use trace::{MARKS_MAX, Mark, NOTES_MAX, Trace, TracePoint};
+pub use world::{Application, ClientNode, Flight, ProcessState, World, WorldConfig};

@@ -1,0 +1,181 @@
+//! What happened, in order: the newest notes, and a hash of all of them.
+//!
+//! It stays outside the world: a world can be copied and run again, and its notes come out the same.
+
+use crate::node::{Note, NoteKind};
+use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
+
+/// Notes kept; older ones can be had again by running from a snapshot.
+pub const NOTES_MAX: usize = 200_000;
+/// Marks kept for the timeline.
+pub const MARKS_MAX: usize = 5_000;
+
+/// The trace of one session.
+#[derive(Clone, Default, Debug)]
+pub struct Trace {
+    notes: VecDeque<Note>,
+    /// Index of the first note kept.
+    first: u64,
+    hash: TraceHash,
+    marks: VecDeque<Mark>,
+}
+
+/// A note that belongs on the timeline.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    pub index: u64,
+    pub note: Note,
+}
+
+/// Where a trace stood: enough to go back to.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct TracePoint {
+    next: u64,
+    hash: TraceHash,
+}
+
+impl Trace {
+    /// Index of the next note.
+    pub fn next_index(&self) -> u64 {
+        self.first + self.notes.len() as u64
+    }
+
+    pub fn first_index(&self) -> u64 {
+        self.first
+    }
+
+    pub fn push(&mut self, note: Note) {
+        note.hash(&mut self.hash);
+        self.keep(note);
+    }
+
+    /// Keeps a note that is no part of the history: a refused command leaves no trace in the hash.
+    pub fn push_aside(&mut self, note: Note) {
+        self.keep(note);
+    }
+
+    fn keep(&mut self, note: Note) {
+        if note.kind.is_mark() {
+            if self.marks.len() == MARKS_MAX {
+                self.marks.pop_front();
+            }
+            self.marks.push_back(Mark { index: self.next_index(), note: note.clone() });
+        }
+        if self.notes.len() == NOTES_MAX {
+            self.notes.pop_front();
+            self.first += 1;
+        }
+        self.notes.push_back(note);
+    }
+
+    /// Notes from `since` on, with their indices; those no longer kept are left out.
+    pub fn since(&self, since: u64) -> impl Iterator<Item = (u64, &Note)> {
+        let skip = usize::try_from(since.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.notes.len());
+        (self.first + skip as u64..).zip(self.notes.range(skip..))
+    }
+
+    pub fn marks(&self) -> impl Iterator<Item = &Mark> {
+        self.marks.iter()
+    }
+
+    /// 16 hexadecimal digits; equal for equal histories.
+    pub fn hash(&self) -> String {
+        format!("{:016x}", self.hash.finish())
+    }
+
+    pub fn point(&self) -> TracePoint {
+        TracePoint { next: self.next_index(), hash: self.hash }
+    }
+
+    /// Forgets everything after a point; what is still kept from before it stays.
+    pub fn go_back(&mut self, point: TracePoint) {
+        let keep = usize::try_from(point.next.saturating_sub(self.first)).unwrap_or(0);
+        self.notes.truncate(keep);
+        if point.next < self.first || self.next_index() < point.next {
+            self.notes.clear();
+            self.first = point.next;
+        }
+        self.marks.retain(|mark| mark.index < point.next);
+        self.hash = point.hash;
+    }
+}
+
+impl NoteKind {
+    /// Whether the timeline shows it, and stepping "until something interesting" stops at it.
+    pub fn is_mark(&self) -> bool {
+        match self {
+            NoteKind::TopicCreated { .. }
+            | NoteKind::BrokerCrashed
+            | NoteKind::BrokerFenced { .. }
+            | NoteKind::BrokerUnfenced { .. }
+            | NoteKind::IsrShrunk { .. }
+            | NoteKind::IsrExpanded { .. }
+            | NoteKind::Truncated { .. }
+            | NoteKind::RecordFailed { .. }
+            | NoteKind::ProduceRetried { .. }
+            | NoteKind::MemberLeft { .. }
+            | NoteKind::Rebalanced { .. } => true,
+            // The first leader of a new partition is no election.
+            NoteKind::LeaderElected { leader_epoch, .. } => 0 < *leader_epoch,
+            _ => false,
+        }
+    }
+}
+
+/// A 64-bit hash that is the same on every machine: all integers enter as 64 bits, whatever the size of a pointer.
+#[derive(Clone, Copy, Debug)]
+struct TraceHash(u64);
+
+impl Default for TraceHash {
+    fn default() -> TraceHash {
+        TraceHash(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl TraceHash {
+    fn mix(&mut self, word: u64) {
+        let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 29);
+    }
+}
+
+impl Hasher for TraceHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let mut chunks = bytes.chunks_exact(8);
+        for chunk in &mut chunks {
+            self.mix(u64::from_le_bytes(chunk.try_into().unwrap_or_default()));
+        }
+        let mut rest = [0; 8];
+        rest[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
+        self.mix(u64::from_le_bytes(rest) ^ bytes.len() as u64);
+    }
+
+    fn write_u8(&mut self, word: u8) {
+        self.mix(u64::from(word));
+    }
+
+    fn write_u16(&mut self, word: u16) {
+        self.mix(u64::from(word));
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.mix(u64::from(word));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.mix(word);
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.mix(word as u64);
+    }
+
+    fn write_isize(&mut self, word: isize) {
+        self.mix(word as i64 as u64);
+    }
+}

@@ -1,0 +1,450 @@
+//! The world: every node, every message on its way, and what happens next.
+
+use super::queue::EventQueue;
+use super::summary::summarise;
+use super::trace::Trace;
+use crate::broker::{Broker, BrokerConfig, CONTROLLER};
+use crate::client::{Consumer, Producer};
+use crate::controller::{Controller, ControllerConfig};
+use crate::node::{Body, Chance, Channel, Connection, Input, NodeId, Note, NoteKind, Outputs, Summary, Time, Timer};
+use crate::protocol::wire::{Request, Response};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A message takes this long from node to node, at the least.
+const LATENCY_MIN: Time = 800;
+/// And by chance up to this much longer.
+const LATENCY_SPREAD: Time = 400;
+
+/// What a world is made of at time 0.
+#[derive(Clone, Debug)]
+pub struct WorldConfig {
+    pub seed: u64,
+    pub controller: ControllerConfig,
+    /// By broker id.
+    pub brokers: BTreeMap<i32, BrokerConfig>,
+}
+
+#[derive(Clone, Debug)]
+pub struct World {
+    now: Time,
+    events: u64,
+    queue: EventQueue<Event>,
+    controller: Controller,
+    brokers: BTreeMap<i32, BrokerNode>,
+    clients: BTreeMap<u32, ClientNode>,
+    names: BTreeMap<Arc<str>, u32>,
+    /// The name of every client there ever was, by index: notes speak of clients that are gone.
+    all_names: Vec<Arc<str>>,
+    next_message: u64,
+    /// When the last message of a connection arrives: the next one is never earlier.
+    arrivals: BTreeMap<(NodeId, Connection), Time>,
+    chance: Chance,
+    outputs: Outputs,
+    /// The answer to the admin's request, which it waits for.
+    answer: Option<Response>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProcessState {
+    Running,
+    Crashed,
+}
+
+#[derive(Clone, Debug)]
+struct BrokerNode {
+    broker: Broker,
+    state: ProcessState,
+    /// Counts the processes: what was meant for an earlier one does not reach the next.
+    process: u32,
+}
+
+/// A client of the world.
+#[derive(Clone, Debug)]
+pub struct ClientNode {
+    pub name: Arc<str>,
+    pub application: Application,
+    pub state: ProcessState,
+}
+
+/// What a client does.
+#[derive(Clone, Debug)]
+pub enum Application {
+    /// `configs` is every setting with the value in force, for the screen.
+    Producer {
+        topic: Arc<str>,
+        producer: Box<Producer>,
+        configs: BTreeMap<String, String>,
+    },
+    Consumer {
+        consumer: Box<Consumer>,
+        configs: BTreeMap<String, String>,
+    },
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Deliver(Box<Delivery>),
+    /// The peer's process is gone.
+    Reset {
+        to: NodeId,
+        peer: NodeId,
+    },
+    Timer {
+        node: NodeId,
+        process: u32,
+        timer: Timer,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct Delivery {
+    message: u64,
+    sent: Time,
+    from: NodeId,
+    to: Connection,
+    process: u32,
+    correlation: u32,
+    body: Body,
+    summary: Summary,
+}
+
+/// A message on its way, for the drawing.
+#[derive(Clone, Copy, Debug)]
+pub struct Flight<'a> {
+    pub message: u64,
+    pub from: NodeId,
+    pub to: NodeId,
+    pub sent: Time,
+    pub arrives: Time,
+    pub response: bool,
+    pub summary: &'a Summary,
+}
+
+impl World {
+    /// A new world, with the controller and every broker just started.
+    pub fn new(config: WorldConfig, trace: &mut Trace) -> World {
+        let chance = Chance::new(config.seed);
+        let controller = Controller::new(config.controller, chance.fork(1));
+        let node = |(id, config): (i32, BrokerConfig)| {
+            let broker = Broker::new(id, config, chance.fork(1_000 + id as u64));
+            (id, BrokerNode { broker, state: ProcessState::Running, process: 0 })
+        };
+        let mut world = World {
+            now: 0,
+            events: 0,
+            queue: EventQueue::new(),
+            controller,
+            brokers: config.brokers.into_iter().map(node).collect(),
+            clients: BTreeMap::new(),
+            names: BTreeMap::new(),
+            all_names: Vec::new(),
+            next_message: 0,
+            arrivals: BTreeMap::new(),
+            chance: chance.fork(2),
+            outputs: Outputs::default(),
+            answer: None,
+        };
+        world.input(CONTROLLER, Input::Start, trace);
+        let ids: Vec<i32> = world.brokers.keys().copied().collect();
+        for id in ids {
+            world.input(NodeId::Broker(id), Input::Start, trace);
+        }
+        world
+    }
+
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Events handled so far.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    pub fn next_event_time(&self) -> Option<Time> {
+        self.queue.next_time()
+    }
+
+    pub fn controller(&self) -> &Controller {
+        &self.controller
+    }
+
+    pub fn brokers(&self) -> impl Iterator<Item = (&Broker, ProcessState)> {
+        self.brokers.values().map(|node| (&node.broker, node.state))
+    }
+
+    pub fn broker(&self, id: i32) -> Option<(&Broker, ProcessState)> {
+        self.brokers.get(&id).map(|node| (&node.broker, node.state))
+    }
+
+    /// Clients in the order of their names.
+    pub fn clients(&self) -> impl Iterator<Item = &ClientNode> {
+        self.names.values().filter_map(|index| self.clients.get(index))
+    }
+
+    pub fn client(&self, name: &str) -> Option<&ClientNode> {
+        self.clients.get(self.names.get(name)?)
+    }
+
+    /// The name of a node: `broker-1`, `controller-1`, a client's id, `user`.
+    pub fn name(&self, node: NodeId) -> String {
+        match node {
+            NodeId::Admin => "user".to_owned(),
+            NodeId::Controller(id) => format!("controller-{id}"),
+            NodeId::Broker(id) => format!("broker-{id}"),
+            NodeId::Client(index) => self.all_names.get(index as usize).map_or_else(String::new, |name| name.to_string()),
+        }
+    }
+
+    /// Messages on their way, by number.
+    pub fn flights(&self) -> Vec<Flight<'_>> {
+        let flight = |(arrives, event)| match event {
+            &Event::Deliver(ref delivery) => Some(Flight {
+                message: delivery.message,
+                from: delivery.from,
+                to: delivery.to.peer,
+                sent: delivery.sent,
+                arrives,
+                response: matches!(delivery.body, Body::Response(_)),
+                summary: &delivery.summary,
+            }),
+            _ => None,
+        };
+        let mut flights: Vec<Flight<'_>> = self.queue.iter().filter_map(flight).collect();
+        flights.sort_by_key(|flight| flight.message);
+        flights
+    }
+
+    /// Handles the next event. `false`: there is none.
+    pub fn step(&mut self, trace: &mut Trace) -> bool {
+        let Some((at, event)) = self.queue.pop() else { return false };
+        self.now = at;
+        self.events += 1;
+        match event {
+            Event::Timer { node, process, timer } => {
+                if self.process(node) == Some(process) {
+                    self.input(node, Input::Timer(timer), trace);
+                }
+            }
+            Event::Reset { to, peer } => self.input(to, Input::Disconnected { peer }, trace),
+            Event::Deliver(delivery) => self.deliver(*delivery, trace),
+        }
+        true
+    }
+
+    /// Lets time pass without an event, up to the next one at the most.
+    pub fn pass(&mut self, to: Time) {
+        debug_assert!(self.next_event_time().is_none_or(|next| to <= next));
+        self.now = self.now.max(to);
+    }
+
+    /// The number of the node's running process; `None` if none runs.
+    fn process(&self, node: NodeId) -> Option<u32> {
+        match node {
+            NodeId::Admin | NodeId::Controller(_) => Some(0),
+            NodeId::Broker(id) => self.brokers.get(&id).filter(|node| node.state == ProcessState::Running).map(|node| node.process),
+            NodeId::Client(index) => self.clients.get(&index).filter(|node| node.state == ProcessState::Running).map(|_| 0),
+        }
+    }
+
+    fn deliver(&mut self, delivery: Delivery, trace: &mut Trace) {
+        let Delivery { message, from, to, process, correlation, body, summary, .. } = delivery;
+        if self.process(to.peer) != Some(process) {
+            trace.push(Note { time: self.now, node: from, kind: NoteKind::MessageDropped { message, to: to.peer, summary } });
+            if matches!(body, Body::Request(_)) {
+                // Nobody listens: the sender's connection is refused.
+                self.reset(from, to.peer);
+            }
+            return;
+        }
+        let connection = Connection { peer: from, channel: to.channel };
+        let input = match body {
+            Body::Request(request) => {
+                let client_id = self.client_id(from);
+                Input::Request { from: connection, client_id, correlation, request }
+            }
+            Body::Response(response) => Input::Response { from: connection, correlation, response },
+        };
+        self.input(to.peer, input, trace);
+    }
+
+    fn client_id(&self, node: NodeId) -> Arc<str> {
+        match node {
+            NodeId::Client(index) => self.clients.get(&index).map_or_else(|| Arc::from(""), |client| client.name.clone()),
+            _ => Arc::from(""),
+        }
+    }
+
+    /// Tells a node that its connections with a peer are gone.
+    fn reset(&mut self, to: NodeId, peer: NodeId) {
+        let at = self.arrival(peer, Connection { peer: to, channel: Channel::Data });
+        self.queue.push(at, Event::Reset { to, peer });
+    }
+
+    /// Hands a node an input and takes its outputs to the network, the queue and the trace.
+    fn input(&mut self, node: NodeId, input: Input, trace: &mut Trace) {
+        let mut out = std::mem::take(&mut self.outputs);
+        let now = self.now;
+        match node {
+            NodeId::Admin => {
+                if let Input::Response { response, .. } = input {
+                    self.answer = Some(response);
+                }
+            }
+            NodeId::Controller(_) => self.controller.handle(now, input, &mut out),
+            NodeId::Broker(id) => {
+                if let Some(node) = self.brokers.get_mut(&id).filter(|node| node.state == ProcessState::Running) {
+                    node.broker.handle(now, input, &mut out);
+                }
+            }
+            NodeId::Client(index) => {
+                if let Some(client) = self.clients.get_mut(&index).filter(|client| client.state == ProcessState::Running) {
+                    match &mut client.application {
+                        Application::Producer { producer, .. } => producer.handle(now, input, &mut out),
+                        Application::Consumer { consumer, .. } => consumer.handle(now, input, &mut out),
+                    }
+                }
+            }
+        }
+        self.carry_out(node, &mut out, trace);
+        self.outputs = out;
+        self.let_go_of_closed(node);
+    }
+
+    fn carry_out(&mut self, node: NodeId, out: &mut Outputs, trace: &mut Trace) {
+        for kind in out.notes.drain(..) {
+            trace.push(Note { time: self.now, node, kind });
+        }
+        let process = self.process(node).unwrap_or(0);
+        for (at, timer) in out.timers.drain(..) {
+            self.queue.push(at, Event::Timer { node, process, timer });
+        }
+        for sent in out.sends.drain(..) {
+            let message = self.next_message;
+            self.next_message += 1;
+            let summary = summarise(&sent.body, self.controller.image());
+            let to = sent.to.peer;
+            let kind = match &sent.body {
+                Body::Request(_) => NoteKind::RequestSent { message, to, summary: summary.clone() },
+                Body::Response(_) => NoteKind::ResponseSent { message, to, summary: summary.clone() },
+            };
+            trace.push(Note { time: self.now, node, kind });
+            if to == NodeId::Admin {
+                if let Body::Response(response) = sent.body {
+                    self.answer = Some(response);
+                }
+                continue;
+            }
+            let at = self.arrival(node, sent.to);
+            let process = self.process(to).unwrap_or(u32::MAX);
+            let (correlation, body) = (sent.correlation, sent.body);
+            let delivery = Delivery { message, sent: self.now, from: node, to: sent.to, process, correlation, body, summary };
+            self.queue.push(at, Event::Deliver(Box::new(delivery)));
+        }
+    }
+
+    /// When a message sent now arrives: later than whatever was sent before it on the same connection.
+    fn arrival(&mut self, from: NodeId, to: Connection) -> Time {
+        let at = self.now + LATENCY_MIN + self.chance.below(LATENCY_SPREAD);
+        let last = self.arrivals.entry((from, to)).or_insert(0);
+        *last = at.max(*last);
+        *last
+    }
+
+    /// The person at the page asks the cluster for something and waits for the answer, which takes no time.
+    pub fn ask(&mut self, request: Request, trace: &mut Trace) -> Option<Response> {
+        let from = Connection { peer: NodeId::Admin, channel: Channel::Control };
+        self.answer = None;
+        self.input(CONTROLLER, Input::Request { from, client_id: Arc::from("user"), correlation: 0, request }, trace);
+        self.answer.take()
+    }
+
+    /// Adds a client and starts it. The name is free: the caller has checked that.
+    pub fn add_client(&mut self, name: Arc<str>, application: Application, trace: &mut Trace) {
+        let index = self.all_names.len() as u32;
+        self.all_names.push(name.clone());
+        self.names.insert(name.clone(), index);
+        self.clients.insert(index, ClientNode { name, application, state: ProcessState::Running });
+        self.input(NodeId::Client(index), Input::Start, trace);
+    }
+
+    /// Chance for a client that is about to be added.
+    pub fn client_chance(&self) -> Chance {
+        self.chance.fork(1_000_000 + self.all_names.len() as u64)
+    }
+
+    pub fn broker_ids(&self) -> Vec<i32> {
+        self.brokers.keys().copied().collect()
+    }
+
+    /// The application of a client acts: `act` gets the client and a place for what it wants done.
+    pub fn act<R>(&mut self, name: &str, trace: &mut Trace, act: impl FnOnce(Time, &mut Application, &mut Outputs) -> R) -> Option<R> {
+        let index = *self.names.get(name)?;
+        let client = self.clients.get_mut(&index).filter(|client| client.state == ProcessState::Running)?;
+        let mut out = std::mem::take(&mut self.outputs);
+        let result = act(self.now, &mut client.application, &mut out);
+        self.carry_out(NodeId::Client(index), &mut out, trace);
+        self.outputs = out;
+        self.let_go_of_closed(NodeId::Client(index));
+        Some(result)
+    }
+
+    /// Takes a client's name away: it may be given again. The process ends by itself when it has closed.
+    pub fn forget_name(&mut self, name: &str) {
+        if let Some(index) = self.names.remove(name)
+            && self.clients.get(&index).is_some_and(|client| client.state == ProcessState::Crashed)
+        {
+            self.clients.remove(&index);
+        }
+    }
+
+    fn let_go_of_closed(&mut self, node: NodeId) {
+        let NodeId::Client(index) = node else { return };
+        let closed = self.clients.get(&index).is_some_and(|client| match &client.application {
+            Application::Producer { producer, .. } => producer.is_closed(),
+            Application::Consumer { consumer, .. } => consumer.is_closed(),
+        });
+        if closed {
+            self.clients.remove(&index);
+            self.reset_all(node);
+        }
+    }
+
+    /// Kills a client's process: it leaves no group and commits nothing.
+    pub fn crash_client(&mut self, name: &str) {
+        let Some(index) = self.names.get(name).copied() else { return };
+        if let Some(client) = self.clients.get_mut(&index) {
+            client.state = ProcessState::Crashed;
+            self.reset_all(NodeId::Client(index));
+        }
+    }
+
+    /// Kills a broker's process. What it had sent still arrives.
+    pub fn crash_broker(&mut self, id: i32, trace: &mut Trace) {
+        if let Some(node) = self.brokers.get_mut(&id) {
+            node.state = ProcessState::Crashed;
+            node.process += 1;
+            node.broker.crash();
+            trace.push(Note { time: self.now, node: NodeId::Broker(id), kind: NoteKind::BrokerCrashed });
+            self.reset_all(NodeId::Broker(id));
+        }
+    }
+
+    pub fn restart_broker(&mut self, id: i32, trace: &mut Trace) {
+        if let Some(node) = self.brokers.get_mut(&id) {
+            node.state = ProcessState::Running;
+            self.input(NodeId::Broker(id), Input::Start, trace);
+        }
+    }
+
+    /// Every other node loses its connections with this one.
+    fn reset_all(&mut self, gone: NodeId) {
+        let brokers = self.brokers.keys().map(|id| NodeId::Broker(*id));
+        let clients = self.clients.keys().map(|index| NodeId::Client(*index));
+        let others: Vec<NodeId> = [CONTROLLER].into_iter().chain(brokers).chain(clients).filter(|node| *node != gone).collect();
+        for other in others {
+            self.reset(other, gone);
+        }
+    }
+}

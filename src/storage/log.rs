@@ -1,0 +1,136 @@
+//! One replica's log: batches in offset order, with the leader epochs they were written in.
+//!
+//! Source: `UnifiedLog` and `LeaderEpochFileCache` (KIP-101, KIP-279). It must not know who leads or follows.
+
+use crate::protocol::batch::Batch;
+use std::sync::Arc;
+
+/// Batches in a sealed run. Snapshots of a session share sealed runs, so that copying a world costs little however long its logs are.
+const RUN_BATCHES: usize = 256;
+
+/// The append-only log of one replica. Offsets are those of records; the log ends at the offset that the next record gets.
+#[derive(Clone, Default, Debug)]
+pub struct Log {
+    sealed: Vec<Arc<Vec<Batch>>>,
+    active: Vec<Batch>,
+    start: i64,
+    end: i64,
+    bytes: u64,
+    epochs: Vec<EpochStart>,
+}
+
+/// From which offset on the log's batches were written in this leader epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EpochStart {
+    pub epoch: i32,
+    pub start: i64,
+}
+
+/// The end of an epoch in a log: the epoch asked for, or the nearest one below it that the log holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EpochEnd {
+    pub epoch: i32,
+    pub end: i64,
+}
+
+impl Log {
+    pub fn start_offset(&self) -> i64 {
+        self.start
+    }
+
+    /// The log end offset: one more than the last record's.
+    pub fn end_offset(&self) -> i64 {
+        self.end
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The leader epoch of the last batch.
+    pub fn latest_epoch(&self) -> Option<i32> {
+        self.epochs.last().map(|known| known.epoch)
+    }
+
+    pub fn epochs(&self) -> &[EpochStart] {
+        &self.epochs
+    }
+
+    /// Appends a batch that already has its offset. The caller is the leader, who gives it the end offset, or a follower, who copies.
+    pub fn append(&mut self, batch: Batch) {
+        assert!(self.end <= batch.base_offset, "a batch at {} cannot follow the end offset {}", batch.base_offset, self.end);
+        self.begin_epoch(batch.leader_epoch, batch.base_offset);
+        self.end = batch.next_offset();
+        self.bytes += batch.bytes.len() as u64;
+        self.active.push(batch);
+        if self.active.len() == RUN_BATCHES {
+            self.sealed.push(Arc::new(std::mem::replace(&mut self.active, Vec::with_capacity(RUN_BATCHES))));
+        }
+    }
+
+    /// A new leader marks where its epoch begins even before it appends (the epoch that it answers OffsetForLeaderEpoch with).
+    pub fn begin_epoch(&mut self, epoch: i32, start: i64) {
+        if self.latest_epoch().is_none_or(|latest| latest < epoch) {
+            self.epochs.push(EpochStart { epoch, start });
+        }
+    }
+
+    /// Where the largest epoch not above `epoch` ends: the start of the next one, or the log's end. `None` where the log knows none.
+    pub fn epoch_end(&self, epoch: i32) -> Option<EpochEnd> {
+        let after = self.epochs.partition_point(|known| known.epoch <= epoch);
+        let known = self.epochs.get(after.checked_sub(1)?)?;
+        Some(EpochEnd { epoch: known.epoch, end: self.epochs.get(after).map_or(self.end, |next| next.start) })
+    }
+
+    /// Removes every batch that holds an offset of `offset` or above.
+    pub fn truncate(&mut self, offset: i64) {
+        if self.end <= offset {
+            return;
+        }
+        let offset = offset.max(self.start);
+        while self.active.first().is_none_or(|first| offset <= first.base_offset) {
+            let Some(run) = self.sealed.pop() else { break };
+            self.bytes -= sum_bytes(&self.active);
+            self.active = Arc::unwrap_or_clone(run);
+        }
+        let keep = self.active.partition_point(|batch| batch.next_offset() <= offset);
+        self.bytes -= sum_bytes(&self.active[keep..]);
+        self.active.truncate(keep);
+        self.end = self.active.last().map_or(self.start, Batch::next_offset);
+        self.epochs.retain(|known| known.start < self.end);
+    }
+
+    /// The batches from the one that holds `from` on, below `limit`, together at most `max_bytes`; the first one always, if `first_whole`.
+    pub fn read(&self, from: i64, limit: i64, max_bytes: usize, first_whole: bool) -> Vec<Batch> {
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        for batch in self.batches_from(from) {
+            if limit < batch.next_offset() {
+                break;
+            }
+            bytes += batch.bytes.len();
+            if max_bytes < bytes && !(found.is_empty() && first_whole) {
+                break;
+            }
+            found.push(batch.clone());
+        }
+        found
+    }
+
+    /// Every batch from the one that holds `from` on.
+    pub fn batches_from(&self, from: i64) -> impl Iterator<Item = &Batch> {
+        let run = self.sealed.partition_point(|run| run.last().is_none_or(|batch| batch.next_offset() <= from));
+        let skip = move |batches: &[Batch]| batches.partition_point(|batch| batch.next_offset() <= from);
+        let sealed = self.sealed[run..].iter().flat_map(move |run| &run[skip(run)..]);
+        sealed.chain(&self.active[skip(&self.active)..])
+    }
+
+    /// The first record offset of a batch whose newest timestamp reaches `timestamp`, with that batch.
+    pub fn first_batch_at(&self, timestamp: i64) -> Option<&Batch> {
+        self.batches_from(self.start).find(|batch| timestamp <= batch.max_timestamp)
+    }
+}
+
+fn sum_bytes(batches: &[Batch]) -> u64 {
+    batches.iter().map(|batch| batch.bytes.len() as u64).sum()
+}

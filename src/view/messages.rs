@@ -1,0 +1,84 @@
+//! The records of one partition, as its leader has them.
+
+use super::replica_on;
+use super::shape::MessageView;
+use crate::protocol::ErrorCode;
+use crate::protocol::batch::BatchHeader;
+use crate::protocol::text::Text;
+use crate::replica::PartitionKey;
+use crate::session::Session;
+use crate::session::command::Refusal;
+use serde::Deserialize;
+
+/// Records in one answer, unless asked for fewer.
+const MESSAGES_MAX: usize = 10_000;
+
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MessageQuery {
+    pub topic: String,
+    pub partition: i32,
+    /// The first offset; absent: the log's start.
+    #[serde(default)]
+    pub offset: Option<i64>,
+    #[serde(default)]
+    pub max: Option<usize>,
+    #[serde(default)]
+    pub isolation: Option<Isolation>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    ReadUncommitted,
+    /// Without transactions it sees the same.
+    ReadCommitted,
+}
+
+/// What a consumer could read now: records below the leader's high watermark. Of a partition without a leader: what its last leader had.
+pub fn messages(session: &Session, query: &MessageQuery) -> Result<Vec<MessageView>, Refusal> {
+    let world = session.world();
+    let image = world.controller().image();
+    let unknown = |field: &str| {
+        let sentence = format!("There is no partition {}-{}.", query.topic, query.partition);
+        Refusal::kafka(ErrorCode::UnknownTopicOrPartition, sentence).at(field)
+    };
+    let topic = image.topic(&query.topic).ok_or_else(|| unknown("topic"))?;
+    let state = image.partition(&topic.id, query.partition).ok_or_else(|| unknown("partition"))?;
+    if query.offset.is_some_and(|offset| offset < 0) {
+        return Err(Refusal::kafka(ErrorCode::OffsetOutOfRange, "An offset is not negative.").at("offset"));
+    }
+    let broker = state.leader.or(state.isr.first().copied());
+    let key = PartitionKey { topic: topic.id, index: query.partition };
+    let Some(replica) = broker.and_then(|broker| replica_on(world, broker, &key)) else { return Ok(Vec::new()) };
+    let from = query.offset.unwrap_or(0).max(replica.log.start_offset());
+    let mut found = Vec::new();
+    for batch in replica.log.batches_from(from) {
+        if replica.high_watermark() < batch.next_offset() {
+            break;
+        }
+        let header = BatchHeader::read(&batch.bytes).ok();
+        let producer = header.filter(|header| 0 <= header.producer_id);
+        for record in batch.records().flatten().filter(|record| from <= record.offset) {
+            if found.len() == query.max.unwrap_or(MESSAGES_MAX).min(MESSAGES_MAX) {
+                return Ok(found);
+            }
+            let header = |(name, value): (bytes::Bytes, Option<bytes::Bytes>)| (Text(name).to_string(), value.map(Text));
+            found.push(MessageView {
+                offset: record.offset,
+                timestamp: record.timestamp,
+                leader_epoch: batch.leader_epoch,
+                key: record.key.map(Text),
+                value: record.value.map(Text),
+                headers: record.headers.into_iter().map(header).collect(),
+                partition: query.partition,
+                producer_id: producer.as_ref().map(|header| header.producer_id),
+                producer_epoch: producer.as_ref().map(|header| header.producer_epoch),
+                sequence: producer.as_ref().map(|header| header.base_sequence.wrapping_add((record.offset - batch.base_offset) as i32)),
+                transactional: producer.as_ref().filter(|header| header.is_transactional()).map(|_| true),
+                control: None,
+            });
+        }
+    }
+    Ok(found)
+}

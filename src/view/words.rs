@@ -1,0 +1,276 @@
+//! Notes in plain words: the automation interface's kind, a sentence, a short form for the timeline, and the facts as JSON.
+
+use crate::node::{LeaveReason, Note, NoteKind, Partition, RebalanceReason, Summary};
+use crate::protocol::ErrorCode;
+use crate::sim::World;
+use serde_json::{Value, json};
+
+/// The kind's name in the automation interface.
+pub fn kind(note: &NoteKind) -> &'static str {
+    match note {
+        NoteKind::TopicCreated { .. } => "topicCreated",
+        NoteKind::BrokerRegistered { .. } => "brokerRegistered",
+        NoteKind::BrokerUnfenced { .. } => "brokerUnfenced",
+        NoteKind::BrokerFenced { .. } => "brokerFenced",
+        NoteKind::BrokerStarted => "brokerStarted",
+        NoteKind::BrokerCrashed => "brokerCrashed",
+        NoteKind::LeaderElected { .. } => "leaderElected",
+        NoteKind::IsrShrunk { .. } => "isrShrunk",
+        NoteKind::IsrExpanded { .. } => "isrExpanded",
+        NoteKind::RecordAppended { .. } => "recordAppended",
+        NoteKind::HighWatermarkAdvanced { .. } => "highWatermarkAdvanced",
+        NoteKind::Truncated { .. } => "truncated",
+        NoteKind::RecordAcknowledged { .. } => "recordAcknowledged",
+        NoteKind::RecordFailed { .. } => "recordFailed",
+        NoteKind::ProduceRetried { .. } => "produceRetried",
+        NoteKind::RecordDelivered { .. } => "recordDelivered",
+        NoteKind::OffsetReset { .. } => "offsetReset",
+        NoteKind::OffsetCommitted { .. } => "offsetCommitted",
+        NoteKind::MemberJoined { .. } => "memberJoined",
+        NoteKind::MemberLeft { .. } => "memberLeft",
+        NoteKind::RebalanceStarted { .. } => "rebalanceStarted",
+        NoteKind::Rebalanced { .. } => "rebalanced",
+        NoteKind::GroupLoaded { .. } => "groupLoaded",
+        NoteKind::AssignmentReceived { .. } => "assignmentReceived",
+        NoteKind::AssignmentRevoked { .. } => "assignmentRevoked",
+        NoteKind::RequestSent { .. } => "requestSent",
+        NoteKind::ResponseSent { .. } => "responseSent",
+        NoteKind::MessageDropped { .. } => "messageDropped",
+        NoteKind::CommandApplied { .. } => "commandApplied",
+        NoteKind::CommandRefused { .. } => "commandRefused",
+    }
+}
+
+/// The partition that it is about, if one.
+fn partition(note: &NoteKind) -> Option<&Partition> {
+    match note {
+        NoteKind::LeaderElected { partition, .. }
+        | NoteKind::IsrShrunk { partition, .. }
+        | NoteKind::IsrExpanded { partition, .. }
+        | NoteKind::RecordAppended { partition, .. }
+        | NoteKind::HighWatermarkAdvanced { partition, .. }
+        | NoteKind::Truncated { partition, .. }
+        | NoteKind::RecordAcknowledged { partition, .. }
+        | NoteKind::ProduceRetried { partition, .. }
+        | NoteKind::RecordDelivered { partition, .. }
+        | NoteKind::OffsetReset { partition, .. }
+        | NoteKind::OffsetCommitted { partition, .. } => Some(partition),
+        NoteKind::RecordFailed { partition, .. } => partition.as_ref(),
+        NoteKind::RequestSent { summary, .. } | NoteKind::ResponseSent { summary, .. } | NoteKind::MessageDropped { summary, .. } => {
+            summary.partition.as_ref()
+        }
+        _ => None,
+    }
+}
+
+/// Topic and partition.
+pub fn place(note: &NoteKind) -> (Option<String>, Option<i32>) {
+    match (partition(note), note) {
+        (Some(partition), _) => (Some(partition.topic.to_string()), Some(partition.index)),
+        (None, NoteKind::TopicCreated { topic, .. } | NoteKind::RecordFailed { topic, .. }) => (Some(topic.to_string()), None),
+        _ => (None, None),
+    }
+}
+
+/// Kafka's name of the error in it.
+pub fn error(note: &NoteKind) -> Option<&'static str> {
+    let code = match note {
+        NoteKind::RecordFailed { error, .. } | NoteKind::ProduceRetried { error, .. } => *error,
+        NoteKind::ResponseSent { summary, .. } => summary.error,
+        _ => ErrorCode::None,
+    };
+    (code != ErrorCode::None).then_some(code.name())
+}
+
+fn list(brokers: &[i32]) -> String {
+    brokers.iter().map(i32::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn names(partitions: &[Partition]) -> String {
+    match partitions {
+        [] => "nothing".to_owned(),
+        partitions => partitions.iter().map(Partition::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// "3 records", "1 record".
+fn count(number: impl Into<i64>, noun: &str) -> String {
+    let number = number.into();
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// "offset 4", "offsets 4 to 6".
+fn offsets(first: i64, last: i64) -> String {
+    if first == last { format!("offset {first}") } else { format!("offsets {first} to {last}") }
+}
+
+/// One sentence that says what happened; the line's node is its subject.
+pub fn sentence(world: &World, note: &Note) -> String {
+    match &note.kind {
+        NoteKind::TopicCreated { topic, partitions, replication_factor } => {
+            format!("Creates topic {topic} with {}, replication factor {replication_factor}", count(*partitions, "partition"))
+        }
+        NoteKind::BrokerRegistered { broker, epoch } => {
+            format!("Registers broker {broker} with broker epoch {epoch}, fenced until it has caught up")
+        }
+        NoteKind::BrokerUnfenced { broker } => format!("Unfences broker {broker}: it has caught up with the metadata log"),
+        NoteKind::BrokerFenced { broker } => format!("Fences broker {broker}: its session has ended"),
+        NoteKind::BrokerStarted => "Starts and asks the controller for the metadata log".to_owned(),
+        NoteKind::BrokerCrashed => "Crashes".to_owned(),
+        NoteKind::LeaderElected { partition, leader: Some(leader), leader_epoch, isr } => {
+            format!("Elects broker {leader} leader of {partition}, epoch {leader_epoch}, from ISR {}", list(isr))
+        }
+        NoteKind::LeaderElected { partition, leader: None, isr, .. } => {
+            format!("Leaves {partition} without a leader: no member of its ISR ({}) is alive", list(isr))
+        }
+        NoteKind::IsrShrunk { partition, isr, removed } => {
+            format!("Removes broker {} from the ISR of {partition}: it is {} now", list(removed), list(isr))
+        }
+        NoteKind::IsrExpanded { partition, isr, added } => {
+            format!("Takes broker {} into the ISR of {partition}: it is {} now", list(added), list(isr))
+        }
+        NoteKind::RecordAppended { partition, base_offset, last_offset, leader_epoch, leader } => {
+            let role = if *leader { "leader" } else { "follower" };
+            format!("Appends {} of {partition} as {role}, epoch {leader_epoch}", offsets(*base_offset, *last_offset))
+        }
+        NoteKind::HighWatermarkAdvanced { partition, to, leader: true, .. } => {
+            format!("High watermark of {partition} advances to {to}: every in-sync replica holds what is below it")
+        }
+        NoteKind::HighWatermarkAdvanced { partition, to, .. } => format!("Learns that the high watermark of {partition} is {to}"),
+        NoteKind::Truncated { partition, from, to } => {
+            format!("Cuts {partition} back from end offset {from} to {to}, where its log parts from the leader's")
+        }
+        NoteKind::RecordAcknowledged { partition, records, acks: 0, .. } => {
+            format!("Counts {} to {partition} as sent without waiting (acks=0)", count(*records, "record"))
+        }
+        NoteKind::RecordAcknowledged { partition, base_offset, records, acks } => {
+            let acks = if *acks == -1 { "all".to_owned() } else { acks.to_string() };
+            let last = base_offset + i64::from(*records) - 1;
+            format!("Gets the acknowledgement for {} of {partition} (acks={acks})", offsets(*base_offset, last))
+        }
+        NoteKind::RecordFailed { partition, topic, records, error } => {
+            let place = partition.as_ref().map_or_else(|| topic.to_string(), Partition::to_string);
+            if *records == 0 {
+                format!("Finds no offset to begin with in {place}: {error}")
+            } else {
+                format!("Gives up on {} for {place}: {error}", count(*records, "record"))
+            }
+        }
+        NoteKind::ProduceRetried { partition, records, error } => {
+            format!("{error}: refreshes metadata and sends the same {} to {partition} again", count(*records, "record"))
+        }
+        NoteKind::RecordDelivered { partition, first_offset, last_offset, .. } => {
+            format!("Processes {} of {partition}", offsets(*first_offset, *last_offset))
+        }
+        NoteKind::OffsetReset { partition, offset } => format!("Goes on at offset {offset} of {partition}"),
+        NoteKind::OffsetCommitted { group, partition, offset } => {
+            format!("Stores committed offset {offset} of {partition} for group {group}")
+        }
+        NoteKind::MemberJoined { group, member } => format!("Member {member} joins group {group}"),
+        NoteKind::MemberLeft { group, member, reason } => match reason {
+            LeaveReason::Left => format!("Member {member} leaves group {group}"),
+            LeaveReason::SessionExpired => format!("Removes member {member} from group {group}: no heartbeat within its session timeout"),
+            LeaveReason::RebalanceTimeout => format!("Removes member {member} from group {group}: it did not join again in time"),
+        },
+        NoteKind::RebalanceStarted { group, reason } => {
+            let why = match reason {
+                RebalanceReason::Joined => "a member joins",
+                RebalanceReason::Left => "a member has left",
+                RebalanceReason::SessionExpired => "a member's session has expired",
+                RebalanceReason::LeaderRejoined => "its leader joins again",
+                RebalanceReason::Changed => "a member has changed",
+            };
+            format!("Group {group} prepares a rebalance: {why}")
+        }
+        NoteKind::Rebalanced { group, generation, members: 0 } => format!("Group {group} is empty, generation {generation}"),
+        NoteKind::Rebalanced { group, generation, members } => {
+            format!("Group {group} begins generation {generation} with {}", count(*members, "member"))
+        }
+        NoteKind::GroupLoaded { group, generation, members } => {
+            format!("Loads group {group} from __consumer_offsets: generation {generation}, {}", count(*members, "member"))
+        }
+        NoteKind::AssignmentReceived { partitions, .. } => format!("Owns {} now", names(partitions)),
+        NoteKind::AssignmentRevoked { partitions, .. } => format!("Gives up {}", names(partitions)),
+        NoteKind::RequestSent { to, summary, .. } => format!("{} request to {}{}", summary.api.name(), world.name(*to), about(summary)),
+        NoteKind::ResponseSent { to, summary, .. } => format!("{} response to {}{}", summary.api.name(), world.name(*to), about(summary)),
+        NoteKind::MessageDropped { to, summary, .. } => {
+            format!("{} message to {} is lost: nobody listens there", summary.api.name(), world.name(*to))
+        }
+        NoteKind::CommandApplied { name, target } => format!("{name} {target}"),
+        NoteKind::CommandRefused { name, code } => format!("{name} is refused: {code}"),
+    }
+}
+
+fn about(summary: &Summary) -> String {
+    let place = summary.partition.as_ref().map(|partition| format!(", {partition}")).unwrap_or_default();
+    let offset = summary.offset.map(|offset| format!(" from offset {offset}")).unwrap_or_default();
+    let records = if summary.records == 0 { String::new() } else { format!(", {}", count(summary.records, "record")) };
+    let error = if summary.error == ErrorCode::None { String::new() } else { format!(", {}", summary.error) };
+    format!("{place}{offset}{records}{error}")
+}
+
+/// A few words for the timeline.
+pub fn short(world: &World, note: &Note) -> String {
+    match &note.kind {
+        NoteKind::TopicCreated { topic, .. } => format!("topic {topic}"),
+        NoteKind::BrokerCrashed => format!("crash {}", world.name(note.node)),
+        NoteKind::BrokerFenced { broker } => format!("fenced {broker}"),
+        NoteKind::BrokerUnfenced { broker } => format!("broker {broker} up"),
+        NoteKind::LeaderElected { partition, leader: Some(leader), .. } => format!("{partition}: leader {leader}"),
+        NoteKind::LeaderElected { partition, .. } => format!("{partition}: no leader"),
+        NoteKind::IsrShrunk { partition, isr, .. } | NoteKind::IsrExpanded { partition, isr, .. } => {
+            format!("{partition}: ISR {}", list(isr))
+        }
+        NoteKind::Rebalanced { group, generation, .. } => format!("{group} gen {generation}"),
+        NoteKind::MemberLeft { group, .. } => format!("{group}: member left"),
+        NoteKind::Truncated { partition, .. } => format!("{partition} truncated"),
+        NoteKind::RecordFailed { error, .. } | NoteKind::ProduceRetried { error, .. } => error.name().to_owned(),
+        _ => sentence(world, note),
+    }
+}
+
+/// The facts of a note, by name.
+pub fn detail(world: &World, note: &NoteKind) -> Value {
+    match note {
+        NoteKind::TopicCreated { partitions, replication_factor, .. } => {
+            json!({ "partitions": partitions, "replicationFactor": replication_factor })
+        }
+        NoteKind::BrokerRegistered { broker, epoch } => json!({ "broker": broker, "epoch": epoch }),
+        NoteKind::BrokerUnfenced { broker } | NoteKind::BrokerFenced { broker } => json!({ "broker": broker }),
+        NoteKind::BrokerStarted | NoteKind::BrokerCrashed => json!({}),
+        NoteKind::LeaderElected { leader, leader_epoch, isr, .. } => json!({ "leader": leader, "leaderEpoch": leader_epoch, "isr": isr }),
+        NoteKind::IsrShrunk { isr, removed, .. } => json!({ "isr": isr, "removed": removed }),
+        NoteKind::IsrExpanded { isr, added, .. } => json!({ "isr": isr, "added": added }),
+        NoteKind::RecordAppended { base_offset, last_offset, leader_epoch, leader, .. } => {
+            json!({ "baseOffset": base_offset, "lastOffset": last_offset, "leaderEpoch": leader_epoch, "leader": leader })
+        }
+        NoteKind::HighWatermarkAdvanced { from, to, leader, .. } => json!({ "from": from, "to": to, "leader": leader }),
+        NoteKind::Truncated { from, to, .. } => json!({ "from": from, "to": to }),
+        NoteKind::RecordAcknowledged { base_offset, records, acks, .. } => {
+            json!({ "baseOffset": (0 <= *base_offset).then_some(base_offset), "records": records, "acks": acks })
+        }
+        NoteKind::RecordFailed { records, .. } | NoteKind::ProduceRetried { records, .. } => json!({ "records": records }),
+        NoteKind::RecordDelivered { first_offset, last_offset, records, .. } => {
+            json!({ "firstOffset": first_offset, "lastOffset": last_offset, "records": records })
+        }
+        NoteKind::OffsetReset { offset, .. } => json!({ "offset": offset }),
+        NoteKind::OffsetCommitted { group, offset, .. } => json!({ "group": group, "offset": offset }),
+        NoteKind::MemberJoined { group, member } | NoteKind::MemberLeft { group, member, .. } => {
+            json!({ "group": group, "member": member })
+        }
+        NoteKind::RebalanceStarted { group, .. } => json!({ "group": group }),
+        NoteKind::Rebalanced { group, generation, members } | NoteKind::GroupLoaded { group, generation, members } => {
+            json!({ "group": group, "generation": generation, "members": members })
+        }
+        NoteKind::AssignmentReceived { group, partitions } | NoteKind::AssignmentRevoked { group, partitions } => {
+            json!({ "group": group, "partitions": partitions.iter().map(Partition::to_string).collect::<Vec<_>>() })
+        }
+        NoteKind::RequestSent { message, to, summary }
+        | NoteKind::ResponseSent { message, to, summary }
+        | NoteKind::MessageDropped { message, to, summary } => {
+            json!({ "message": message, "to": world.name(*to), "api": summary.api.name(), "records": summary.records, "offset": summary.offset })
+        }
+        NoteKind::CommandApplied { name, target } => json!({ "command": name, "target": target }),
+        NoteKind::CommandRefused { name, code } => json!({ "command": name, "code": code }),
+    }
+}
