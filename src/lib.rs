@@ -4,6 +4,7 @@ pub mod broker;
 pub mod client;
 pub mod controller;
 pub mod coordinator;
+pub mod lesson;
 pub mod node;
 pub mod protocol;
 pub mod replica;

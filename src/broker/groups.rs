@@ -6,8 +6,8 @@ use super::Broker;
 use crate::coordinator::{Effects, OFFSETS_TOPIC, ReplyTo, Then};
 use crate::node::{Connection, MS, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
-use crate::protocol::batch::{Batch, BatchBuilder};
 use crate::protocol::wire::Request;
+use crate::protocol::{Batch, BatchBuilder, BatchOptions};
 use crate::replica::PartitionKey;
 use bytes::Bytes;
 
@@ -75,10 +75,10 @@ impl Broker {
 
     fn encode(&self, now: Time, records: Vec<(Bytes, Option<Bytes>)>) -> Batch {
         let timestamp = self.config.coordinator.start_timestamp + (now / MS) as i64;
-        let mut builder = BatchBuilder::new();
+        let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
         for (key, value) in &records {
             builder.append(timestamp, Some(key), value.as_deref(), &[]);
         }
-        builder.build()
+        Batch::from_wire(builder.build()).expect("a batch that was just built has a header")
     }
 }

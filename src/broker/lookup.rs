@@ -7,7 +7,7 @@ use crate::coordinator::{OFFSETS_TOPIC, partition_for};
 use crate::node::{Channel, Outputs};
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::TopicMetadata;
-use crate::protocol::topic_name;
+use crate::protocol::validate_topic_name;
 use crate::protocol::wire::{self, Request};
 use crate::replica::PartitionKey;
 use k::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
@@ -52,7 +52,7 @@ impl Broker {
 
     /// A topic that does not exist is made on the way, if both sides allow it; the client asks again.
     fn missing_topic(&mut self, name: &str, allowed: bool, out: &mut Outputs) -> ErrorCode {
-        if topic_name::validate(name).is_err() {
+        if validate_topic_name(name).is_err() {
             return ErrorCode::InvalidTopicException;
         }
         if allowed && self.config.auto_create_topics {

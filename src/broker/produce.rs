@@ -6,8 +6,8 @@ use super::Broker;
 use crate::coordinator::Then;
 use crate::node::{Connection, MS, NodeId, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
-use crate::protocol::batch::{self, Batch};
 use crate::protocol::wire::{ProduceBatches, Response};
+use crate::protocol::{self, Batch};
 use crate::replica::PartitionKey;
 use k::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages as k;
@@ -135,7 +135,7 @@ impl Broker {
         if message_max < batch.bytes.len() {
             return Err(ErrorCode::MessageTooLarge);
         }
-        batch::validate(&batch.bytes).map_err(|error| error.code())?;
+        protocol::validate(&batch.bytes).map_err(|error| error.code())?;
         let base_offset = replica.append_as_leader(batch, out);
         let required = replica.log.end_offset();
         self.advance(now, key, out);

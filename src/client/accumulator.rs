@@ -4,7 +4,7 @@
 
 use crate::client::producer::Outgoing;
 use crate::node::{Partition, Time};
-use crate::protocol::batch::{Batch, BatchBuilder};
+use crate::protocol::{Batch, BatchBuilder, BatchOptions};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A batch of records for one partition.
@@ -20,7 +20,7 @@ pub struct ProducerBatch {
 
 #[derive(Clone, Debug)]
 enum Content {
-    Open(BatchBuilder),
+    Open(Box<BatchBuilder>),
     /// Sent at least once; a retry sends the same bytes.
     Closed(Batch),
 }
@@ -62,15 +62,15 @@ impl Accumulator {
         self.bytes += record.size();
         self.records += 1;
         if let Some(ProducerBatch { content: Content::Open(builder), records, .. }) = queue.back_mut()
-            && builder.size_with(record.key.as_deref(), record.value.as_deref(), &record.headers) <= self.batch_size
+            && builder.size_with(timestamp, record.key.as_deref(), record.value.as_deref(), &record.borrowed_headers()) <= self.batch_size
         {
-            builder.append(timestamp, record.key.as_deref(), record.value.as_deref(), &record.headers);
+            builder.append(timestamp, record.key.as_deref(), record.value.as_deref(), &record.borrowed_headers());
             *records += 1;
             return false;
         }
-        let mut builder = BatchBuilder::new();
-        builder.append(timestamp, record.key.as_deref(), record.value.as_deref(), &record.headers);
-        queue.push_back(ProducerBatch { created: now, records: 1, attempts: 0, not_before: 0, content: Content::Open(builder) });
+        let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
+        builder.append(timestamp, record.key.as_deref(), record.value.as_deref(), &record.borrowed_headers());
+        queue.push_back(ProducerBatch { created: now, records: 1, attempts: 0, not_before: 0, content: Content::Open(Box::new(builder)) });
         true
     }
 
@@ -94,7 +94,7 @@ impl Accumulator {
     pub fn drain(&mut self, partition: &Partition) -> Option<(ProducerBatch, Batch)> {
         let mut batch = self.queues.get_mut(partition)?.pop_front()?;
         let closed = match &mut batch.content {
-            Content::Open(builder) => std::mem::take(builder).build(),
+            Content::Open(builder) => Batch::from_wire(builder.clone().build()).expect("a batch that was just built has a header"),
             Content::Closed(closed) => closed.clone(),
         };
         batch.content = Content::Closed(closed.clone());

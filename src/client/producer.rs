@@ -7,9 +7,9 @@ use super::accumulator::{Accumulator, ProducerBatch};
 use super::generator::Generator;
 use super::network::{Alarm, Network, NetworkConfig, Pending};
 use crate::node::{Chance, Channel, Input, MS, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
-use crate::protocol::ErrorCode;
-use crate::protocol::murmur2;
+use crate::protocol::partition_for_key;
 use crate::protocol::wire::{Request, Response};
+use crate::protocol::{ErrorCode, Header};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
 use std::collections::{BTreeMap, VecDeque};
@@ -55,6 +55,11 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// The headers as a batch is written with them.
+    pub fn borrowed_headers(&self) -> Vec<Header<'_>> {
+        self.headers.iter().map(|(name, value)| (name.as_ref(), value.as_deref())).collect()
+    }
+
     /// Bytes of key, value and headers.
     pub fn size(&self) -> usize {
         let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
@@ -242,7 +247,7 @@ impl Producer {
         }
         let index = match (record.partition, &record.key) {
             (Some(chosen), _) => chosen,
-            (None, Some(key)) => murmur2::partition_for_key(key, partitions),
+            (None, Some(key)) => partition_for_key(key, partitions),
             (None, None) => self.sticky_partition(topic, partitions, record.size()),
         };
         let partition = Partition { topic: topic.clone(), index };

@@ -7,7 +7,7 @@ use crate::node::{NoteKind, Outputs, Partition};
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::{MetadataRecord, PartitionState};
 use crate::protocol::settings;
-use crate::protocol::topic_name;
+use crate::protocol::validate_topic_name;
 use k::create_topics_request::CreatableTopic;
 use k::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages as k;
@@ -51,7 +51,7 @@ impl Controller {
 
     fn checked_topic(&mut self, asked: &CreatableTopic) -> Result<NewTopic, (ErrorCode, String)> {
         let name: &str = &asked.name;
-        topic_name::validate(name).map_err(|sentence| (ErrorCode::InvalidTopicException, sentence.to_string()))?;
+        validate_topic_name(name).map_err(|sentence| (ErrorCode::InvalidTopicException, sentence.to_string()))?;
         if self.image.topic_ids.contains_key(name) {
             return Err((ErrorCode::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
         }
@@ -78,7 +78,7 @@ impl Controller {
             let (key, value) = (config.name.to_string(), config.value.as_ref().map(ToString::to_string).unwrap_or_default());
             let setting = settings::lookup(settings::Scope::Topic, &key);
             let setting = setting.ok_or_else(|| (ErrorCode::InvalidConfig, format!("Unknown topic config name: {key}")))?;
-            settings::parse(setting, &value).map_err(|error| (ErrorCode::InvalidConfig, error.to_string()))?;
+            settings::parse(setting, &value).map_err(|error| (error.code(), error.to_string()))?;
             configs.insert(setting.name.to_owned(), value);
         }
         let replicas = self.place(partitions, factor);

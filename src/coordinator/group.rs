@@ -7,7 +7,7 @@ use super::offsets::{CommittedOffset, OffsetKey};
 use super::{Append, CoordinatorConfig, Effects, ReplyTo, Then, partition_for};
 use crate::node::{NoteKind, Outputs, RebalanceReason, Time};
 use crate::protocol::ErrorCode;
-use crate::protocol::group_records::{self, GroupMetadata, MemberMetadata, OffsetKey as OffsetRecordKey, OffsetValue};
+use crate::protocol::group_records::{GroupKey, GroupValue, MemberValue, OffsetValue};
 use crate::protocol::wire::{self, Response};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
@@ -84,8 +84,8 @@ impl Group {
         }
     }
 
-    pub(super) fn replay_offset(&mut self, key: &OffsetRecordKey, value: Option<OffsetValue>) {
-        let key = (Arc::from(key.topic.as_str()), key.partition);
+    pub(super) fn replay_offset(&mut self, topic: &str, partition: i32, value: Option<OffsetValue>) {
+        let key = (Arc::from(topic), partition);
         match value {
             Some(value) => self
                 .offsets
@@ -95,7 +95,7 @@ impl Group {
     }
 
     /// A loaded group is as it was stored; its members have a whole session to show that they live.
-    pub(super) fn replay_metadata(&mut self, now: Time, value: GroupMetadata) {
+    pub(super) fn replay_metadata(&mut self, now: Time, value: GroupValue) {
         self.generation = value.generation;
         self.protocol_type = value.protocol_type;
         self.protocol = value.protocol;
@@ -125,9 +125,9 @@ impl Group {
     /// The record that stores this group as it is now.
     pub(super) fn metadata_record(&self, timestamp: i64) -> (Bytes, Option<Bytes>) {
         let millis = |time: Time| i32::try_from(time / crate::node::MS).unwrap_or(i32::MAX);
-        let member = |member: &Member| MemberMetadata {
+        let member = |member: &Member| MemberValue {
             member_id: member.id.to_string(),
-            group_instance_id: None,
+            instance_id: None,
             client_id: member.client_id.clone(),
             client_host: format!("/{}", member.client_id),
             rebalance_timeout_ms: millis(member.rebalance_timeout),
@@ -135,7 +135,7 @@ impl Group {
             subscription: self.subscription_of(member),
             assignment: member.assignment.clone(),
         };
-        let value = GroupMetadata {
+        let value = GroupValue {
             protocol_type: self.protocol_type.clone(),
             generation: self.generation,
             protocol: self.protocol.clone(),
@@ -143,7 +143,7 @@ impl Group {
             current_state_timestamp: timestamp,
             members: self.members.values().map(member).collect(),
         };
-        (group_records::group_key(&self.id), Some(group_records::group_value(&value)))
+        (GroupKey::Group { group: self.id.to_string() }.to_bytes(), Some(value.to_bytes()))
     }
 
     fn subscription_of(&self, member: &Member) -> Bytes {

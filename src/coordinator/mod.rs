@@ -11,9 +11,9 @@ pub use group::{Group, GroupState, Member};
 pub use offsets::CommittedOffset;
 
 use crate::node::{Chance, Connection, NoteKind, Outputs, Time};
+use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
-use crate::protocol::batch::Batch;
-use crate::protocol::group_records::{self, GroupRecord};
+use crate::protocol::group_records::{GroupKey, GroupValue, OffsetValue};
 use crate::protocol::wire::{Request, Response};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
@@ -94,6 +94,14 @@ struct Shard {
     groups: BTreeMap<Arc<str>, Group>,
 }
 
+impl Shard {
+    /// The group of this name, made if it is not there.
+    fn group(&mut self, name: &str) -> &mut Group {
+        let id: Arc<str> = Arc::from(name);
+        self.groups.entry(id.clone()).or_insert_with(|| Group::new(id))
+    }
+}
+
 /// Which partition of `__consumer_offsets` holds a group: Java's hash of its name.
 pub fn partition_for(group: &str, partitions: i32) -> i32 {
     let hash = group.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
@@ -117,21 +125,19 @@ impl Coordinator {
         for record in batches.flat_map(Batch::records).flatten() {
             let Some(key) = record.key else { continue };
             // A record that this version cannot read is passed over, as Kafka does.
-            let Ok(read) = group_records::read(&key, record.value.as_ref()) else { continue };
-            match read {
-                GroupRecord::Offset { key, value } => {
-                    let group: Arc<str> = Arc::from(key.group.as_str());
-                    let state = shard.groups.entry(group.clone()).or_insert_with(|| Group::new(group));
-                    state.replay_offset(&key, value);
+            match GroupKey::read(&key) {
+                Ok(GroupKey::Offset { group, topic, partition }) => {
+                    let Ok(value) = record.value.as_ref().map(OffsetValue::read).transpose() else { continue };
+                    shard.group(&group).replay_offset(&topic, partition, value);
                 }
-                GroupRecord::Group { key, value: Some(value) } => {
-                    let group: Arc<str> = Arc::from(key.group.as_str());
-                    let state = shard.groups.entry(group.clone()).or_insert_with(|| Group::new(group));
-                    state.replay_metadata(now, value);
-                }
-                GroupRecord::Group { key, value: None } => {
-                    shard.groups.remove(key.group.as_str());
-                }
+                Ok(GroupKey::Group { group }) => match record.value.as_ref().map(GroupValue::read) {
+                    Some(Ok(value)) => shard.group(&group).replay_metadata(now, value),
+                    Some(Err(_)) => {}
+                    None => {
+                        shard.groups.remove(group.as_str());
+                    }
+                },
+                Err(_) => {}
             }
         }
         for group in shard.groups.values() {

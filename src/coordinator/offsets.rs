@@ -5,7 +5,7 @@
 use super::{Append, Coordinator, Effects, Group, GroupState, ReplyTo, Then, partition_for};
 use crate::node::Time;
 use crate::protocol::ErrorCode;
-use crate::protocol::group_records::{self, OffsetValue};
+use crate::protocol::group_records::{GroupKey, OffsetValue};
 use crate::protocol::wire::{self, Response};
 use kafka_protocol::messages as k;
 use std::sync::Arc;
@@ -63,8 +63,10 @@ impl Coordinator {
                 leader_epoch: committed.leader_epoch,
                 metadata: committed.metadata.clone(),
                 commit_timestamp,
+                expire_timestamp: None,
             };
-            (group_records::offset_key(&group, topic, *partition), Some(group_records::offset_value(&value)))
+            let key = GroupKey::Offset { group: group.to_string(), topic: topic.to_string(), partition: *partition };
+            (key.to_bytes(), Some(value.to_bytes()))
         };
         let records = offsets.iter().map(record).collect();
         let then = Then::OffsetsCommitted { group: group.clone(), offsets, reply, response: Box::new(response) };

@@ -1,19 +1,33 @@
-//! Kafka's words and bytes: record batches, murmur2, error codes, settings, the records of the internal topics, and what travels between nodes.
+//! Kafka's words and bytes: record batches, murmur2, error codes, settings, and the formats for which no message schema exists.
 //!
-//! It must not know who speaks. Messages come from the kafka-protocol crate; everything with records in it is ours.
+//! Owns formats and definitions, each once. Knows nothing of logs, clusters or time: a batch is checked here for what it is, not for whether it may be
+//! appended. Whatever comes from outside is read with a limit and refused with a sentence.
 
 pub mod batch;
-pub mod bytes_io;
+mod batch_builder;
+mod batch_error;
 pub mod consumer_protocol;
+mod control_record;
 mod error;
 pub mod group_records;
 pub mod metadata;
-pub mod murmur2;
+mod murmur2;
+mod primitive;
 mod record;
 pub mod settings;
+mod stored;
 pub mod text;
-pub mod topic_name;
+mod topic_name;
 mod varint;
 pub mod wire;
 
+pub use batch::{BatchHeader, Codec, split, validate};
+pub use batch_builder::{BatchBuilder, BatchOptions, size_upper_bound};
+pub use batch_error::{BatchError, Stage};
+pub use control_record::{Marker, Outcome};
 pub use error::ErrorCode;
+pub use murmur2::{murmur2, partition_for_key};
+pub use primitive::DecodeError;
+pub use record::{Header, Record, Records, records};
+pub use stored::Batch;
+pub use topic_name::{TopicNameError, collides, topic_id_base64, validate_topic_name};

@@ -1,99 +1,151 @@
-//! The records inside a batch, read one at a time and sharing its allocation.
+//! One record of a batch of format 2, and reading a batch's records one by one.
 //!
-//! Source: `DefaultRecord.readFrom`. Every length is checked against the bytes that are left before anything is taken or reserved.
+//! Keys, values and headers are slices of the batch's own allocation. Knows nothing of logs. Source: KIP-98's message format; `DefaultRecord`,
+//! `DefaultRecordBatch.RecordIterator`.
+//!
+//! The last record that the header counts is given out only if no byte is left behind it, and a batch that counts none is not looked into: so does Kafka.
 
-use super::batch::{BatchError, BatchHeader, Codec, HEADER_SIZE, Header};
-use super::varint::{read_varint, read_varlong};
+use super::{
+    batch::{BatchHeader, Codec, HEADER_SIZE},
+    batch_error::BatchError,
+    varint::{put_varint, put_varlong, take_varint, take_varlong, varint_size, varlong_size},
+};
 use bytes::Bytes;
 
-/// One record.
+/// A record as a consumer sees it. Headers keep their order and their duplicates.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record {
     pub offset: i64,
-    /// Epoch milliseconds; -1 for none.
+    /// Milliseconds; the batch's time with log append time.
     pub timestamp: i64,
     pub key: Option<Bytes>,
     pub value: Option<Bytes>,
-    pub headers: Vec<Header>,
+    /// Header keys are strings to Kafka's clients; a broker does not look.
+    pub headers: Vec<(Bytes, Option<Bytes>)>,
 }
 
-/// Reads a batch's records in order. After an error there are no more.
-#[derive(Clone, Debug)]
+/// A header to be written.
+pub type Header<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// Bytes of a record without its length field.
+pub(super) fn body_size(
+    offset_delta: i32,
+    timestamp_delta: i64,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[Header<'_>],
+) -> usize {
+    1 + varlong_size(timestamp_delta) + varint_size(offset_delta) + content_size(key, value, headers)
+}
+
+/// Bytes of key, value and headers with their lengths.
+pub(super) fn content_size(key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> usize {
+    let headers_size: usize = headers.iter().map(|&(key, value)| blob_size(Some(key)) + blob_size(value)).sum();
+    blob_size(key) + blob_size(value) + varint_size(headers.len() as i32) + headers_size
+}
+
+/// Appends a record of `body_size` bytes.
+pub(super) fn put_record(
+    out: &mut Vec<u8>,
+    body_size: usize,
+    (offset_delta, timestamp_delta): (i32, i64),
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[Header<'_>],
+) {
+    put_varint(out, body_size as i32);
+    out.push(0); // attributes: none is defined
+    put_varlong(out, timestamp_delta);
+    put_varint(out, offset_delta);
+    put_blob(out, key);
+    put_blob(out, value);
+    put_varint(out, headers.len() as i32);
+    for &(key, value) in headers {
+        put_blob(out, Some(key));
+        put_blob(out, value);
+    }
+}
+
+fn blob_size(blob: Option<&[u8]>) -> usize {
+    blob.map_or(1, |bytes| varint_size(bytes.len() as i32) + bytes.len())
+}
+
+fn put_blob(out: &mut Vec<u8>, blob: Option<&[u8]>) {
+    match blob {
+        None => put_varint(out, -1),
+        Some(bytes) => {
+            put_varint(out, bytes.len() as i32);
+            out.extend_from_slice(bytes);
+        }
+    }
+}
+
+/// The records of one whole batch that [`super::batch::validate`] accepted, offsets by its header. Lazy; after an error nothing follows.
+pub fn records(batch: &Bytes) -> Records {
+    match BatchHeader::read(batch) {
+        Ok(header) => Records::of(batch, header),
+        Err(error) => Records { batch: Bytes::new(), next: 0, index: 0, count: 0, refused: Some(error), times: Times::EMPTY },
+    }
+}
+
+/// See [`records`].
 pub struct Records {
-    bytes: Bytes,
-    at: usize,
-    left: i32,
+    batch: Bytes,
+    /// Where the next record begins.
+    next: usize,
     index: i32,
+    count: i32,
+    /// Found before the first record.
+    refused: Option<BatchError>,
+    times: Times,
+}
+
+/// What a record's deltas count from.
+struct Times {
     base_offset: i64,
     base_timestamp: i64,
-    /// With log append time every record shows this.
-    append_time: Option<i64>,
-    failed: Option<BatchError>,
+    log_append_time: Option<i64>,
+}
+
+impl Times {
+    const EMPTY: Times = Times { base_offset: 0, base_timestamp: 0, log_append_time: None };
 }
 
 impl Records {
-    pub(super) fn new(bytes: &Bytes, header: &BatchHeader, base_offset: i64) -> Result<Records, BatchError> {
-        match header.codec()? {
-            Codec::None => {}
-            codec => return Err(BatchError::UnsupportedCodec(codec)),
-        }
-        if header.count < 0 {
-            return Err(BatchError::NegativeCount(header.count));
-        }
-        Ok(Records {
-            bytes: bytes.clone(),
-            at: HEADER_SIZE,
-            left: header.count,
+    /// With a header that stands elsewhere: a stored batch has its own base offset.
+    pub(super) fn of(batch: &Bytes, header: BatchHeader) -> Records {
+        let refused = match header.codec() {
+            _ if header.record_count == 0 => None,
+            Err(error) => Some(error),
+            Ok(Codec::None) if header.record_count < 0 => Some(BatchError::Count(header.record_count)),
+            Ok(Codec::None) => None,
+            Ok(codec) => Some(BatchError::Compressed(codec)),
+        };
+        Records {
+            batch: batch.clone(),
+            next: HEADER_SIZE,
             index: 0,
-            base_offset,
-            base_timestamp: header.base_timestamp,
-            append_time: header.is_log_append_time().then_some(header.max_timestamp),
-            failed: None,
-        })
-    }
-
-    /// A reader of a batch that cannot be read.
-    pub(super) fn failed(error: BatchError) -> Records {
-        Records { bytes: Bytes::new(), at: 0, left: 0, index: 0, base_offset: 0, base_timestamp: 0, append_time: None, failed: Some(error) }
+            count: header.record_count,
+            refused,
+            times: Times {
+                base_offset: header.base_offset,
+                base_timestamp: header.base_timestamp,
+                log_append_time: header.log_append_time(),
+            },
+        }
     }
 
     fn read(&mut self) -> Result<Record, &'static str> {
-        let start = self.at;
-        let mut rest = &self.bytes[start..];
-        let length = read_varint(&mut rest).ok_or("its length cannot be read")?;
-        let body_at = self.bytes.len() - rest.len();
-        let length = usize::try_from(length).map_err(|_| "its length is negative")?;
-        if rest.len() < length {
-            return Err("it is longer than what is left of the batch");
+        let mut rest = &self.batch[self.next..];
+        let size = take_varint(&mut rest).ok_or("its length is cut off")?;
+        let size = usize::try_from(size).map_err(|_| "its length is negative")?;
+        let body = rest.get(..size).ok_or("it is longer than the rest of the batch")?;
+        self.next = self.batch.len() - rest.len() + size;
+        let record = read_body(&self.batch, body, &self.times)?;
+        if self.index + 1 == self.count && self.next != self.batch.len() {
+            return Err("it is the last one, and bytes are left behind it");
         }
-        let mut body = Body { bytes: &self.bytes, at: body_at, end: body_at + length };
-        body.take(1).ok_or("it has no attributes")?;
-        let timestamp_delta = body.varlong().ok_or("its timestamp cannot be read")?;
-        let offset_delta = body.varint().ok_or("its offset cannot be read")?;
-        let key = body.bytes().ok_or("its key is longer than the record")?;
-        let value = body.bytes().ok_or("its value is longer than the record")?;
-        let count = body.varint().ok_or("its header count cannot be read")?;
-        let count = usize::try_from(count).map_err(|_| "its header count is negative")?;
-        // A header takes at least two bytes: more cannot be there, whatever the count says.
-        if body.end - body.at < 2 * count.min(usize::MAX / 2) {
-            return Err("it has fewer headers than it says");
-        }
-        let mut headers = Vec::with_capacity(count);
-        for _ in 0..count {
-            let name = body.bytes().flatten().ok_or("a header has no name")?;
-            headers.push((name, body.bytes().ok_or("a header's value is longer than the record")?));
-        }
-        if body.at != body.end {
-            return Err("its length does not fit its fields");
-        }
-        self.at = body.end;
-        Ok(Record {
-            offset: self.base_offset.wrapping_add(i64::from(offset_delta)),
-            timestamp: self.append_time.unwrap_or(self.base_timestamp.wrapping_add(timestamp_delta)),
-            key,
-            value,
-            headers,
-        })
+        Ok(record)
     }
 }
 
@@ -101,62 +153,91 @@ impl Iterator for Records {
     type Item = Result<Record, BatchError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(error) = self.failed.take() {
-            self.left = 0;
+        if let Some(error) = self.refused.take() {
+            self.index = self.count;
             return Some(Err(error));
         }
-        if self.left == 0 {
-            // What follows the last record is no record.
-            let extra = self.at < self.bytes.len();
-            self.at = self.bytes.len();
-            return extra.then_some(Err(BatchError::Record { index: self.index, what: "bytes follow the last record" }));
-        }
-        self.left -= 1;
-        let index = self.index;
-        self.index += 1;
-        let read = self.read().map_err(|what| BatchError::Record { index, what });
-        if read.is_err() {
-            (self.left, self.at) = (0, self.bytes.len());
-        }
-        Some(read)
-    }
-}
-
-/// One record's bytes after its length.
-struct Body<'a> {
-    bytes: &'a Bytes,
-    at: usize,
-    end: usize,
-}
-
-impl Body<'_> {
-    fn take(&mut self, count: usize) -> Option<Bytes> {
-        if self.end - self.at < count {
+        if self.count <= self.index {
             return None;
         }
-        self.at += count;
-        Some(self.bytes.slice(self.at - count..self.at))
+        let record = self.read().map_err(|flaw| BatchError::Record { index: self.index, flaw });
+        self.index = if record.is_ok() { self.index + 1 } else { self.count };
+        Some(record)
+    }
+}
+
+fn read_body(batch: &Bytes, body: &[u8], times: &Times) -> Result<Record, &'static str> {
+    let mut rest = body.get(1..).ok_or("it has no attributes")?;
+    let timestamp_delta = take_varlong(&mut rest).ok_or("its timestamp is cut off")?;
+    let offset_delta = take_varint(&mut rest).ok_or("its offset is cut off")?;
+    let key = take_blob(batch, &mut rest).ok_or("its key is longer than the record")?;
+    let value = take_blob(batch, &mut rest).ok_or("its value is longer than the record")?;
+    let count = take_varint(&mut rest).ok_or("its header count is cut off")?;
+    let count = usize::try_from(count).map_err(|_| "its header count is negative")?;
+    // The shortest header has two bytes.
+    if rest.len() / 2 < count {
+        return Err("it says that it has more headers than fit");
+    }
+    let mut headers = Vec::with_capacity(count);
+    for _ in 0..count {
+        let key = take_blob(batch, &mut rest).ok_or("a header's key is longer than the record")?.ok_or("a header has no key")?;
+        headers.push((key, take_blob(batch, &mut rest).ok_or("a header's value is longer than the record")?));
+    }
+    if !rest.is_empty() {
+        return Err("its fields end before it does");
+    }
+    Ok(Record {
+        offset: times.base_offset.wrapping_add(i64::from(offset_delta)),
+        timestamp: times.log_append_time.unwrap_or(times.base_timestamp.wrapping_add(timestamp_delta)),
+        key,
+        value,
+        headers,
+    })
+}
+
+/// Bytes behind their length; any negative length is null. The outer `None`: they are cut off.
+fn take_blob(batch: &Bytes, rest: &mut &[u8]) -> Option<Option<Bytes>> {
+    let Ok(size) = usize::try_from(take_varint(rest)?) else { return Some(None) };
+    let blob = rest.get(..size)?;
+    *rest = &rest[size..];
+    Some(Some(batch.slice_ref(blob)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{BatchBuilder, BatchOptions};
+    use super::*;
+
+    /// A batch whose only record has this body behind its length; the checksum is not asked for here.
+    fn batch(body: &[u8]) -> Bytes {
+        let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
+        builder.append(0, None, None, &[]);
+        let mut bytes = builder.build().to_vec();
+        bytes.truncate(HEADER_SIZE);
+        put_varint(&mut bytes, body.len() as i32);
+        bytes.extend_from_slice(body);
+        bytes.into()
     }
 
-    fn varint(&mut self) -> Option<i32> {
-        let mut rest = &self.bytes[self.at..self.end];
-        let value = read_varint(&mut rest)?;
-        self.at = self.end - rest.len();
-        Some(value)
-    }
-
-    fn varlong(&mut self) -> Option<i64> {
-        let mut rest = &self.bytes[self.at..self.end];
-        let value = read_varlong(&mut rest)?;
-        self.at = self.end - rest.len();
-        Some(value)
-    }
-
-    /// Bytes with their length before them; `Some(None)` for null.
-    fn bytes(&mut self) -> Option<Option<Bytes>> {
-        match self.varint()? {
-            length if length < 0 => Some(None),
-            length => Some(Some(self.take(length as usize)?)),
+    #[test]
+    fn malformed_records_are_refused_with_a_reason() {
+        // Attributes, timestamp and offset deltas, key "k", value "v", no headers; then what can go wrong with it.
+        let huge_count = [0, 0, 0, 2, b'k', 2, b'v', 0xfe, 0xff, 0xff, 0xff, 0x0f];
+        for (body, flaw) in [
+            (&[0, 0, 0, 2, b'k', 2, b'v', 0][..], None),
+            (&[0, 0, 0, 2, b'k', 2, b'v', 0, 0], Some("its fields end before it does")),
+            (&[0, 0, 0, 2, b'k', 2, b'v'], Some("its header count is cut off")),
+            (&[0, 0, 0, 2, b'k', 4, b'v', 0], Some("its header count is cut off")),
+            (&[0, 0, 0, 2, b'k', 1, b'v', 0], Some("it says that it has more headers than fit")),
+            (&[0, 0, 0, 40, b'k', 2, b'v', 0], Some("its key is longer than the record")),
+            (&[0, 0, 0, 2, b'k', 2, b'v', 1], Some("its header count is negative")),
+            (&huge_count, Some("it says that it has more headers than fit")),
+            (&[0, 0, 0, 2, b'k', 2, b'v', 2, 1, 1], Some("a header has no key")),
+            (&[], Some("it has no attributes")),
+        ] {
+            let expected = flaw.map(|flaw| BatchError::Record { index: 0, flaw });
+            let found: Vec<_> = records(&batch(body)).map(Result::err).collect();
+            assert_eq!(found, [expected], "{body:?}");
         }
     }
 }

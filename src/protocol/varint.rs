@@ -1,56 +1,103 @@
-//! Variable-length integers with zig-zag signs, as records use them.
+//! Zigzag varints of the record format: 32-bit numbers in at most 5 bytes, 64-bit numbers in at most 10.
 //!
-//! Source: `ByteUtils.writeVarint`, `readVarlong`.
+//! Knows bytes only, nothing of records. Source: KIP-98's message format, `ByteUtils`. Overlong forms are legal, as they are in Kafka; bits beyond
+//! the number's width are dropped, and a number that does not end within its longest form is refused.
 
-/// Bytes of a 32-bit varint, at the most.
-const VARINT_MAX: usize = 5;
-/// Bytes of a 64-bit varint, at the most.
-const VARLONG_MAX: usize = 10;
-
-pub fn write_varlong(out: &mut Vec<u8>, value: i64) {
-    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
-    while 0x80 <= rest {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
+/// Appends a 32-bit number.
+pub fn put_varint(out: &mut Vec<u8>, value: i32) {
+    put_unsigned(out, zigzag32(value) as u64);
 }
 
-pub fn write_varint(out: &mut Vec<u8>, value: i32) {
-    write_varlong(out, i64::from(value));
+/// Appends a 64-bit number.
+pub fn put_varlong(out: &mut Vec<u8>, value: i64) {
+    put_unsigned(out, zigzag64(value));
 }
 
-/// Bytes that a value takes.
-pub fn varlong_size(value: i64) -> usize {
-    let rest = ((value << 1) ^ (value >> 63)) as u64;
-    (64 - (rest | 1).leading_zeros() as usize).div_ceil(7)
-}
-
+/// Bytes that [`put_varint`] writes.
 pub fn varint_size(value: i32) -> usize {
-    varlong_size(i64::from(value))
+    unsigned_size(zigzag32(value) as u64)
 }
 
-/// Reads a 64-bit varint from the front of `bytes`. `None`: too short or too long.
-pub fn read_varlong(bytes: &mut &[u8]) -> Option<i64> {
-    let rest = read_unsigned(bytes, VARLONG_MAX)?;
-    Some((rest >> 1) as i64 ^ -((rest & 1) as i64))
+/// Bytes that [`put_varlong`] writes.
+pub fn varlong_size(value: i64) -> usize {
+    unsigned_size(zigzag64(value))
 }
 
-/// Reads a 32-bit varint. Bits beyond 32 are dropped, as the Java reader does.
-pub fn read_varint(bytes: &mut &[u8]) -> Option<i32> {
-    let rest = read_unsigned(bytes, VARINT_MAX)? as u32;
-    Some((rest >> 1) as i32 ^ -((rest & 1) as i32))
+/// Takes a 32-bit number off the front; `None` if the bytes end first or the number does not.
+pub fn take_varint(bytes: &mut &[u8]) -> Option<i32> {
+    let raw = take_unsigned(bytes, 5)? as u32;
+    Some((raw >> 1) as i32 ^ -((raw & 1) as i32))
 }
 
-fn read_unsigned(bytes: &mut &[u8], longest: usize) -> Option<u64> {
+/// Takes a 64-bit number off the front; `None` if the bytes end first or the number does not.
+pub fn take_varlong(bytes: &mut &[u8]) -> Option<i64> {
+    let raw = take_unsigned(bytes, 10)?;
+    Some((raw >> 1) as i64 ^ -((raw & 1) as i64))
+}
+
+/// Takes an unsigned number of at most 32 bits, as flexible message versions (KIP-482) write lengths and tags.
+pub fn take_unsigned_varint(bytes: &mut &[u8]) -> Option<u32> {
+    take_unsigned(bytes, 5).map(|raw| raw as u32)
+}
+
+fn zigzag32(value: i32) -> u32 {
+    ((value << 1) ^ (value >> 31)) as u32
+}
+
+fn zigzag64(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+fn unsigned_size(value: u64) -> usize {
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
+    while 0x80 <= value {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn take_unsigned(bytes: &mut &[u8], longest: usize) -> Option<u64> {
     let mut value = 0;
-    for place in 0..longest {
-        let (first, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(first & 0x7f) << (7 * place);
-        if first & 0x80 == 0 {
+    for (index, &byte) in bytes.iter().take(longest).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            *bytes = &bytes[index + 1..];
             return Some(value);
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_width_comes_back_and_has_the_size_foretold() {
+        let edges = (0..64).flat_map(|bit| [1i64 << bit, (1i64 << bit).wrapping_sub(1), (1i64 << bit).wrapping_neg()]);
+        for value in edges.chain([i64::MIN, i64::MAX]) {
+            let mut out = Vec::new();
+            put_varlong(&mut out, value);
+            assert_eq!(out.len(), varlong_size(value), "{value}");
+            assert_eq!(take_varlong(&mut &out[..]), Some(value));
+
+            let mut out = Vec::new();
+            put_varint(&mut out, value as i32);
+            assert_eq!(out.len(), varint_size(value as i32), "{value}");
+            assert_eq!(take_varint(&mut &out[..]), Some(value as i32));
+        }
+    }
+
+    #[test]
+    fn endless_and_cut_numbers_are_refused_and_overlong_ones_read() {
+        assert_eq!(take_varint(&mut &[0x80, 0x80, 0x80, 0x80, 0x80, 0x00][..]), None);
+        assert_eq!(take_varint(&mut &[0x80, 0x80][..]), None);
+        assert_eq!(take_varint(&mut &[][..]), None);
+        assert_eq!(take_varint(&mut &[0x90, 0x80, 0x80, 0x80, 0x00][..]), Some(8));
+        assert_eq!(take_varlong(&mut &[0x80; 11][..]), None);
+    }
 }

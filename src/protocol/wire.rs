@@ -3,8 +3,8 @@
 //! kafka-protocol holds the records of Produce and Fetch as one flat buffer; here they are the stored batches themselves, so that replicas
 //! share one allocation. They become one frame only where a socket is. The metadata log's records travel the same way.
 
+use super::Batch;
 use super::ErrorCode;
-use super::batch::Batch;
 use super::metadata::MetadataRecord;
 use kafka_protocol::messages as k;
 use kafka_protocol::protocol::StrBytes;

@@ -2,7 +2,7 @@
 
 use super::{Replica, Role};
 use crate::node::{NoteKind, Outputs};
-use crate::protocol::batch::Batch;
+use crate::protocol::Batch;
 use crate::storage::EpochEnd;
 
 impl Replica {

@@ -2,8 +2,8 @@
 
 use super::{Replica, Role};
 use crate::node::{NoteKind, Outputs, Time};
+use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
-use crate::protocol::batch::Batch;
 use crate::protocol::metadata::PartitionState;
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use crate::client::producer::Outgoing;
 use crate::client::{Consumer, Generator, Producer};
 use crate::node::{MS, Partition, Time};
 use crate::protocol::wire::{self, Request, Response};
-use crate::protocol::{ErrorCode, topic_name};
+use crate::protocol::{ErrorCode, validate_topic_name};
 use crate::sim::{Application, ClientNode, ProcessState, Trace, World};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
@@ -319,7 +319,7 @@ fn seek(world: &mut World, trace: &mut Trace, id: &str, topic: &str, index: i32,
 }
 
 fn checked_topic(name: &str) -> Result<(), Refusal> {
-    topic_name::validate(name).map_err(|error| Refusal::kafka(ErrorCode::InvalidTopicException, error.to_string()).at("topic"))
+    validate_topic_name(name).map_err(|error| Refusal::kafka(ErrorCode::InvalidTopicException, error.to_string()).at("topic"))
 }
 
 fn free_name(world: &World, id: &str) -> Result<(), Refusal> {

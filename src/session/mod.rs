@@ -18,6 +18,8 @@ use crate::sim::{Trace, TracePoint, World};
 use command::{Cluster, Command, Refusal, Saved, TimedCommand};
 use std::sync::Arc;
 
+/// The engine's version, as the page and scripts see it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Events between two snapshots.
 const SNAPSHOT_EVENTS: u64 = 50_000;
 /// Snapshots kept; with more, every second one is dropped.

@@ -2,7 +2,7 @@
 //!
 //! Source: `UnifiedLog` and `LeaderEpochFileCache` (KIP-101, KIP-279). It must not know who leads or follows.
 
-use crate::protocol::batch::Batch;
+use crate::protocol::Batch;
 use std::sync::Arc;
 
 /// Batches in a sealed run. Snapshots of a session share sealed runs, so that copying a world costs little however long its logs are.

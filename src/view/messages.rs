@@ -2,8 +2,8 @@
 
 use super::replica_on;
 use super::shape::MessageView;
+use crate::protocol::BatchHeader;
 use crate::protocol::ErrorCode;
-use crate::protocol::batch::BatchHeader;
 use crate::protocol::text::Text;
 use crate::replica::PartitionKey;
 use crate::session::Session;

@@ -14,14 +14,14 @@ use crate::broker::Broker;
 use crate::client::consumer::Reads;
 use crate::coordinator::{Group, OFFSETS_TOPIC, partition_for};
 use crate::node::{MS, Time};
-use crate::protocol::batch::Batch;
+use crate::protocol::Batch;
 use crate::protocol::consumer_protocol::Assignment;
 use crate::protocol::metadata::TopicMetadata;
-use crate::protocol::{murmur2, topic_name};
+use crate::protocol::{murmur2, topic_id_base64};
 use crate::replica::{PartitionKey, Replica};
 use crate::session::{Session, effective_topic_configs};
 use crate::sim::{Application, ClientNode, ProcessState, World};
-use shape::*;
+pub use shape::*;
 use std::collections::BTreeSet;
 
 fn millis(time: Time) -> f64 {
@@ -102,7 +102,7 @@ fn topic_view(world: &World, topic: &TopicMetadata) -> TopicView {
     };
     TopicView {
         name: topic.name.to_string(),
-        id: topic_name::id_text(topic.id),
+        id: topic_id_base64(topic.id),
         internal: is_internal(&topic.name),
         configs: effective_topic_configs(&topic.configs),
         partitions: (0..).zip(&topic.partitions).map(partition).collect(),
@@ -193,7 +193,7 @@ fn subscribed_topics(world: &World, group: &str) -> BTreeSet<String> {
 }
 
 fn member_view(member: &crate::coordinator::Member) -> MemberView {
-    let assigned = Assignment::decode(&member.assignment).unwrap_or_default();
+    let assigned = Assignment::read(&member.assignment).unwrap_or_default();
     let partitions = assigned
         .partitions
         .into_iter()
@@ -258,7 +258,7 @@ fn cells_from(replica: &Replica, first: i64) -> Vec<Cell> {
         let leader_epoch = batch.leader_epoch;
         batch.records().flatten().map(move |record| Cell {
             offset: record.offset,
-            key_hash: record.key.as_ref().map(|key| murmur2::murmur2(key) as u32),
+            key_hash: record.key.as_ref().map(|key| murmur2(key) as u32),
             leader_epoch,
         })
     };

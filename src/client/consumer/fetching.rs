@@ -5,8 +5,8 @@
 use super::{Asked, Consumer, OffsetReset, Reads};
 use crate::node::{Channel, NoteKind, Outputs, Partition, Time};
 use crate::protocol::ErrorCode;
-use crate::protocol::batch::{Batch, Record};
 use crate::protocol::wire::{self, FetchBatches, Request};
+use crate::protocol::{Batch, Record};
 use kafka_protocol::messages as k;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -13,8 +13,10 @@ use kafka_protocol::messages as k;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The subscription's version that the Java client writes.
+/// What kind of group it is.
 const PROTOCOL_TYPE: &str = "consumer";
+/// The version of subscriptions and assignments that the Java client writes.
+const SUBSCRIPTION_VERSION: i16 = 3;
 /// How much longer than the rebalance timeout a JoinGroup may take to be answered (`JOIN_GROUP_TIMEOUT_LAPSE`).
 const JOIN_TIMEOUT_LAPSE: Time = 5_000 * MS;
 
@@ -178,7 +180,7 @@ impl Consumer {
         self.prepare_to_join(now, out);
         let mut protocol = k::join_group_request::JoinGroupRequestProtocol::default();
         protocol.name = wire::text(RANGE);
-        protocol.metadata = Subscription::of_topics(topics).encode();
+        protocol.metadata = Subscription { topics, ..Subscription::default() }.to_bytes(SUBSCRIPTION_VERSION);
         let mut message = k::JoinGroupRequest::default();
         message.group_id = k::GroupId(wire::text(&group));
         message.session_timeout_ms = i32::try_from(self.config.session_timeout / MS).unwrap_or(i32::MAX);
@@ -225,7 +227,7 @@ impl Consumer {
                 self.membership.state = MemberState::CompletingRebalance;
                 self.membership.heartbeat_at = now + self.config.heartbeat_interval;
                 if message.leader == message.member_id {
-                    let topics = |metadata: &bytes::Bytes| Subscription::decode(metadata).map(|read| read.topics).unwrap_or_default();
+                    let topics = |metadata: &bytes::Bytes| Subscription::read(metadata).map(|read| read.topics).unwrap_or_default();
                     let members = message.members.iter().map(|member| (member.member_id.to_string(), topics(&member.metadata)));
                     let subscriptions: Subscriptions = members.collect();
                     for topic in subscriptions.values().flatten() {
@@ -264,7 +266,7 @@ impl Consumer {
         let assignment = |(member, topics): (String, BTreeMap<String, Vec<i32>>)| {
             let mut assigned = k::sync_group_request::SyncGroupRequestAssignment::default();
             assigned.member_id = wire::text(&member);
-            assigned.assignment = Assignment::of_partitions(topics).encode();
+            assigned.assignment = Assignment { partitions: topics.into_iter().collect(), user_data: None }.to_bytes(SUBSCRIPTION_VERSION);
             assigned
         };
         let shares = assignor::range(&counts, &subscriptions).into_iter().map(assignment).collect();
@@ -310,7 +312,7 @@ impl Consumer {
     pub(super) fn synced(&mut self, now: Time, message: &k::SyncGroupResponse, out: &mut Outputs) {
         match ErrorCode::of(message.error_code) {
             ErrorCode::None => {
-                let assigned = Assignment::decode(&message.assignment).map(|read| read.partitions).unwrap_or_default();
+                let assigned = Assignment::read(&message.assignment).map(|read| read.partitions).unwrap_or_default();
                 let partition = |(topic, indices): (String, Vec<i32>)| {
                     let topic: Arc<str> = Arc::from(topic.as_str());
                     indices.into_iter().map(move |index| Partition { topic: topic.clone(), index })

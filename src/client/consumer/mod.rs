@@ -12,7 +12,7 @@ pub use membership::MemberState;
 use super::network::{Alarm, Network, NetworkConfig, Pending};
 use crate::node::{Chance, Input, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::protocol::ErrorCode;
-use crate::protocol::batch::Record;
+use crate::protocol::Record;
 use crate::protocol::wire::Response;
 use fetching::PartitionState;
 use membership::Membership;

@@ -1,0 +1,105 @@
+//! A batch as the engine keeps and passes it: the producer's bytes, shared, and the two fields that a broker assigns beside them.
+//!
+//! Base offset and leader epoch lie outside the checksum, so they are laid over the bytes only where these leave the engine; replicas share
+//! one allocation. Knows nothing of segments or epochs' history. Source: `UnifiedLog.append`, which writes the same two fields in place.
+
+use super::{
+    batch::{BatchHeader, attribute, field},
+    batch_error::BatchError,
+    record::Records,
+};
+use bytes::Bytes;
+
+/// One batch in a log, in a Produce request or in a Fetch response. Cloning copies no bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Batch {
+    pub base_offset: i64,
+    pub leader_epoch: i32,
+    pub last_offset_delta: i32,
+    pub record_count: i32,
+    /// Milliseconds.
+    pub max_timestamp: i64,
+    /// What the producer sent: its own base offset and leader epoch in it mean nothing.
+    pub bytes: Bytes,
+}
+
+impl Batch {
+    /// A batch whose header is right as it stands: one from a leader or off a disk.
+    pub fn from_wire(bytes: Bytes) -> Result<Batch, BatchError> {
+        let header = BatchHeader::read(&bytes)?;
+        Ok(Batch::assigned(bytes, &header, header.base_offset, header.leader_epoch))
+    }
+
+    /// A producer's batch at the offset and epoch that its leader gives it. `header` is that of `bytes`.
+    pub fn assigned(bytes: Bytes, header: &BatchHeader, base_offset: i64, leader_epoch: i32) -> Batch {
+        Batch {
+            base_offset,
+            leader_epoch,
+            last_offset_delta: header.last_offset_delta,
+            record_count: header.record_count,
+            max_timestamp: header.max_timestamp,
+            bytes,
+        }
+    }
+
+    /// The header with the assigned fields in it.
+    pub fn header(&self) -> Result<BatchHeader, BatchError> {
+        let header = BatchHeader::read(&self.bytes)?;
+        Ok(BatchHeader { base_offset: self.base_offset, leader_epoch: self.leader_epoch, ..header })
+    }
+
+    /// Bytes as they are counted in logs, requests and responses.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub fn last_offset(&self) -> i64 {
+        self.base_offset.wrapping_add(i64::from(self.last_offset_delta))
+    }
+
+    /// Where the batch behind this one begins.
+    pub fn next_offset(&self) -> i64 {
+        self.last_offset().wrapping_add(1)
+    }
+
+    /// The records with their absolute offsets.
+    pub fn records(&self) -> impl Iterator<Item = Result<super::Record, BatchError>> + use<> {
+        let (records, refused) = match self.header() {
+            Ok(header) => (Some(Records::of(&self.bytes, header)), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        refused.into_iter().chain(records.into_iter().flatten())
+    }
+
+    /// The bytes for outside the engine, base offset and leader epoch laid over them. Copies only if they differ.
+    pub fn to_wire(&self) -> Bytes {
+        let is = |start: usize, bytes: &[u8]| self.bytes.get(start..start + bytes.len()) == Some(bytes);
+        let (base_offset, leader_epoch) = (self.base_offset.to_be_bytes(), self.leader_epoch.to_be_bytes());
+        if is(field::BASE_OFFSET, &base_offset) && is(field::LEADER_EPOCH, &leader_epoch) {
+            return self.bytes.clone();
+        }
+        let mut wire = self.bytes.to_vec();
+        lay(&mut wire, field::BASE_OFFSET, &base_offset);
+        lay(&mut wire, field::LEADER_EPOCH, &leader_epoch);
+        Bytes::from(wire)
+    }
+
+    /// The same batch with the broker's time for all its records (`message.timestamp.type=LogAppendTime`): new bytes with a new checksum.
+    /// The records' own deltas stay as the producer wrote them.
+    pub fn with_log_append_time(&self, timestamp: i64) -> Result<Batch, BatchError> {
+        let header = BatchHeader::read(&self.bytes)?;
+        let mut bytes = self.bytes.to_vec();
+        lay(&mut bytes, field::ATTRIBUTES, &(header.attributes | attribute::LOG_APPEND_TIME).to_be_bytes());
+        lay(&mut bytes, field::MAX_TIMESTAMP, &timestamp.to_be_bytes());
+        let crc = crc32c::crc32c(&bytes[field::ATTRIBUTES..]);
+        lay(&mut bytes, field::CRC, &crc.to_be_bytes());
+        Ok(Batch { max_timestamp: timestamp, bytes: Bytes::from(bytes), ..*self })
+    }
+}
+
+/// Writes a header field, if the bytes reach that far.
+fn lay(bytes: &mut [u8], start: usize, field: &[u8]) {
+    if let Some(place) = bytes.get_mut(start..start + field.len()) {
+        place.copy_from_slice(field);
+    }
+}

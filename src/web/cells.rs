@@ -1,0 +1,119 @@
+//! Where cells and markers of a partition's row lie: one window of offsets for all its replicas, so that what stands in one column is one offset.
+
+use super::keys::{Keys, Look};
+use crate::view::{GroupView, PartitionView, Picture, ReplicaView};
+
+/// Width of a cell and its gap, as in the style sheet.
+pub const PITCH: f64 = 18.0;
+/// Width of a letter of the marker labels, about.
+const LETTER: f64 = 6.5;
+/// Groups shown under a strip; the tables have all.
+const GROUPS: usize = 3;
+
+/// How a cell is filled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fill {
+    /// On the leader, below the high watermark.
+    Committed,
+    /// Not below the high watermark yet.
+    Pending,
+    /// A follower's copy, below its high watermark.
+    Copy,
+    /// This replica does not have it.
+    Absent,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct CellLook {
+    pub offset: i64,
+    pub look: Look,
+    pub fill: Fill,
+}
+
+/// A line across the strip with its label under it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Marker {
+    pub class: &'static str,
+    /// In cells from the window's start.
+    pub at: f64,
+    pub text: String,
+    /// The label begins at the line instead of ending there.
+    pub starts: bool,
+}
+
+/// The first offset of a partition's window: as many as fit, up to the longest log.
+pub fn window(partition: &PartitionView, cells: usize) -> i64 {
+    let end = partition.replicas.iter().map(|r| r.log_end_offset).max().unwrap_or(0);
+    let start = partition.replicas.iter().map(|r| r.log_start_offset).min().unwrap_or(0);
+    (end - cells as i64).max(start)
+}
+
+/// The cells of one replica within the window.
+pub fn cells(
+    picture: &Picture,
+    keys: &Keys,
+    place: (&str, i32),
+    replica: &ReplicaView,
+    leads: bool,
+    window: (i64, usize),
+) -> Vec<CellLook> {
+    let strip = picture.strips.iter().find(|s| s.partition == place.1 && s.broker == replica.broker && s.topic == place.0);
+    let known = strip.map_or(&[][..], |s| &s.cells);
+    (window.0..window.0 + window.1 as i64)
+        .map(|offset| {
+            let cell = known.binary_search_by_key(&offset, |c| c.offset).ok().map(|i| known[i]);
+            let fill = match cell {
+                None => Fill::Absent,
+                Some(_) if offset >= replica.high_watermark => Fill::Pending,
+                Some(_) if leads => Fill::Committed,
+                Some(_) => Fill::Copy,
+            };
+            CellLook { offset, look: keys.look(cell.and_then(|c| c.key_hash)), fill }
+        })
+        .collect()
+}
+
+/// High watermark and log end offset, placed so that their labels never cover each other.
+pub fn ends(replica: &ReplicaView, first: i64, cells: usize) -> Vec<Marker> {
+    let (hw, leo) = (replica.high_watermark, replica.log_end_offset);
+    let x = |offset: i64| (offset - first).clamp(0, cells as i64) as f64;
+    let mut out = Vec::new();
+    let mut put = |class, at: f64, text: String| {
+        let starts = at * PITCH < text.len() as f64 * LETTER;
+        out.push(Marker { class, at, text, starts });
+    };
+    if hw == leo {
+        put("hw", x(hw), format!("HW = LEO {hw}"));
+    } else if x(leo) - x(hw) < 3.0 {
+        put("hw silent", x(hw), String::new());
+        put("leo", x(leo), format!("HW {hw} · LEO {leo}"));
+    } else {
+        put("hw", x(hw), format!("HW {hw}"));
+        put("leo", x(leo), format!("LEO {leo}"));
+    }
+    out
+}
+
+/// The offset of the first cell, where no label stands in its place.
+pub fn start_label(markers: &[Marker], first: i64) -> Option<String> {
+    let text = first.to_string();
+    let room = (text.len() as f64 + 1.5) * LETTER;
+    let free = markers.iter().all(|m| !m.starts && m.at * PITCH - m.text.len() as f64 * LETTER > room);
+    free.then_some(text)
+}
+
+/// Committed offsets of groups, one line each.
+pub fn committed(groups: &[GroupView], topic: &str, partition: i32, first: i64, cells: usize) -> Vec<Marker> {
+    groups
+        .iter()
+        .filter_map(|g| {
+            let offset = g.offsets.iter().find(|o| o.partition == partition && o.topic == topic)?.committed?;
+            let at = (offset - first).clamp(0, cells as i64) as f64;
+            let before = if offset < first { "‹ " } else { "" };
+            let text = format!("{before}{} {offset}", g.id);
+            let starts = at * PITCH < text.chars().count() as f64 * LETTER + 8.0;
+            Some(Marker { class: "group", at, text, starts })
+        })
+        .take(GROUPS)
+        .collect()
+}

@@ -1,0 +1,148 @@
+//! What the page remembers besides the session: open tab, selection, filters, names of keys. From both it takes the [`Shot`].
+
+use super::{
+    act::{Browse, EventFilter, Selection, Tab},
+    clock::now_ms,
+    import_job::ImportJob,
+    keys::Keys,
+    lesson_run::LessonRun,
+    shot::Shot,
+};
+use crate::session::{Session, command::Refusal};
+use crate::view::{self, MessageQuery, MessageView, View};
+use yew::AttrValue;
+
+/// Between two spoken lines, for a screen reader.
+const SPEAK_MS: f64 = 4000.0;
+/// Events looked through for the table.
+const EVENTS_SEEN: usize = 3000;
+/// Events shown while time runs (the eye cannot follow more) and while it stands.
+const EVENTS_RUNNING: usize = 40;
+const EVENTS_STANDING: usize = 250;
+const MESSAGES_SHOWN: i64 = 100;
+/// Cells per strip before the page was measured.
+const CELLS: usize = 10;
+
+pub struct Desk {
+    pub lesson: LessonRun,
+    pub import: Option<ImportJob>,
+    pub keys: Keys,
+    /// Cells that fit into a strip.
+    pub cells: usize,
+    pub show_internal: bool,
+    pub tab: Tab,
+    pub filter: EventFilter,
+    pub browse: Browse,
+    pub selection: Option<Selection>,
+    spoken: AttrValue,
+    spoken_at: f64,
+}
+
+impl Desk {
+    pub fn new() -> Desk {
+        Desk {
+            lesson: LessonRun::new(),
+            import: None,
+            keys: Keys::default(),
+            cells: CELLS,
+            show_internal: false,
+            tab: Tab::Events,
+            filter: EventFilter::Records,
+            browse: Browse::default(),
+            selection: None,
+            spoken: "".into(),
+            spoken_at: f64::NEG_INFINITY,
+        }
+    }
+
+    /// Looks at the session once, for one render.
+    pub fn look(&mut self, session: &Session) -> Shot {
+        let view = view::view(session);
+        let picture = view::picture(session, self.cells);
+        self.keys.learn(session, &picture);
+        if !view.topics.iter().any(|t| t.name == self.browse.topic) {
+            self.browse = Browse { topic: view.topics.first().map_or(String::new(), |t| t.name.clone()), ..Browse::default() };
+        }
+        let events = if self.tab == Tab::Events { self.events(session) } else { Vec::new() };
+        self.speak(&events);
+        let messages = if self.tab == Tab::Messages { self.messages(session, &view) } else { Ok(Vec::new()) };
+        let record = match &self.selection {
+            Some(Selection::Record { topic, partition, offset }) => {
+                let query =
+                    MessageQuery { topic: topic.clone(), partition: *partition, offset: Some(*offset), max: Some(1), isolation: None };
+                // A record that cannot be read now has no fields to show; the inspector says so.
+                view::messages(session, &query).ok().and_then(|found| found.into_iter().find(|m| m.offset == *offset))
+            }
+            _ => None,
+        };
+        let event = match self.selection {
+            Some(Selection::Event(index)) => view::events(session, index, 1).into_iter().find(|e| e.index == index),
+            _ => None,
+        };
+        Shot {
+            marks: view::marks(session),
+            can_undo: session.can_undo(),
+            can_redo: session.can_redo(),
+            lesson: self.lesson.shot(session),
+            keys: self.keys.clone(),
+            cells: self.cells,
+            show_internal: self.show_internal,
+            tab: self.tab,
+            filter: self.filter,
+            events,
+            spoken: self.spoken.clone(),
+            browse: self.browse.clone(),
+            messages,
+            selection: self.selection.clone(),
+            record,
+            event,
+            import: self.import.as_ref().map(ImportJob::progress),
+            view,
+            picture,
+        }
+    }
+
+    /// The newest events that pass the filter, newest first.
+    fn events(&self, session: &Session) -> Vec<view::EventView> {
+        let since = session.event_count().saturating_sub(EVENTS_SEEN as u64);
+        let mut events = view::events(session, since, EVENTS_SEEN);
+        events.retain(|e| self.filter.passes(e.kind));
+        events.reverse();
+        events.truncate(if session.playing { EVENTS_RUNNING } else { EVENTS_STANDING });
+        events
+    }
+
+    fn speak(&mut self, events: &[view::EventView]) {
+        let now = now_ms();
+        let newest = events.iter().find(|e| EventFilter::Turning.passes(e.kind)).or(events.first());
+        if let Some(newest) = newest
+            && now - self.spoken_at > SPEAK_MS
+        {
+            self.spoken = newest.text.clone().into();
+            self.spoken_at = now;
+        }
+    }
+
+    fn messages(&self, session: &Session, view: &View) -> Result<Vec<MessageView>, Refusal> {
+        let browse = &self.browse;
+        let Some(topic) = view.topics.iter().find(|t| t.name == browse.topic) else { return Ok(Vec::new()) };
+        let end = topic
+            .partitions
+            .iter()
+            .find(|p| p.partition == browse.partition)
+            .and_then(|p| p.replicas.iter().map(|r| r.log_end_offset).max())
+            .unwrap_or(0);
+        let query = MessageQuery {
+            topic: browse.topic.clone(),
+            partition: browse.partition,
+            offset: Some(browse.offset.unwrap_or((end - MESSAGES_SHOWN).max(0))),
+            max: Some(MESSAGES_SHOWN as usize),
+            isolation: None,
+        };
+        let mut found = view::messages(session, &query)?;
+        if browse.offset.is_none() {
+            found.reverse();
+        }
+        Ok(found)
+    }
+}

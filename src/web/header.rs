@@ -1,0 +1,71 @@
+//! The header: what this is, the transport, the speed, the virtual clock, undo and redo.
+
+use super::{
+    act::{Act, Dialog, LessonAct},
+    parts::{Button, clock_text, icon},
+    shot::{Shared, Shot},
+    theme,
+};
+use crate::session::StepKind;
+use web_sys::HtmlInputElement;
+use yew::prelude::*;
+
+pub fn header(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
+    let view = &shot.view;
+    let scene: AttrValue = shot.lesson.level.map_or("Free play".into(), |l| AttrValue::from(l.title.clone()));
+    let (play_name, play_icon) = if view.playing { ("Pause", "pause") } else { ("Play", "play") };
+    let at_start = (view.time <= 0.0).then(|| AttrValue::from("Time stands at the start already."));
+    let dark = theme::is_dark();
+    html! {
+        <header class="head">
+            <div class="brand">
+                <svg class="mark" viewBox="0 0 30 18" aria-hidden="true"><use href="icons.svg#mark" /></svg>
+                <h1>{ "Brokerlab" }</h1>
+            </div>
+            <Button class="scene" name={format!("Session: {scene}")} text={scene} ask={Act::Open(Dialog::Session)} act={act.clone()}
+                title="Start over, export or open a session" />
+            <Button class="quiet lessons" icon="book" name="Lessons" text="Lessons" ask={Act::Lesson(LessonAct::ToggleDrawer)} act={act.clone()} />
+            <span class="grow"></span>
+            <div class="transport" role="group" aria-label="Transport">
+                <Button icon="restart" name="Restart" title="Restart: back to where this scene began; nothing is lost" off={at_start.clone()} ask={Act::Restart} act={act.clone()} />
+                <Button icon="back" name="Step back" title="Step back (←)" off={at_start} ask={Act::StepBack} act={act.clone()} />
+                <Button class="main" icon={play_icon} name={play_name} title={format!("{play_name} (Space)")} ask={Act::TogglePlay} act={act.clone()} />
+                <Button icon="step" name="Step" title="Step to the next event (→)" ask={Act::Step(StepKind::Event)} act={act.clone()} />
+                <Button icon="leap" name="Step until something interesting" title="Step until an election, ISR change, rebalance or error (Ctrl →)"
+                    ask={Act::Step(StepKind::Interesting)} act={act.clone()} />
+            </div>
+            { speed(view.speed, act) }
+            <output class="clock" aria-label="Virtual time" title="Virtual time since the start">{ clock_text(view.time) }</output>
+            <div class="pair">
+                <Button icon="undo" name="Undo" title="Undo the last command (Ctrl Z)" off={(!shot.can_undo).then(|| AttrValue::from("There is no command to undo."))} ask={Act::Undo} act={act.clone()} />
+                <Button icon="redo" name="Redo" title="Redo (Ctrl Shift Z)" off={(!shot.can_redo).then(|| AttrValue::from("Nothing was undone."))} ask={Act::Redo} act={act.clone()} />
+            </div>
+            <div class="pair">
+                <Button icon={if dark { "sun" } else { "moon" }} name={if dark { "Light theme" } else { "Dark theme" }} ask={Act::ToggleTheme} act={act.clone()} />
+                <Button icon="help" name="Help" title="Keyboard and help (?)" ask={Act::Open(Dialog::Help)} act={act.clone()} />
+            </div>
+        </header>
+    }
+}
+
+/// Virtual time against real time, from 1/1000 to 1000, on a logarithmic slider.
+fn speed(speed: f64, act: &Callback<Act>) -> Html {
+    let oninput = act.reform(|event: InputEvent| {
+        let exponent = event.target_unchecked_into::<HtmlInputElement>().value_as_number();
+        Act::Speed(10f64.powf(exponent.clamp(-3.0, 3.0)))
+    });
+    let text = speed_text(speed);
+    html! {
+        <label class="speed" title="How fast virtual time runs against real time">
+            { icon("speed") }
+            <input type="range" min="-3" max="3" step="0.05" aria-label="Speed" aria-valuetext={format!("{text} of real time")}
+                value={format!("{:.2}", speed.log10())} {oninput} />
+            <span class="mono" aria-hidden="true">{ text }</span>
+        </label>
+    }
+}
+
+fn speed_text(speed: f64) -> String {
+    let near = |x: f64| if x < 9.95 { format!("{:.1}", x).trim_end_matches(".0").to_owned() } else { format!("{x:.0}") };
+    if speed >= 0.995 { format!("{}×", near(speed)) } else { format!("1/{}×", near(1.0 / speed)) }
+}

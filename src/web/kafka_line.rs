@@ -1,0 +1,80 @@
+//! What a command would be on the command line of a real cluster, ready to copy. Where Kafka has no tool for it, the line says what one does instead.
+
+use crate::session::command::{Command, Configs, ImportFormat, SeekEdge, SeekTo};
+
+const SERVER: &str = "--bootstrap-server localhost:9092";
+
+/// One line of shell.
+pub fn of(command: &Command) -> String {
+    match command {
+        Command::CreateTopic { name, partitions, replication_factor, configs } => {
+            let configs: String = configs.iter().map(|(k, v)| format!(" --config {}", quote(&format!("{k}={v}")))).collect();
+            format!(
+                "kafka-topics.sh {SERVER} --create --topic {} --partitions {partitions} --replication-factor {replication_factor}{configs}",
+                quote(name)
+            )
+        }
+        Command::AddProducer { topic, records_per_second: Some(rate), configs, .. } => {
+            let properties: String = configs.iter().map(|(k, v)| format!(" {}", quote(&format!("{k}={v}")))).collect();
+            format!(
+                "kafka-producer-perf-test.sh --topic {} --throughput {rate} --num-records 1000000 --record-size 100 --command-property bootstrap.servers=localhost:9092{properties}",
+                quote(topic)
+            )
+        }
+        Command::AddProducer { topic, configs, .. } => console_producer(topic, true, configs),
+        Command::Send { topic, key, value, partition, .. } => {
+            let value = value.as_ref().map_or(String::new(), ToString::to_string);
+            let text = key.as_ref().map_or(value.clone(), |key| format!("{key}:{value}"));
+            let pinned =
+                partition.map_or(String::new(), |p| format!("  # to partition {p}: in code, new ProducerRecord(topic, {p}, key, value)"));
+            format!("printf '%s\\n' {} | {}{pinned}", quote(&text), console_producer(topic, key.is_some(), &Configs::new()))
+        }
+        Command::Import { topic, format, key_field, .. } => {
+            let file = if *format == ImportFormat::Csv { "records.csv" } else { "records.jsonl" };
+            format!("{} < {file}", console_producer(topic, key_field.is_some(), &Configs::new()))
+        }
+        Command::AddConsumer { group, topics, partitions, configs, .. } => {
+            let from = match (topics.as_deref(), partitions.as_deref()) {
+                (_, Some([first, ..])) => format!("--topic {} --partition {}", quote(&first.topic), first.partition),
+                (Some([one]), _) => format!("--topic {}", quote(one)),
+                (Some(many), _) => format!("--include {}", quote(&many.join("|"))),
+                _ => String::new(),
+            };
+            let group = group.as_ref().map_or(String::new(), |g| format!(" --group {}", quote(g)));
+            format!("kafka-console-consumer.sh {SERVER} {from}{group}{}", properties(configs))
+        }
+        Command::RemoveProducer { id } | Command::RemoveConsumer { id } => {
+            format!("kill -TERM $(pgrep -f {})  # the client closes properly", quote(id))
+        }
+        Command::CrashConsumer { id } => format!("kill -KILL $(pgrep -f {})  # the client dies without leaving its group", quote(id)),
+        Command::PauseConsumer { .. } => "# no kafka-* tool; in the application: consumer.pause(consumer.assignment())".to_owned(),
+        Command::ResumeConsumer { .. } => "# no kafka-* tool; in the application: consumer.resume(consumer.paused())".to_owned(),
+        Command::Commit { .. } => "# no kafka-* tool; in the application: consumer.commitSync()".to_owned(),
+        Command::Seek { topic, partition, to, .. } => {
+            let to = match to {
+                SeekTo::Offset(offset) => format!("consumer.seek(partition, {offset})"),
+                SeekTo::Edge(SeekEdge::Beginning) => "consumer.seekToBeginning(partitions)".to_owned(),
+                SeekTo::Edge(SeekEdge::End) => "consumer.seekToEnd(partitions)".to_owned(),
+                SeekTo::Timestamp { timestamp } => format!("consumer.offsetsForTimes(..., {timestamp}), then seek"),
+            };
+            format!("# no kafka-* tool; in the application, for {topic}-{partition}: {to}")
+        }
+        Command::CrashBroker { broker } => format!("kill -KILL $(pgrep -f server-{broker}.properties)  # the broker dies without a word"),
+        Command::RestartBroker { broker } => format!("kafka-server-start.sh -daemon config/server-{broker}.properties"),
+    }
+}
+
+fn console_producer(topic: &str, keyed: bool, configs: &Configs) -> String {
+    let key = if keyed { " --reader-property parse.key=true --reader-property key.separator=:" } else { "" };
+    format!("kafka-console-producer.sh {SERVER} --topic {}{key}{}", quote(topic), properties(configs))
+}
+
+fn properties(configs: &Configs) -> String {
+    configs.iter().map(|(k, v)| format!(" --command-property {}", quote(&format!("{k}={v}")))).collect()
+}
+
+/// A word of a POSIX shell.
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.=/:,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}

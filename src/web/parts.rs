@@ -1,0 +1,130 @@
+//! Small parts that many panels use: icons, buttons that say why they are off, chips, and how times and sizes are written.
+
+use super::act::Act;
+use yew::prelude::*;
+
+/// An icon of `icons.svg`; decoration, the name stands on what holds it.
+pub fn icon(name: &'static str) -> Html {
+    html! { <svg class="icon" aria-hidden="true"><use href={format!("icons.svg#{name}")} /></svg> }
+}
+
+#[derive(Properties, PartialEq)]
+pub struct ButtonProps {
+    /// The accessible name.
+    pub name: AttrValue,
+    /// What it asks.
+    pub ask: Act,
+    pub act: Callback<Act>,
+    #[prop_or_default]
+    pub icon: Option<&'static str>,
+    /// Shown as text; without it the icon stands alone and the name becomes the tooltip.
+    #[prop_or_default]
+    pub text: Option<AttrValue>,
+    #[prop_or_default]
+    pub class: Classes,
+    /// Why it would do nothing; the button then is off but can still be reached and asked.
+    #[prop_or_default]
+    pub off: Option<AttrValue>,
+    #[prop_or_default]
+    pub title: Option<AttrValue>,
+}
+
+/// A button that emits one [`Act`].
+#[component]
+pub fn Button(p: &ButtonProps) -> Html {
+    let onclick = {
+        let (act, ask, off) = (p.act.clone(), p.ask.clone(), p.off.is_some());
+        move |event: MouseEvent| {
+            event.stop_propagation();
+            if !off {
+                act.emit(ask.clone());
+            }
+        }
+    };
+    let why = p.off.as_ref().map(|_| format!("why-{}", p.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
+    let title = p.off.clone().or(p.title.clone()).or_else(|| p.text.is_none().then(|| p.name.clone()));
+    // The visible text already is the name in most places; a second copy of it would only be noise in the tree.
+    let label = (p.text.as_ref() != Some(&p.name)).then(|| p.name.clone());
+    html! {
+        <>
+            <button type="button" class={classes!("btn", p.class.clone(), p.text.is_none().then_some("only-icon"))} {onclick} {title}
+                aria-label={label} aria-disabled={p.off.as_ref().map(|_| "true")} aria-describedby={why.clone()}>
+                { for p.icon.map(icon) }
+                { for p.text.clone() }
+            </button>
+            if let (Some(id), Some(reason)) = (why, p.off.clone()) {
+                <span {id} hidden=true>{ reason }</span>
+            }
+        </>
+    }
+}
+
+/// A short fact in a pill; `kind` is `ok`, `warn`, `bad` or empty.
+pub fn chip(kind: &'static str, text: impl Into<AttrValue>) -> Html {
+    html! { <span class={classes!("chip", kind)}>{ text.into() }</span> }
+}
+
+/// The pill's kind for a state of groups, members, brokers.
+pub fn state_kind(state: &str) -> &'static str {
+    match state {
+        "Stable" | "running" | "Assigned" | "STABLE" => "ok",
+        "Dead" | "Crashed" | "crashed" => "bad",
+        "Empty" | "Paused" | "stopped" => "",
+        _ => "warn",
+    }
+}
+
+/// Virtual milliseconds as a clock reads them: `00:14.802`, with microseconds where they matter.
+pub fn clock_text(ms: f64) -> String {
+    let micros = (ms * 1000.0).round() as u64;
+    let (minutes, seconds, millis) = (micros / 60_000_000, micros / 1_000_000 % 60, micros / 1000 % 1000);
+    format!("{minutes:02}:{seconds:02}.{millis:03}")
+}
+
+/// The same, short, for columns: `14.802` or `1:02.003`.
+pub fn short_time(ms: f64) -> String {
+    let micros = (ms * 1000.0).round() as u64;
+    let (minutes, seconds, millis) = (micros / 60_000_000, micros / 1_000_000 % 60, micros / 1000 % 1000);
+    if minutes > 0 { format!("{minutes}:{seconds:02}.{millis:03}") } else { format!("{seconds}.{millis:03}") }
+}
+
+/// Kafka's epoch milliseconds as UTC: `2026-01-01 00:00:14.802`.
+pub fn date_text(timestamp: i64) -> String {
+    let date = js_sys::Date::new(&(timestamp as f64).into());
+    if date.get_time().is_nan() {
+        return timestamp.to_string();
+    }
+    String::from(date.to_iso_string()).replace('T', " ").trim_end_matches('Z').to_owned()
+}
+
+/// `1,204`.
+pub fn number(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `11.8 KB`.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+/// `1 record`, `2 records`.
+pub fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(n), if n == 1 { one } else { many })
+}
+
+/// `1, 2, 3`.
+pub fn list(ids: &[i32]) -> String {
+    ids.iter().map(i32::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,37 @@
+//! Things that leave the page: the clipboard, a downloaded file, the rescue copy for after a panic.
+
+use gloo::file::{Blob, ObjectUrl};
+use gloo::storage::{SessionStorage, Storage};
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
+
+/// A rescue copy larger than this is not kept: writing it would be felt.
+const RESCUE_MAX: usize = 1 << 20;
+
+/// Puts a text on the clipboard, where the browser lets the page.
+pub fn copy(text: &str) {
+    if let Some(window) = web_sys::window() {
+        // The promise may be refused by the person; the text stays selectable on the page.
+        let _ = window.navigator().clipboard().write_text(text);
+    }
+}
+
+/// Hands a file to the person.
+pub fn download(name: &str, text: &str) {
+    let Some(document) = web_sys::window().and_then(|w| w.document()) else { return };
+    let Ok(link) = document.create_element("a") else { return };
+    let url = ObjectUrl::from(Blob::new_with_options(text, Some("application/json")));
+    let _ = link.set_attribute("href", &url);
+    let _ = link.set_attribute("download", name);
+    link.unchecked_ref::<HtmlElement>().click();
+    // The browser reads the address after this turn; dropping it now would take it back too early.
+    gloo::timers::callback::Timeout::new(10_000, move || drop(url)).forget();
+}
+
+/// Keeps the newest save for the message that a panic shows.
+pub fn keep(key: &str, text: &str) {
+    if text.len() <= RESCUE_MAX {
+        // Private windows may refuse storage; there is no other place to keep it.
+        let _ = SessionStorage::raw().set_item(key, text);
+    }
+}

@@ -1,0 +1,95 @@
+//! One replica's log as a strip: role, cells, high watermark and log end offset; under the leader's also the groups' committed offsets.
+
+use super::{
+    cells::{CellLook, Fill, Marker},
+    parts::icon,
+};
+use crate::view::ReplicaView;
+use yew::prelude::*;
+
+/// What a replica is at this moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    Leader,
+    Follower,
+    /// Its broker does not run.
+    Offline,
+}
+
+impl Role {
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Leader => "leader",
+            Role::Follower => "follower",
+            Role::Offline => "offline",
+        }
+    }
+}
+
+#[derive(Properties, PartialEq)]
+pub struct Props {
+    pub topic: AttrValue,
+    pub partition: i32,
+    pub replica: ReplicaView,
+    pub role: Role,
+    /// The first replica of the assignment: it leads when all is well.
+    pub preferred: bool,
+    pub cells: Vec<CellLook>,
+    pub markers: Vec<Marker>,
+    pub start: Option<String>,
+    pub groups: Vec<Marker>,
+}
+
+#[component]
+pub fn Strip(p: &Props) -> Html {
+    let (replica, place) = (&p.replica, format!("{}/{}/{}", p.topic, p.partition, p.replica.broker));
+    let sync = if replica.in_sync { "in sync" } else { "out of sync" };
+    let name = format!(
+        "{}-{} on broker {}, {}, {sync}, end offset {}, high watermark {}",
+        p.topic,
+        p.partition,
+        replica.broker,
+        p.role.name(),
+        replica.log_end_offset,
+        replica.high_watermark
+    );
+    let (symbol, hint) = match (p.role, p.preferred) {
+        (Role::Leader, true) => ("star", "leader, and the preferred one"),
+        (Role::Leader, false) => ("star", "leader, though not the preferred one"),
+        (Role::Follower, true) => ("star-open", "follower; the preferred leader"),
+        (Role::Follower, false) => ("ring", "follower"),
+        (Role::Offline, _) => ("cross", "offline"),
+    };
+    let looks = classes!("strip", p.role.name(), (!replica.in_sync && p.role != Role::Offline).then_some("out"));
+    html! {
+        <div class="strip-box" ~style={format!("--n:{}", p.cells.len())}>
+            <button type="button" class={looks} data-strip={place.clone()} data-node={place} aria-label={name}>
+                <span class={classes!("role", p.preferred.then_some("preferred"))} title={hint}>{ icon(symbol) }</span>
+                <span class="lane" aria-hidden="true">
+                    { for p.cells.iter().map(cell) }
+                    { for p.markers.iter().map(|m| html! { <i class={classes!("mark-line", m.class)} ~style={format!("--at:{}", m.at)}></i> }) }
+                </span>
+                if !replica.in_sync && p.role != Role::Offline { <span class="tag" aria-hidden="true">{ "out" }</span> }
+            </button>
+            <div class="under" aria-hidden="true">
+                if let Some(start) = &p.start { <span class="label start">{ start }</span> }
+                { for p.markers.iter().filter(|m| !m.text.is_empty()).map(label) }
+            </div>
+            { for p.groups.iter().map(|m| html! { <div class="under groups" aria-hidden="true"><i class="tick" ~style={format!("--at:{}", m.at)}></i>{ label(m) }</div> }) }
+        </div>
+    }
+}
+
+fn cell(cell: &CellLook) -> Html {
+    let (fill, text) = match cell.fill {
+        Fill::Committed => ("committed", cell.look.letter),
+        Fill::Pending => ("pending", cell.look.letter),
+        Fill::Copy => ("copy", cell.look.letter),
+        Fill::Absent => return html! { <i class="cell absent"></i> },
+    };
+    html! { <i class={classes!("cell", fill, cell.look.class)} data-offset={cell.offset.to_string()} title={format!("offset {}", cell.offset)}>{ text }</i> }
+}
+
+fn label(m: &Marker) -> Html {
+    html! { <span class={classes!("label", m.class, m.starts.then_some("starts"))} ~style={format!("--at:{}", m.at)}>{ &m.text }</span> }
+}

@@ -1,0 +1,25 @@
+// Starts the page. A file of its own, because the content security policy allows no inline script.
+const { js, wasm } = document.querySelector("script[data-wasm]").dataset;
+
+// What the message of index.html offers when the engine has stopped: the newest copy of the session that the page kept.
+const rescue = document.getElementById("stopped-export");
+rescue.addEventListener("click", () => {
+  const saved = sessionStorage.getItem("brokerlab.rescue");
+  if (saved === null) return;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([saved], { type: "application/json" }));
+  link.download = "brokerlab-session.json";
+  link.click();
+});
+document.getElementById("stopped-reload").addEventListener("click", () => location.reload());
+
+try {
+  const page = await import(new URL(js, document.baseURI));
+  await page.default({ module_or_path: new URL(wasm, document.baseURI) });
+  document.getElementById("loading").remove();
+} catch (error) {
+  // A panic in the start is shown by the page itself; this is for a browser without what the page needs.
+  console.error(error);
+  document.getElementById("loading").remove();
+  document.getElementById("stopped").hidden = false;
+}

@@ -1,0 +1,115 @@
+/** What scripts find as `window.brokerlab`: the page's own session. Times are virtual milliseconds since the start. */
+interface Brokerlab {
+  /** Replaces the session; throws BrokerlabError, and then the old session stands. */
+  load(saved: BrokerlabSaved): void;
+  /** `load(export())` gives the same trace hash at the same time. */
+  export(): BrokerlabSaved;
+  /** Applied now; throws BrokerlabError. */
+  command(command: BrokerlabCommand): unknown;
+  /** Runs virtual time forward, synchronously, whatever play or pause says. */
+  advance(ms: number): void;
+  step(kind?: "event" | "request" | "interesting"): void;
+  /** To any time between 0 and the latest reached. */
+  seek(ms: number): void;
+  undo(): boolean;
+  redo(): boolean;
+  play(speed?: number): void;
+  pause(): void;
+  view(): BrokerlabView;
+  /** The trace from index `since` on. */
+  events(since?: number): BrokerlabEvent[];
+  messages(query: { topic: string; partition: number; offset?: number; max?: number; isolation?: "read_uncommitted" | "read_committed" }): BrokerlabMessage[];
+  /** Hexadecimal; equal for equal seed and commands, live and replayed. */
+  traceHash(): string;
+  readonly version: string;
+}
+
+interface BrokerlabError extends Error {
+  name: "BrokerlabError";
+  /** Kafka's error name, or INVALID_ARGUMENT. */
+  code: string;
+  /** Path of the bad field. */
+  field?: string;
+}
+
+/** Text, or bytes that are not UTF-8. */
+type BrokerlabBytes = string | { base64: string };
+type BrokerlabTopicPartition = { topic: string; partition: number };
+
+interface BrokerlabSaved {
+  format: "brokerlab";
+  version: 1;
+  /** 0 to 2^53 - 1. */
+  seed: number;
+  cluster: { brokers: number; controllers?: 1 | 3; racks?: string[]; configs?: Record<string, string>; startTimestamp?: number };
+  commands: { at: number; command: BrokerlabCommand }[];
+  until: number;
+}
+
+type BrokerlabCommand =
+  | { type: "createTopic"; name: string; partitions: number; replicationFactor: number; configs?: Record<string, string> }
+  | { type: "addProducer"; id: string; topic: string; recordsPerSecond?: number; keys?: string[]; value?: string; configs?: Record<string, string> }
+  | { type: "removeProducer"; id: string }
+  | { type: "send"; producer?: string; topic: string; key?: BrokerlabBytes | null; value: BrokerlabBytes | null; headers?: [string, BrokerlabBytes | null][]; partition?: number; timestamp?: number }
+  | { type: "import"; topic: string; format: "jsonl" | "csv"; text: string; keyField?: string }
+  | { type: "addConsumer"; id: string; group?: string; topics?: string[]; partitions?: BrokerlabTopicPartition[]; processingMs?: number; configs?: Record<string, string> }
+  | { type: "removeConsumer" | "crashConsumer" | "pauseConsumer" | "resumeConsumer"; id: string }
+  | { type: "commit"; consumer: string; offsets?: (BrokerlabTopicPartition & { offset: number; metadata?: string })[] }
+  | { type: "seek"; consumer: string; topic: string; partition: number; to: number | "beginning" | "end" | { timestamp: number } }
+  | { type: "crashBroker" | "restartBroker"; broker: number };
+
+interface BrokerlabView {
+  time: number;
+  latest: number;
+  playing: boolean;
+  speed: number;
+  seed: number;
+  controller: { leader: number | null; epoch: number };
+  brokers: { id: number; rack: string | null; state: "running" | "crashed" | "frozen" | "fenced" | "stopping" | "stopped"; epoch: number }[];
+  topics: {
+    name: string;
+    id: string;
+    internal: boolean;
+    configs: Record<string, string>;
+    partitions: {
+      partition: number;
+      leader: number | null;
+      preferredLeader: number;
+      leaderEpoch: number;
+      partitionEpoch: number;
+      isr: number[];
+      replicas: { broker: number; logStartOffset: number; logEndOffset: number; highWatermark: number; lastStableOffset: number; leaderEpoch: number; inSync: boolean; bytes: number }[];
+    }[];
+  }[];
+  producers: { id: string; topic: string; sent: number; acknowledged: number; failed: number; retries: number; buffered: number; inFlight: number; configs: Record<string, string> }[];
+  consumers: { id: string; group: string | null; state: string; consumed: number; positions: (BrokerlabTopicPartition & { position: number })[]; configs: Record<string, string> }[];
+  groups: {
+    id: string;
+    protocol: "classic" | "consumer" | "share";
+    state: string;
+    generation: number;
+    coordinator: number | null;
+    assignor: string | null;
+    members: { memberId: string; clientId: string; instanceId: string | null; assignment: BrokerlabTopicPartition[] }[];
+    offsets: (BrokerlabTopicPartition & { committed: number | null; logEndOffset: number; lag: number | null })[];
+  }[];
+}
+
+interface BrokerlabEvent { index: number; time: number; kind: string; node: string; text: string; topic?: string; partition?: number; error?: string; detail: object }
+
+interface BrokerlabMessage {
+  offset: number;
+  timestamp: number;
+  leaderEpoch: number;
+  key: BrokerlabBytes | null;
+  value: BrokerlabBytes | null;
+  headers: [string, BrokerlabBytes | null][];
+  partition: number;
+  producerId?: number;
+  producerEpoch?: number;
+  sequence?: number;
+  transactional?: boolean;
+  control?: "commit" | "abort";
+}
+
+interface Window { readonly brokerlab: Brokerlab }
