@@ -6,6 +6,7 @@ pub mod controller;
 pub mod coordinator;
 pub mod lesson;
 pub mod node;
+pub mod ordered;
 pub mod protocol;
 pub mod replica;
 pub mod session;

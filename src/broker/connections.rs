@@ -3,8 +3,9 @@
 //! Source: `SocketServer` mutes a channel while a request of it is in work. That is why answers keep their order.
 
 use crate::node::{Connection, NodeId};
+use crate::ordered::OrderedMap;
 use crate::protocol::wire::Request;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A request whose turn has come.
@@ -19,7 +20,7 @@ pub struct Arrived {
 /// Which connections have a request in work, and what waits behind it.
 #[derive(Clone, Default, Debug)]
 pub struct Connections {
-    busy: BTreeMap<Connection, VecDeque<Arrived>>,
+    busy: OrderedMap<Connection, VecDeque<Arrived>>,
     ready: VecDeque<Arrived>,
 }
 

@@ -145,7 +145,7 @@ impl Broker {
             topic.configs.get("min.insync.replicas").and_then(|value| value.parse().ok()).unwrap_or(self.config.min_insync_replicas);
         let is_offsets_topic = &*topic.name == OFFSETS_TOPIC;
         let name = || Partition { topic: topic.name.clone(), index: key.index };
-        let replica = self.replicas.entry(key).or_insert_with(|| Replica::new(name()));
+        let replica = self.replicas.or_insert_with(key, || Replica::new(name()));
         let new_role = replica.assume(now, self.id, state, min_insync);
         let leads = replica.leader().is_some();
         if is_offsets_topic && new_role {

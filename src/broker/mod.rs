@@ -23,9 +23,9 @@ use connections::Connections;
 use fetch::DelayedFetch;
 use produce::DelayedProduce;
 
+use crate::ordered::{OrderedMap, OrderedSet};
 pub use lookup::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
 use replication::Fetcher;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -77,9 +77,9 @@ pub struct Broker {
     heartbeat_at: Time,
     image: MetadataImage,
     /// Partitions whose decided state has not been taken over yet.
-    unpublished: BTreeSet<PartitionKey>,
-    replicas: BTreeMap<PartitionKey, Replica>,
-    fetchers: BTreeMap<i32, Fetcher>,
+    unpublished: OrderedSet<PartitionKey>,
+    replicas: OrderedMap<PartitionKey, Replica>,
+    fetchers: OrderedMap<i32, Fetcher>,
     connections: Connections,
     produces: Purgatory<DelayedProduce>,
     fetches: Purgatory<DelayedFetch>,
@@ -87,15 +87,15 @@ pub struct Broker {
     /// When the coordinator asked to be woken, so that it is not asked twice.
     groups_wake: Option<Time>,
     /// Topics that the controller was asked to make, by the request's correlation.
-    creating: BTreeMap<u32, String>,
+    creating: OrderedMap<u32, String>,
     /// Partitions with an AlterPartition request under way, by the request's correlation.
-    altering: BTreeMap<u32, PartitionKey>,
+    altering: OrderedMap<u32, PartitionKey>,
     /// The request to the controller under way on the control channel for the broker's life.
     lifecycle_request: Option<u32>,
     metadata_request: Option<u32>,
     next_correlation: u32,
     /// Partitions whose log or high watermark moved during this event: waiting requests on them are tried again before it ends.
-    moved: BTreeSet<PartitionKey>,
+    moved: OrderedSet<PartitionKey>,
     chance: Chance,
 }
 
@@ -109,21 +109,21 @@ impl Broker {
             epoch: None,
             fenced: true,
             heartbeat_at: 0,
-            unpublished: BTreeSet::new(),
+            unpublished: OrderedSet::new(),
             image: MetadataImage::default(),
-            replicas: BTreeMap::new(),
-            fetchers: BTreeMap::new(),
+            replicas: OrderedMap::new(),
+            fetchers: OrderedMap::new(),
             connections: Connections::default(),
             produces: Purgatory::new(0, 2),
             fetches: Purgatory::new(1, 2),
             coordinator,
             groups_wake: None,
-            creating: BTreeMap::new(),
-            altering: BTreeMap::new(),
+            creating: OrderedMap::new(),
+            altering: OrderedMap::new(),
             lifecycle_request: None,
             metadata_request: None,
             next_correlation: 0,
-            moved: BTreeSet::new(),
+            moved: OrderedSet::new(),
             chance,
         }
     }
@@ -141,7 +141,7 @@ impl Broker {
         self.epoch.unwrap_or(-1)
     }
 
-    pub fn replicas(&self) -> &BTreeMap<PartitionKey, Replica> {
+    pub fn replicas(&self) -> &OrderedMap<PartitionKey, Replica> {
         &self.replicas
     }
 

@@ -101,7 +101,7 @@ impl Broker {
             ACKS_ALL if !waiting.is_empty() => {
                 let keys: Vec<PartitionKey> = waiting.iter().map(|waiting| waiting.key).collect();
                 // It may be done already (a single replica): the partitions have moved, so it is tried before this event ends.
-                self.moved.extend(&keys);
+                self.moved.extend(keys.iter().copied());
                 let delayed = DelayedProduce::Client { from, correlation, response: Box::new(response), waiting };
                 let operation = self.produces.watch(delayed, keys);
                 let timeout = MS * Time::try_from(message.timeout_ms).unwrap_or(0);

@@ -4,17 +4,17 @@
 
 use super::Broker;
 use crate::node::{Channel, Connection, NodeId, Outputs, Time, Timer};
+use crate::ordered::OrderedSet;
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{FetchBatches, Request};
 use crate::replica::PartitionKey;
 use crate::storage::EpochEnd;
 use kafka_protocol::messages as k;
-use std::collections::BTreeSet;
 
 /// The fetch loop towards one leader.
 #[derive(Clone, Default, Debug)]
 pub struct Fetcher {
-    partitions: BTreeSet<PartitionKey>,
+    partitions: OrderedSet<PartitionKey>,
     /// The correlation of the fetch under way.
     in_flight: Option<u32>,
     /// After an error: wait for the timer before asking again.
@@ -29,7 +29,7 @@ impl Broker {
         }
         for (key, replica) in &self.replicas {
             if let Some((leader, _)) = replica.following() {
-                self.fetchers.entry(leader).or_default().partitions.insert(*key);
+                self.fetchers.or_default(leader).partitions.insert(*key);
             }
         }
         let leaders: Vec<i32> = self.fetchers.keys().copied().collect();
@@ -56,7 +56,7 @@ impl Broker {
         message.max_wait_ms = i32::try_from(self.config.replica_fetch_wait_max / crate::node::MS).unwrap_or(i32::MAX);
         message.min_bytes = self.config.replica_fetch_min_bytes;
         message.max_bytes = self.config.replica_fetch_response_max_bytes;
-        for key in &fetcher.partitions {
+        for key in fetcher.partitions.iter() {
             let Some(replica) = self.replicas.get(key) else { continue };
             let Some((_, leader_epoch)) = replica.following() else { continue };
             let mut asked = k::fetch_request::FetchPartition::default();

@@ -4,8 +4,9 @@
 
 use crate::client::producer::Outgoing;
 use crate::node::{Partition, Time};
+use crate::ordered::OrderedMap;
 use crate::protocol::{Batch, BatchBuilder, BatchOptions};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// A batch of records for one partition.
 #[derive(Clone, Debug)]
@@ -31,14 +32,14 @@ pub struct Accumulator {
     batch_size: usize,
     linger: Time,
     buffer_memory: usize,
-    queues: BTreeMap<Partition, VecDeque<ProducerBatch>>,
+    queues: OrderedMap<Partition, VecDeque<ProducerBatch>>,
     bytes: usize,
     records: u64,
 }
 
 impl Accumulator {
     pub fn new(batch_size: usize, linger: Time, buffer_memory: usize) -> Accumulator {
-        Accumulator { batch_size, linger, buffer_memory, queues: BTreeMap::new(), bytes: 0, records: 0 }
+        Accumulator { batch_size, linger, buffer_memory, queues: OrderedMap::new(), bytes: 0, records: 0 }
     }
 
     /// From now on no batch waits for more records.
@@ -58,7 +59,7 @@ impl Accumulator {
 
     /// Adds a record to the open batch of its partition, or begins a batch. Returns whether a new batch was begun.
     pub fn append(&mut self, now: Time, partition: &Partition, timestamp: i64, record: &Outgoing) -> bool {
-        let queue = self.queues.entry(partition.clone()).or_default();
+        let queue = self.queues.or_default(partition.clone());
         self.bytes += record.size();
         self.records += 1;
         if let Some(ProducerBatch { content: Content::Open(builder), records, .. }) = queue.back_mut()
@@ -108,7 +109,7 @@ impl Accumulator {
             self.bytes += closed.bytes.len();
         }
         self.records += batch.records as u64;
-        self.queues.entry(partition.clone()).or_default().push_front(batch);
+        self.queues.or_default(partition.clone()).push_front(batch);
     }
 
     /// Takes out the batches that were begun before `limit`.

@@ -3,19 +3,19 @@
 //! Source: `RangeAssignor`. Topic by topic: members in the order of their ids get consecutive partitions, the first ones one more where it
 //! does not come out even.
 
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 
 /// The assignor's name in JoinGroup.
 pub const RANGE: &str = "range";
 
 /// Member id to the topics it subscribes to.
-pub type Subscriptions = BTreeMap<String, Vec<String>>;
+pub type Subscriptions = OrderedMap<String, Vec<String>>;
 /// Member id to its partitions by topic.
-pub type Assignments = BTreeMap<String, BTreeMap<String, Vec<i32>>>;
+pub type Assignments = OrderedMap<String, OrderedMap<String, Vec<i32>>>;
 
 /// `partitions` is the number of partitions of each topic that exists.
-pub fn range(partitions: &BTreeMap<String, i32>, subscriptions: &Subscriptions) -> Assignments {
-    let mut assignments: Assignments = subscriptions.keys().map(|member| (member.clone(), BTreeMap::new())).collect();
+pub fn range(partitions: &OrderedMap<String, i32>, subscriptions: &Subscriptions) -> Assignments {
+    let mut assignments: Assignments = subscriptions.keys().map(|member| (member.clone(), OrderedMap::new())).collect();
     for (topic, count) in partitions {
         let members: Vec<&String> = subscriptions.iter().filter(|(_, topics)| topics.contains(topic)).map(|(member, _)| member).collect();
         if members.is_empty() {
@@ -42,7 +42,7 @@ mod tests {
 
     fn check(count: i32, members: &[&str], expected: &[&[i32]]) {
         let subscriptions: Subscriptions = members.iter().map(|member| (member.to_string(), vec!["t".to_owned()])).collect();
-        let assignments = range(&BTreeMap::from([("t".to_owned(), count)]), &subscriptions);
+        let assignments = range(&[("t".to_owned(), count)].into_iter().collect(), &subscriptions);
         let got: Vec<Vec<i32>> = members.iter().map(|member| assignments[*member].get("t").cloned().unwrap_or_default()).collect();
         assert_eq!(got, expected);
     }

@@ -3,10 +3,10 @@
 //! Source: `NetworkClient`, `Metadata`, `ExponentialBackoff`; KIP-580.
 
 use crate::node::{Chance, Channel, MS, NodeId, Outputs, Time, TopicName};
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request};
 use kafka_protocol::messages as k;
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -52,10 +52,10 @@ pub struct Pending<T> {
 pub struct Network<T> {
     pub config: NetworkConfig,
     pub client_id: Arc<str>,
-    pub topics: BTreeMap<TopicName, TopicInfo>,
-    wanted: BTreeSet<TopicName>,
+    pub topics: OrderedMap<TopicName, TopicInfo>,
+    wanted: OrderedSet<TopicName>,
     brokers: Vec<i32>,
-    pending: BTreeMap<u32, Pending<T>>,
+    pending: OrderedMap<u32, Pending<T>>,
     next_correlation: u32,
     metadata: Metadata,
     chance: Chance,
@@ -76,10 +76,10 @@ impl<T> Network<T> {
         Network {
             config,
             client_id,
-            topics: BTreeMap::new(),
-            wanted: BTreeSet::new(),
+            topics: OrderedMap::new(),
+            wanted: OrderedSet::new(),
             brokers: bootstrap,
-            pending: BTreeMap::new(),
+            pending: OrderedMap::new(),
             next_correlation: 0,
             metadata: Metadata { under_way: None, due: None, failures: 0 },
             chance,

@@ -7,12 +7,13 @@ use super::accumulator::{Accumulator, ProducerBatch};
 use super::generator::Generator;
 use super::network::{Alarm, Network, NetworkConfig, Pending};
 use crate::node::{Chance, Channel, Input, MS, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
+use crate::ordered::OrderedMap;
 use crate::protocol::partition_for_key;
 use crate::protocol::wire::{Request, Response};
 use crate::protocol::{ErrorCode, Header};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -95,7 +96,7 @@ pub struct Producer {
     accumulator: Accumulator,
     blocked: VecDeque<Blocked>,
     /// For records without a key: the partition that the current batch of each topic goes to, and the bytes it has taken.
-    sticky: BTreeMap<TopicName, (i32, usize)>,
+    sticky: OrderedMap<TopicName, (i32, usize)>,
     generator: Option<(TopicName, Generator)>,
     counts: Counts,
     closing: bool,
@@ -114,7 +115,7 @@ impl Producer {
             network: Network::new(client_id, bootstrap, config.network.clone(), chance),
             accumulator: Accumulator::new(config.batch_size, config.linger, config.buffer_memory),
             blocked: VecDeque::new(),
-            sticky: BTreeMap::new(),
+            sticky: OrderedMap::new(),
             generator,
             counts: Counts::default(),
             closing: false,
@@ -317,12 +318,12 @@ impl Producer {
     /// One request to each leader that something is ready for, with at most one batch of each partition.
     fn send_ready(&mut self, now: Time, out: &mut Outputs) {
         loop {
-            let mut by_leader: BTreeMap<i32, Vec<Partition>> = BTreeMap::new();
+            let mut by_leader: OrderedMap<i32, Vec<Partition>> = OrderedMap::new();
             let mut leaderless = false;
             for (partition, at) in self.accumulator.ready().filter(|(_, at)| *at <= now) {
                 match self.network.leader(&partition.topic, partition.index) {
                     Some((leader, _)) if self.network.in_flight(leader) < self.config.max_in_flight => {
-                        by_leader.entry(leader).or_default().push(partition.clone());
+                        by_leader.or_default(leader).push(partition.clone());
                     }
                     Some(_) => {}
                     None => leaderless = at <= now,

@@ -8,11 +8,11 @@ mod elections;
 mod topics;
 
 use crate::node::{Chance, Channel, Connection, Input, MS, NoteKind, Outputs, Time, Timer};
+use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::{METADATA_TOPIC_ID, MetadataImage, MetadataRecord};
 use crate::protocol::wire::{Request, Response};
 use kafka_protocol::messages as k;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ pub struct Controller {
     config: ControllerConfig,
     image: MetadataImage,
     log: Vec<Arc<MetadataRecord>>,
-    sessions: BTreeMap<i32, Session>,
+    sessions: OrderedMap<i32, Session>,
     waiting: Vec<WaitingFetch>,
     chance: Chance,
 }
@@ -62,7 +62,7 @@ struct WaitingFetch {
 
 impl Controller {
     pub fn new(config: ControllerConfig, chance: Chance) -> Controller {
-        Controller { config, image: MetadataImage::default(), log: Vec::new(), sessions: BTreeMap::new(), waiting: Vec::new(), chance }
+        Controller { config, image: MetadataImage::default(), log: Vec::new(), sessions: OrderedMap::new(), waiting: Vec::new(), chance }
     }
 
     /// The cluster's metadata as decided so far.

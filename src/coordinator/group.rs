@@ -6,12 +6,12 @@
 use super::offsets::{CommittedOffset, OffsetKey};
 use super::{Append, CoordinatorConfig, Effects, ReplyTo, Then, partition_for};
 use crate::node::{NoteKind, Outputs, RebalanceReason, Time};
+use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
 use crate::protocol::group_records::{GroupKey, GroupValue, MemberValue, OffsetValue};
 use crate::protocol::wire::{self, Response};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -43,10 +43,10 @@ pub struct Group {
     /// The assignor that all members know, chosen by their votes.
     pub protocol: Option<String>,
     pub leader: Option<Arc<str>>,
-    pub members: BTreeMap<Arc<str>, Member>,
+    pub members: OrderedMap<Arc<str>, Member>,
     /// Member ids handed out and not yet used to join, with the time they are given up at (KIP-394).
-    pub(super) pending: BTreeMap<Arc<str>, Time>,
-    pub offsets: BTreeMap<OffsetKey, CommittedOffset>,
+    pub(super) pending: OrderedMap<Arc<str>, Time>,
+    pub offsets: OrderedMap<OffsetKey, CommittedOffset>,
     /// In PreparingRebalance: when members that have not joined again are left behind. In the first rebalance: when waiting for more ends.
     pub(super) deadline: Option<Time>,
     /// The first rebalance of an empty group ends at its deadline, not when all have joined.
@@ -76,9 +76,9 @@ impl Group {
             protocol_type: String::new(),
             protocol: None,
             leader: None,
-            members: BTreeMap::new(),
-            pending: BTreeMap::new(),
-            offsets: BTreeMap::new(),
+            members: OrderedMap::new(),
+            pending: OrderedMap::new(),
+            offsets: OrderedMap::new(),
             deadline: None,
             initial: false,
         }

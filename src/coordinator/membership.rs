@@ -48,7 +48,7 @@ impl Coordinator {
             return Err(refuse(ErrorCode::UnknownMemberId));
         }
         let id: Arc<str> = Arc::from(message.group_id.as_str());
-        let group = shard.groups.entry(id.clone()).or_insert_with(|| Group::new(id));
+        let group = shard.groups.or_insert_with(id.clone(), || Group::new(id));
         if config.size_max <= group.members.len() + group.pending.len() && asked.is_empty() {
             return Err(refuse(ErrorCode::GroupMaxSizeReached));
         }

@@ -11,13 +11,13 @@ pub use group::{Group, GroupState, Member};
 pub use offsets::CommittedOffset;
 
 use crate::node::{Chance, Connection, NoteKind, Outputs, Time};
+use crate::ordered::OrderedMap;
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
 use crate::protocol::group_records::{GroupKey, GroupValue, OffsetValue};
 use crate::protocol::wire::{Request, Response};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The topic that holds the state of groups.
@@ -84,21 +84,21 @@ pub enum Then {
 #[derive(Clone, Debug)]
 pub struct Coordinator {
     config: CoordinatorConfig,
-    shards: BTreeMap<i32, Shard>,
+    shards: OrderedMap<i32, Shard>,
     chance: Chance,
 }
 
 /// The groups of one partition.
 #[derive(Clone, Default, Debug)]
 struct Shard {
-    groups: BTreeMap<Arc<str>, Group>,
+    groups: OrderedMap<Arc<str>, Group>,
 }
 
 impl Shard {
     /// The group of this name, made if it is not there.
     fn group(&mut self, name: &str) -> &mut Group {
         let id: Arc<str> = Arc::from(name);
-        self.groups.entry(id.clone()).or_insert_with(|| Group::new(id))
+        self.groups.or_insert_with(id.clone(), || Group::new(id))
     }
 }
 
@@ -111,7 +111,7 @@ pub fn partition_for(group: &str, partitions: i32) -> i32 {
 
 impl Coordinator {
     pub fn new(config: CoordinatorConfig, chance: Chance) -> Coordinator {
-        Coordinator { config, shards: BTreeMap::new(), chance }
+        Coordinator { config, shards: OrderedMap::new(), chance }
     }
 
     /// The groups that this broker coordinates.

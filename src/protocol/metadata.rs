@@ -2,6 +2,7 @@
 //!
 //! Source: KIP-500, KIP-631. Kafka writes changes as deltas; a partition's record here always holds its whole state.
 
+use crate::ordered::OrderedMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -54,9 +55,9 @@ pub struct PartitionState {
 pub struct MetadataImage {
     /// The offset that follows the last record applied.
     pub next_offset: i64,
-    pub brokers: BTreeMap<i32, BrokerMetadata>,
-    pub topics: BTreeMap<Uuid, TopicMetadata>,
-    pub topic_ids: BTreeMap<Arc<str>, Uuid>,
+    pub brokers: OrderedMap<i32, BrokerMetadata>,
+    pub topics: OrderedMap<Uuid, TopicMetadata>,
+    pub topic_ids: OrderedMap<Arc<str>, Uuid>,
 }
 
 #[derive(Clone, PartialEq, Debug)]

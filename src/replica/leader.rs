@@ -2,10 +2,10 @@
 
 use super::{Replica, Role};
 use crate::node::{NoteKind, Outputs, Time};
+use crate::ordered::OrderedMap;
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::PartitionState;
-use std::collections::BTreeMap;
 
 /// What a leader knows besides its log.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Leader {
     /// An ISR asked for and not yet granted. Until it is, both count: the larger one bounds the high watermark.
     pub pending_isr: Option<Vec<i32>>,
     broker: i32,
-    followers: BTreeMap<i32, Follower>,
+    followers: OrderedMap<i32, Follower>,
     min_insync: usize,
 }
 

@@ -3,7 +3,7 @@
 //! Source: `DelayedOperationPurgatory`. It holds operations by number and by the partitions they wait for, and knows nothing of their kind.
 
 use super::PartitionKey;
-use std::collections::BTreeMap;
+use crate::ordered::OrderedMap;
 
 /// A partition's list of waiting operations is cleared of completed ones when it is longer than this.
 const PURGE_LENGTH: usize = 64;
@@ -13,14 +13,14 @@ const PURGE_LENGTH: usize = 64;
 pub struct Purgatory<T> {
     next: u64,
     step: u64,
-    operations: BTreeMap<u64, T>,
-    watchers: BTreeMap<PartitionKey, Vec<u64>>,
+    operations: OrderedMap<u64, T>,
+    watchers: OrderedMap<PartitionKey, Vec<u64>>,
 }
 
 impl<T> Purgatory<T> {
     /// Numbers start at `first` and grow by `step`, so that two purgatories of a broker never share one.
     pub fn new(first: u64, step: u64) -> Purgatory<T> {
-        Purgatory { next: first, step, operations: BTreeMap::new(), watchers: BTreeMap::new() }
+        Purgatory { next: first, step, operations: OrderedMap::new(), watchers: OrderedMap::new() }
     }
 
     /// Keeps an operation until one of `keys` changes; returns its number, for the timer.
@@ -28,7 +28,7 @@ impl<T> Purgatory<T> {
         let number = self.next;
         self.next += self.step;
         for key in keys {
-            let watching = self.watchers.entry(key).or_default();
+            let watching = self.watchers.or_default(key);
             // Numbers of operations that another partition completed are still here; on a quiet partition nothing else drops them.
             if PURGE_LENGTH < watching.len() {
                 watching.retain(|waiting| self.operations.contains_key(waiting));
@@ -48,7 +48,7 @@ impl<T> Purgatory<T> {
     /// Puts an operation back that was tried in vain, under the number it had.
     pub fn put_back(&mut self, number: u64, operation: T, key: PartitionKey) {
         self.operations.insert(number, operation);
-        self.watchers.entry(key).or_default().push(number);
+        self.watchers.or_default(key).push(number);
     }
 
     /// Takes out an operation whose time has run out.

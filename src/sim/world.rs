@@ -7,6 +7,7 @@ use crate::broker::{Broker, BrokerConfig, CONTROLLER};
 use crate::client::{Consumer, Producer};
 use crate::controller::{Controller, ControllerConfig};
 use crate::node::{Body, Chance, Channel, Connection, Input, NodeId, Note, NoteKind, Outputs, Summary, Time, Timer};
+use crate::ordered::OrderedMap;
 use crate::protocol::wire::{Request, Response};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub struct WorldConfig {
     pub seed: u64,
     pub controller: ControllerConfig,
     /// By broker id.
-    pub brokers: BTreeMap<i32, BrokerConfig>,
+    pub brokers: OrderedMap<i32, BrokerConfig>,
 }
 
 #[derive(Clone, Debug)]
@@ -31,14 +32,14 @@ pub struct World {
     events: u64,
     queue: EventQueue<Event>,
     controller: Controller,
-    brokers: BTreeMap<i32, BrokerNode>,
-    clients: BTreeMap<u32, ClientNode>,
-    names: BTreeMap<Arc<str>, u32>,
+    brokers: OrderedMap<i32, BrokerNode>,
+    clients: OrderedMap<u32, ClientNode>,
+    names: OrderedMap<Arc<str>, u32>,
     /// The name of every client there ever was, by index: notes speak of clients that are gone.
     all_names: Vec<Arc<str>>,
     next_message: u64,
     /// When the last message of a connection arrives: the next one is never earlier.
-    arrivals: BTreeMap<(NodeId, Connection), Time>,
+    arrivals: OrderedMap<(NodeId, Connection), Time>,
     chance: Chance,
     outputs: Outputs,
     /// The answer to the admin's request, which it waits for.
@@ -136,11 +137,11 @@ impl World {
             queue: EventQueue::new(),
             controller,
             brokers: config.brokers.into_iter().map(node).collect(),
-            clients: BTreeMap::new(),
-            names: BTreeMap::new(),
+            clients: OrderedMap::new(),
+            names: OrderedMap::new(),
             all_names: Vec::new(),
             next_message: 0,
-            arrivals: BTreeMap::new(),
+            arrivals: OrderedMap::new(),
             chance: chance.fork(2),
             outputs: Outputs::default(),
             answer: None,
@@ -347,7 +348,7 @@ impl World {
     /// When a message sent now arrives: later than whatever was sent before it on the same connection.
     fn arrival(&mut self, from: NodeId, to: Connection) -> Time {
         let at = self.now + LATENCY_MIN + self.chance.below(LATENCY_SPREAD);
-        let last = self.arrivals.entry((from, to)).or_insert(0);
+        let last = self.arrivals.or_default((from, to));
         *last = at.max(*last);
         *last
     }

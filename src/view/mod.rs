@@ -14,6 +14,7 @@ use crate::broker::Broker;
 use crate::client::consumer::Reads;
 use crate::coordinator::{Group, OFFSETS_TOPIC, partition_for};
 use crate::node::{MS, Time};
+use crate::ordered::OrderedSet;
 use crate::protocol::Batch;
 use crate::protocol::consumer_protocol::Assignment;
 use crate::protocol::metadata::TopicMetadata;
@@ -22,7 +23,6 @@ use crate::replica::{PartitionKey, Replica};
 use crate::session::{Session, effective_topic_configs};
 use crate::sim::{Application, ClientNode, ProcessState, World};
 pub use shape::*;
-use std::collections::BTreeSet;
 
 fn millis(time: Time) -> f64 {
     time as f64 / MS as f64
@@ -150,7 +150,7 @@ fn group_views(world: &World) -> Vec<GroupView> {
         Application::Consumer { consumer, .. } => consumer.config().group.as_ref().map(|group| group.to_string()),
         Application::Producer { .. } => None,
     });
-    let names: BTreeSet<String> = known.chain(wanted).collect();
+    let names: OrderedSet<String> = known.chain(wanted).collect();
     names.into_iter().map(|name| group_view(world, name)).collect()
 }
 
@@ -177,8 +177,8 @@ fn group_view(world: &World, id: String) -> GroupView {
     }
 }
 
-fn subscribed_topics(world: &World, group: &str) -> BTreeSet<String> {
-    let mut topics = BTreeSet::new();
+fn subscribed_topics(world: &World, group: &str) -> OrderedSet<String> {
+    let mut topics = OrderedSet::new();
     for client in world.clients() {
         let Application::Consumer { consumer, .. } = &client.application else { continue };
         if consumer.config().group.as_deref() != Some(group) {
@@ -207,9 +207,9 @@ fn member_view(member: &crate::coordinator::Member) -> MemberView {
 }
 
 /// Committed offset and lag of every partition that the group subscribes to or has committed.
-fn offset_views(world: &World, group: Option<&Group>, subscribed: &BTreeSet<String>) -> Vec<GroupOffsetView> {
+fn offset_views(world: &World, group: Option<&Group>, subscribed: &OrderedSet<String>) -> Vec<GroupOffsetView> {
     let image = world.controller().image();
-    let mut partitions: BTreeSet<(String, i32)> = BTreeSet::new();
+    let mut partitions: OrderedSet<(String, i32)> = OrderedSet::new();
     for topic in subscribed.iter().filter_map(|name| image.topic(name)) {
         partitions.extend((0..topic.partitions.len() as i32).map(|index| (topic.name.to_string(), index)));
     }

@@ -4,11 +4,12 @@
 
 use super::{Asked, Consumer, OffsetReset, Reads};
 use crate::node::{Channel, NoteKind, Outputs, Partition, Time};
+use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, FetchBatches, Request};
 use crate::protocol::{Batch, Record};
 use kafka_protocol::messages as k;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// One partition of a consumer.
@@ -110,14 +111,14 @@ impl Consumer {
         if !unasked.is_empty() && self.ask_for_committed(now, &unasked, out) {
             self.mark(&unasked, |state| state.whence = Whence::Committed { asked: true });
         }
-        let mut by_leader: BTreeMap<i32, Vec<(Partition, i64, i32)>> = BTreeMap::new();
+        let mut by_leader: OrderedMap<i32, Vec<(Partition, i64, i32)>> = OrderedMap::new();
         for (partition, state) in &self.partitions {
             let Whence::Timestamp { timestamp, asked: false } = state.whence else { continue };
             if now < state.not_before {
                 continue;
             }
             match self.network.leader(&partition.topic, partition.index) {
-                Some((leader, epoch)) => by_leader.entry(leader).or_default().push((partition.clone(), timestamp, epoch)),
+                Some((leader, epoch)) => by_leader.or_default(leader).push((partition.clone(), timestamp, epoch)),
                 None => self.network.refresh(now),
             }
         }
@@ -247,7 +248,7 @@ impl Consumer {
         if self.paused {
             return;
         }
-        let mut by_leader: BTreeMap<i32, Vec<(Partition, i64, i32, i32)>> = BTreeMap::new();
+        let mut by_leader: OrderedMap<i32, Vec<(Partition, i64, i32, i32)>> = OrderedMap::new();
         let mut leaderless = false;
         for (partition, state) in &self.partitions {
             let Whence::Offset(offset) = state.whence else { continue };
@@ -255,7 +256,7 @@ impl Consumer {
                 continue;
             }
             match self.network.leader(&partition.topic, partition.index) {
-                Some((leader, epoch)) => by_leader.entry(leader).or_default().push((partition.clone(), offset, epoch, state.last_epoch)),
+                Some((leader, epoch)) => by_leader.or_default(leader).push((partition.clone(), offset, epoch, state.last_epoch)),
                 None => leaderless = true,
             }
         }

@@ -6,11 +6,11 @@
 use super::{Asked, Consumer, Reads};
 use crate::client::assignor::{self, RANGE, Subscriptions};
 use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time};
+use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
 use crate::protocol::consumer_protocol::{Assignment, Subscription};
 use crate::protocol::wire::{self, Request};
 use kafka_protocol::messages as k;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What kind of group it is.
@@ -58,7 +58,7 @@ pub struct Membership {
     /// When auto commit is due.
     commit_at: Time,
     /// Partitions of each subscribed topic when the assignment was made: the leader rebalances when they change.
-    assigned_counts: Option<BTreeMap<String, i32>>,
+    assigned_counts: Option<OrderedMap<String, i32>>,
     /// The group's members' subscriptions, while this member is the leader and must share the partitions out.
     to_share: Option<Subscriptions>,
 }
@@ -199,7 +199,7 @@ impl Consumer {
             return;
         }
         if self.config.auto_commit {
-            self.send_commit(now, self.offsets_to_commit(), BTreeMap::new(), out);
+            self.send_commit(now, self.offsets_to_commit(), OrderedMap::new(), out);
         }
         self.revoke(out);
     }
@@ -263,7 +263,7 @@ impl Consumer {
             return;
         }
         let counts = self.partition_counts(&subscriptions);
-        let assignment = |(member, topics): (String, BTreeMap<String, Vec<i32>>)| {
+        let assignment = |(member, topics): (String, OrderedMap<String, Vec<i32>>)| {
             let mut assigned = k::sync_group_request::SyncGroupRequestAssignment::default();
             assigned.member_id = wire::text(&member);
             assigned.assignment = Assignment { partitions: topics.into_iter().collect(), user_data: None }.to_bytes(SUBSCRIPTION_VERSION);
@@ -274,7 +274,7 @@ impl Consumer {
         self.send_sync(now, coordinator, shares, out);
     }
 
-    fn partition_counts(&self, subscriptions: &Subscriptions) -> BTreeMap<String, i32> {
+    fn partition_counts(&self, subscriptions: &Subscriptions) -> OrderedMap<String, i32> {
         let count = |topic: &String| Some((topic.clone(), self.network.topics.get(topic.as_str())?.partitions.len() as i32));
         subscriptions.values().flatten().filter_map(count).collect()
     }
@@ -282,7 +282,7 @@ impl Consumer {
     /// The leader watches its topics: another number of partitions asks for another assignment.
     pub(super) fn metadata_changed(&mut self, now: Time) {
         let (Some(counts), Reads::Subscribed(topics)) = (&self.membership.assigned_counts, &self.reads) else { return };
-        let own = BTreeMap::from([(String::new(), topics.iter().map(|topic| topic.to_string()).collect())]);
+        let own = [(String::new(), topics.iter().map(|topic| topic.to_string()).collect())].into_iter().collect();
         let changed = self.partition_counts(&own).iter().any(|(topic, count)| counts.get(topic) != Some(count));
         if changed && self.membership.state == MemberState::Stable {
             self.membership.assigned_counts = None;
@@ -363,7 +363,7 @@ impl Consumer {
         let joined = self.membership.state == MemberState::Stable || self.assigns_by_hand();
         if self.config.auto_commit && joined && self.membership.coordinator.is_some() && self.membership.commit_at <= now {
             self.membership.commit_at = now + self.config.auto_commit_interval;
-            self.send_commit(now, self.offsets_to_commit(), BTreeMap::new(), out);
+            self.send_commit(now, self.offsets_to_commit(), OrderedMap::new(), out);
         }
     }
 
@@ -372,7 +372,7 @@ impl Consumer {
         if self.config.group.is_none() {
             return false;
         }
-        let mut metadata = BTreeMap::new();
+        let mut metadata = OrderedMap::new();
         let offsets = match offsets {
             None => self.offsets_to_commit(),
             Some(offsets) => offsets
@@ -388,7 +388,7 @@ impl Consumer {
         true
     }
 
-    fn send_commit(&mut self, now: Time, offsets: Vec<(Partition, i64)>, metadata: BTreeMap<Partition, String>, out: &mut Outputs) {
+    fn send_commit(&mut self, now: Time, offsets: Vec<(Partition, i64)>, metadata: OrderedMap<Partition, String>, out: &mut Outputs) {
         let (Some(group), Some(coordinator), false) = (self.group(), self.membership.coordinator, offsets.is_empty()) else { return };
         let mut message = k::OffsetCommitRequest::default();
         message.group_id = k::GroupId(wire::text(&group));
@@ -462,7 +462,7 @@ impl Consumer {
     pub(super) fn leave_group(&mut self, now: Time, out: &mut Outputs) {
         let (Some(group), Some(coordinator)) = (self.group(), self.membership.coordinator) else { return };
         if self.config.auto_commit && (self.membership.state == MemberState::Stable || self.assigns_by_hand()) {
-            self.send_commit(now, self.offsets_to_commit(), BTreeMap::new(), out);
+            self.send_commit(now, self.offsets_to_commit(), OrderedMap::new(), out);
         }
         if self.is_member() && !self.membership.member_id.is_empty() {
             let mut leaving = k::leave_group_request::MemberIdentity::default();

@@ -11,12 +11,13 @@ pub use membership::MemberState;
 
 use super::network::{Alarm, Network, NetworkConfig, Pending};
 use crate::node::{Chance, Input, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
+use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
 use crate::protocol::Record;
 use crate::protocol::wire::Response;
 use fetching::PartitionState;
 use membership::Membership;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Settings of a consumer, with Kafka's names and defaults.
@@ -90,7 +91,7 @@ pub struct Consumer {
     network: Network<Asked>,
     reads: Reads,
     membership: Membership,
-    partitions: BTreeMap<Partition, PartitionState>,
+    partitions: OrderedMap<Partition, PartitionState>,
     /// Records handed out by the last poll and not processed yet.
     processing: VecDeque<(Partition, Record)>,
     /// When the application is done with the record it works on; it polls when it has none.
@@ -109,7 +110,7 @@ impl Consumer {
             network: Network::new(client_id, bootstrap, config.network.clone(), chance),
             reads,
             membership: Membership::default(),
-            partitions: BTreeMap::new(),
+            partitions: OrderedMap::new(),
             processing: VecDeque::new(),
             busy_until: 0,
             paused: false,
