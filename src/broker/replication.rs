@@ -5,7 +5,6 @@
 use super::Broker;
 use crate::node::{Channel, Connection, NodeId, Outputs, Time, Timer};
 use crate::ordered::OrderedSet;
-use crate::protocol::ErrorCode;
 use crate::protocol::wire::{FetchBatches, Request};
 use crate::replica::PartitionKey;
 use crate::storage::EpochEnd;
@@ -17,8 +16,9 @@ pub struct Fetcher {
     partitions: OrderedSet<PartitionKey>,
     /// The correlation of the fetch under way.
     in_flight: Option<u32>,
-    /// After an error: wait for the timer before asking again.
+    /// After an error: wait for the timer before asking again, for everything or for these partitions.
     backing_off: bool,
+    delayed: OrderedSet<PartitionKey>,
 }
 
 impl Broker {
@@ -41,13 +41,14 @@ impl Broker {
     pub(super) fn fetch_again(&mut self, leader: i32, out: &mut Outputs) {
         if let Some(fetcher) = self.fetchers.get_mut(&leader) {
             fetcher.backing_off = false;
+            fetcher.delayed.clear();
             self.fetch_from(leader, out);
         }
     }
 
     fn fetch_from(&mut self, leader: i32, out: &mut Outputs) {
         let Some(fetcher) = self.fetchers.get(&leader) else { return };
-        if fetcher.in_flight.is_some() || fetcher.backing_off || fetcher.partitions.is_empty() {
+        if fetcher.in_flight.is_some() || fetcher.backing_off {
             return;
         }
         let mut message = k::FetchRequest::default();
@@ -56,7 +57,7 @@ impl Broker {
         message.max_wait_ms = i32::try_from(self.config.replica_fetch_wait_max / crate::node::MS).unwrap_or(i32::MAX);
         message.min_bytes = self.config.replica_fetch_min_bytes;
         message.max_bytes = self.config.replica_fetch_response_max_bytes;
-        for key in fetcher.partitions.iter() {
+        for key in fetcher.partitions.iter().filter(|key| !fetcher.delayed.contains(*key)) {
             let Some(replica) = self.replicas.get(key) else { continue };
             let Some((_, leader_epoch)) = replica.following() else { continue };
             let mut asked = k::fetch_request::FetchPartition::default();
@@ -74,6 +75,9 @@ impl Broker {
             if let Some(topic) = message.topics.last_mut() {
                 topic.partitions.push(asked);
             }
+        }
+        if message.topics.is_empty() {
+            return;
         }
         let correlation = self.correlation();
         if let Some(fetcher) = self.fetchers.get_mut(&leader) {
@@ -96,7 +100,7 @@ impl Broker {
             Some(fetcher) if fetcher.in_flight == Some(correlation) => fetcher.in_flight = None,
             _ => return,
         }
-        let mut failed = false;
+        let mut failed = Vec::new();
         let mut batches = batches.into_iter();
         for topic in &message.responses {
             for data in &topic.partitions {
@@ -108,7 +112,7 @@ impl Broker {
                     continue;
                 }
                 if data.error_code != 0 {
-                    failed |= ErrorCode::of(data.error_code) != ErrorCode::None;
+                    failed.push(key);
                 } else if 0 <= data.diverging_epoch.epoch {
                     replica.truncate_to(EpochEnd { epoch: data.diverging_epoch.epoch, end: data.diverging_epoch.end_offset }, out);
                 } else if batches.first().is_none_or(|batch| batch.base_offset == replica.log.end_offset()) {
@@ -117,11 +121,10 @@ impl Broker {
                 }
             }
         }
-        if failed {
-            self.back_off(now, leader, out);
-        } else {
-            self.fetch_from(leader, out);
+        if !failed.is_empty() {
+            self.delay(now, leader, failed, out);
         }
+        self.fetch_from(leader, out);
     }
 
     /// The leader's process is gone; ask again after a while, in case it comes back before the controller elects another.
@@ -129,6 +132,14 @@ impl Broker {
         if let Some(fetcher) = self.fetchers.get_mut(&leader).filter(|fetcher| fetcher.in_flight.is_some()) {
             fetcher.in_flight = None;
             self.back_off(now, leader, out);
+        }
+    }
+
+    /// Leaves these partitions out until the backoff is over; the others go on.
+    fn delay(&mut self, now: Time, leader: i32, partitions: Vec<PartitionKey>, out: &mut Outputs) {
+        if let Some(fetcher) = self.fetchers.get_mut(&leader) {
+            fetcher.delayed.extend(partitions);
+            out.timer(now + self.config.replica_fetch_backoff, Timer::FetchBackoff { leader });
         }
     }
 

@@ -71,15 +71,22 @@ impl Log {
     /// A new leader marks where its epoch begins even before it appends (the epoch that it answers OffsetForLeaderEpoch with).
     pub fn begin_epoch(&mut self, epoch: i32, start: i64) {
         if self.latest_epoch().is_none_or(|latest| latest < epoch) {
+            // An epoch that began here and wrote nothing leaves no trace.
+            self.epochs.retain(|known| known.start < start);
             self.epochs.push(EpochStart { epoch, start });
         }
     }
 
-    /// Where the largest epoch not above `epoch` ends: the start of the next one, or the log's end. `None` where the log knows none.
+    /// Where the largest epoch not above `epoch` ends: the start of the next one, or the log's end. An epoch older than all that are known
+    /// ends where the first known one begins. `None`: the epoch is newer than all, or the log knows none.
     pub fn epoch_end(&self, epoch: i32) -> Option<EpochEnd> {
+        if self.latest_epoch().is_none_or(|latest| latest < epoch) {
+            return None;
+        }
         let after = self.epochs.partition_point(|known| known.epoch <= epoch);
-        let known = self.epochs.get(after.checked_sub(1)?)?;
-        Some(EpochEnd { epoch: known.epoch, end: self.epochs.get(after).map_or(self.end, |next| next.start) })
+        let end = self.epochs.get(after).map_or(self.end, |next| next.start);
+        let floor = after.checked_sub(1).and_then(|place| self.epochs.get(place));
+        Some(EpochEnd { epoch: floor.map_or(epoch, |known| known.epoch), end })
     }
 
     /// Removes every batch that holds an offset of `offset` or above.
@@ -133,4 +140,77 @@ impl Log {
 
 fn sum_bytes(batches: &[Batch]) -> u64 {
     batches.iter().map(|batch| batch.bytes.len() as u64).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{BatchBuilder, BatchOptions};
+
+    fn batch(base_offset: i64, leader_epoch: i32, records: i32) -> Batch {
+        let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
+        (0..records).for_each(|_| builder.append(0, None, Some(b"v"), &[]));
+        Batch { base_offset, leader_epoch, ..Batch::from_wire(builder.build()).expect("a batch") }
+    }
+
+    /// A log of one-record batches, as many as each epoch says.
+    fn log(epochs: &[(i32, i64)]) -> Log {
+        let mut log = Log::default();
+        for (epoch, count) in epochs {
+            (0..*count).for_each(|_| log.append(batch(log.end_offset(), *epoch, 1)));
+        }
+        log
+    }
+
+    #[test]
+    fn an_epoch_ends_where_the_next_begins() {
+        let log = log(&[(1, 3), (4, 2)]);
+        let end = |epoch| log.epoch_end(epoch).map(|found| (found.epoch, found.end));
+        assert_eq!(end(1), Some((1, 3)));
+        assert_eq!(end(2), Some((1, 3)), "the floor epoch answers");
+        assert_eq!(end(4), Some((4, 5)), "the latest ends with the log");
+        assert_eq!(end(0), Some((0, 0)), "an older one than all ends where the first begins");
+        assert_eq!(end(5), None);
+        assert_eq!(Log::default().epoch_end(0), None);
+    }
+
+    #[test]
+    fn an_epoch_that_wrote_nothing_leaves_no_trace() {
+        let mut log = log(&[(0, 2)]);
+        log.begin_epoch(1, 2);
+        log.begin_epoch(2, 2);
+        assert_eq!(log.epochs(), [EpochStart { epoch: 0, start: 0 }, EpochStart { epoch: 2, start: 2 }]);
+    }
+
+    #[test]
+    fn truncation_crosses_sealed_runs_and_keeps_bytes_and_epochs_right() {
+        let count = 3 * RUN_BATCHES as i64 + 10;
+        let whole = log(&[(0, count / 2), (1, count - count / 2)]);
+        for to in [count + 1, count, count - 1, 2 * RUN_BATCHES as i64, RUN_BATCHES as i64 + 1, 1, 0] {
+            let mut cut = whole.clone();
+            cut.truncate(to);
+            let kept = to.min(count);
+            assert_eq!(cut.end_offset(), kept);
+            assert_eq!(cut.bytes(), whole.bytes() / count as u64 * kept as u64);
+            assert_eq!(cut.batches_from(0).count() as i64, kept);
+            assert_eq!(cut.latest_epoch(), if kept == 0 { None } else { Some(i32::from(count / 2 < kept)) });
+            cut.append(batch(kept, 2, 1));
+            assert_eq!(cut.end_offset(), kept + 1);
+        }
+    }
+
+    #[test]
+    fn a_read_gives_the_whole_batch_that_holds_the_offset() {
+        let mut log = Log::default();
+        log.append(batch(0, 0, 5));
+        log.append(batch(5, 0, 5));
+        let bases =
+            |from, limit, bytes, whole| log.read(from, limit, bytes, whole).iter().map(|batch| batch.base_offset).collect::<Vec<_>>();
+        assert_eq!(bases(3, 10, 10_000, true), [0, 5]);
+        assert_eq!(bases(5, 10, 10_000, true), [5]);
+        assert_eq!(bases(0, 9, 10_000, true), [0], "a batch is read whole or not at all");
+        assert_eq!(bases(0, 10, 1, true), [0], "the first one even if it is too large");
+        assert!(bases(0, 10, 1, false).is_empty());
+        assert!(bases(10, 10, 10_000, true).is_empty());
+    }
 }
