@@ -227,7 +227,7 @@ impl Chance {
         Chance(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -238,13 +238,13 @@ impl Chance {
     /// A number from 0 to `limit` - 1; 0 where `limit` is 0.
     pub fn below(&mut self, limit: u64) -> u64 {
         // The high half of a wide product: without the bias of a remainder that matters, without a loop.
-        ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
+        ((u128::from(self.draw()) * u128::from(limit)) >> 64) as u64
     }
 
     /// A generator of its own for the part named by `salt`.
     pub fn fork(&self, salt: u64) -> Chance {
         let mut child = Chance(self.0 ^ salt.wrapping_mul(0xd6e8_feb8_6659_fd93));
-        child.next();
+        child.draw();
         child
     }
 }

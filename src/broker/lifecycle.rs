@@ -20,7 +20,7 @@ const METADATA_WAIT_MAX_MS: i32 = 500;
 
 impl Broker {
     pub(super) fn start(&mut self, now: Time, out: &mut Outputs) {
-        self.incarnation = Uuid::from_u64_pair(self.chance.next(), self.chance.next());
+        self.incarnation = Uuid::from_u64_pair(self.chance.draw(), self.chance.draw());
         out.note(NoteKind::BrokerStarted);
         self.fetch_metadata(out);
         self.send_heartbeat(now, out);

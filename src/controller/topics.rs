@@ -98,7 +98,7 @@ impl Controller {
     }
 
     fn create(&mut self, topic: NewTopic, out: &mut Outputs) -> Uuid {
-        let id = Uuid::from_u64_pair(self.chance.next(), self.chance.next());
+        let id = Uuid::from_u64_pair(self.chance.draw(), self.chance.draw());
         let (name, partitions) = (topic.name.clone(), topic.replicas.len() as i32);
         out.note(NoteKind::TopicCreated { topic: name.clone(), partitions, replication_factor: topic.replication_factor });
         self.decide(MetadataRecord::Topic { id, name: name.clone(), configs: topic.configs });

@@ -39,7 +39,7 @@ impl Coordinator {
         let refuse = |error: ErrorCode| (error, asked.to_owned());
         let config = self.config;
         let session_timeout = MS * Time::try_from(message.session_timeout_ms).unwrap_or(0);
-        let fresh_id: Arc<str> = Arc::from(format!("{client_id}-{:016x}", self.chance.next()));
+        let fresh_id: Arc<str> = Arc::from(format!("{client_id}-{:016x}", self.chance.draw()));
         let shard = self.shard_mut(&message.group_id).map_err(refuse)?;
         if !(config.session_timeout_min..=config.session_timeout_max).contains(&session_timeout) {
             return Err(refuse(ErrorCode::InvalidSessionTimeout));

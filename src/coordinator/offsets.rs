@@ -34,7 +34,7 @@ impl Coordinator {
             for asked in &topic.partitions {
                 let mut result = k::offset_commit_response::OffsetCommitResponsePartition::default();
                 result.partition_index = asked.partition_index;
-                let metadata = asked.committed_metadata.as_deref().map_or("", |text| text.as_ref());
+                let metadata = asked.committed_metadata.as_deref().unwrap_or_default();
                 if let Err(error) = checked {
                     result.error_code = error.code();
                 } else if config.offset_metadata_max < metadata.len() {

@@ -172,7 +172,7 @@ fn add_producer(
     let topic: Arc<str> = Arc::from(topic);
     let generator = match spec.rate {
         None => None,
-        Some(rate) if rate.is_finite() && 0.001 <= rate && rate <= RATE_MAX => {
+        Some(rate) if (0.001..=RATE_MAX).contains(&rate) => {
             let keys = spec.keys.iter().map(|key| Bytes::from(key.clone())).collect();
             let template = spec.template.unwrap_or("event {seq}").to_owned();
             Some((topic.clone(), Generator::new(world.now(), (rate * 1_000.0).round() as u64, keys, template, chance.fork(1))))
@@ -234,7 +234,6 @@ fn default_producer(world: &mut World, trace: &mut Trace, topic: &str) -> Result
     Ok(DEFAULT_PRODUCER.to_owned())
 }
 
-#[expect(clippy::too_many_arguments, reason = "one for each field of the command")]
 fn add_consumer(
     world: &mut World,
     trace: &mut Trace,

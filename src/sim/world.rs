@@ -99,6 +99,21 @@ enum Event {
     },
 }
 
+impl Event {
+    fn flight(&self, arrives: Time) -> Option<Flight<'_>> {
+        let Event::Deliver(delivery) = self else { return None };
+        Some(Flight {
+            message: delivery.message,
+            from: delivery.from,
+            to: delivery.to.peer,
+            sent: delivery.sent,
+            arrives,
+            response: matches!(delivery.body, Body::Response(_)),
+            summary: &delivery.summary,
+        })
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Delivery {
     message: u64,
@@ -201,19 +216,7 @@ impl World {
 
     /// Messages on their way, by number.
     pub fn flights(&self) -> Vec<Flight<'_>> {
-        let flight = |(arrives, event)| match event {
-            &Event::Deliver(ref delivery) => Some(Flight {
-                message: delivery.message,
-                from: delivery.from,
-                to: delivery.to.peer,
-                sent: delivery.sent,
-                arrives,
-                response: matches!(delivery.body, Body::Response(_)),
-                summary: &delivery.summary,
-            }),
-            _ => None,
-        };
-        let mut flights: Vec<Flight<'_>> = self.queue.iter().filter_map(flight).collect();
+        let mut flights: Vec<Flight<'_>> = self.queue.iter().filter_map(|(arrives, event)| event.flight(arrives)).collect();
         flights.sort_by_key(|flight| flight.message);
         flights
     }

@@ -58,6 +58,8 @@ pub struct App {
     sandbox: Option<Saved>,
     desk: Desk,
     dialog: Option<Dialog>,
+    /// What had the focus before the dialog.
+    opener: Option<web_sys::HtmlElement>,
     refusal: Option<Rc<Refusal>>,
     alert: Option<Rc<Refusal>>,
     line: Option<Rc<str>>,
@@ -92,6 +94,7 @@ impl Component for App {
             sandbox: None,
             desk,
             dialog: None,
+            opener: None,
             refusal: None,
             alert: None,
             line: None,
@@ -141,7 +144,7 @@ impl Component for App {
                     <div class="alert" role="alert"><span><b>{ &alert.code }</b>{ " " }{ &alert.message }</span>
                         <super::parts::Button icon="close" name="Dismiss" ask={Act::DismissAlert} act={act.clone()} /></div>
                 }
-                { for self.dialog.as_ref().map(|dialog| forms::open(dialog, shot, act, &self.refusal)) }
+                { self.dialog.as_ref().map_or_else(Html::default, |dialog| forms::open(dialog, shot, act, &self.refusal)) }
             </div>
         }
     }
@@ -214,7 +217,7 @@ impl App {
             Act::Frame(_) | Act::Scrolled | Act::Look => self.frames.wake(),
             Act::Replaced => {
                 self.renew();
-                self.desk.lesson.enter(None);
+                self.leave_lesson();
             }
             Act::Do(command) => self.command(command, false),
             Act::Submit(command) => self.command(command, true),
@@ -248,9 +251,10 @@ impl App {
             }
             Act::Open(dialog) => {
                 self.refusal = None;
+                self.opener = forms::focused();
                 self.dialog = Some(dialog);
             }
-            Act::Close => self.dialog = None,
+            Act::Close => self.close_dialog(),
             Act::Select(selection) => self.desk.selection = selection,
             Act::Tab(tab) => self.desk.tab = tab,
             Act::Filter(filter) => self.desk.filter = filter,
@@ -273,9 +277,9 @@ impl App {
                 }
             }
             Act::StartOver => {
-                self.dialog = None;
+                self.close_dialog();
                 self.replace(&session::default_scene());
-                route::leave();
+                self.leave_lesson();
             }
             Act::Export => save::download("brokerlab-session.json", &self.saved_text()),
             Act::LoadText(text) => self.load_text(&text),
@@ -313,7 +317,7 @@ impl App {
                 self.alert = None;
                 self.refusal = None;
                 if in_dialog {
-                    self.dialog = None;
+                    self.close_dialog();
                 }
                 save::keep(RESCUE, &self.saved_text());
             }
@@ -389,16 +393,28 @@ impl App {
         self.desk.lesson.enter(level);
     }
 
+    fn close_dialog(&mut self) {
+        forms::dismiss(self.opener.take());
+        self.dialog = None;
+    }
+
+    /// Free play goes on with the session that is there, not with the one from before the lesson.
+    fn leave_lesson(&mut self) {
+        self.sandbox = None;
+        if self.desk.lesson.level.is_some() {
+            self.desk.lesson.enter(None);
+            route::leave();
+        }
+    }
+
     fn load_text(&mut self, text: &str) {
         let read = serde_json::from_str(text).map_err(|e| Refusal::argument("file", format!("This is not JSON: {e}.")));
         match read.and_then(session::parse_saved).and_then(|saved| Session::load(&saved)) {
             Ok(session) => {
                 *self.session.borrow_mut() = session;
                 self.renew();
-                self.dialog = None;
-                self.desk.lesson.enter(None);
-                self.sandbox = None;
-                route::leave();
+                self.close_dialog();
+                self.leave_lesson();
             }
             Err(refusal) => self.refusal = Some(refusal.into()),
         }

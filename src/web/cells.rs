@@ -7,6 +7,8 @@ use crate::view::{GroupView, PartitionView, Picture, ReplicaView};
 pub const PITCH: f64 = 18.0;
 /// Width of a letter of the marker labels, about.
 const LETTER: f64 = 6.5;
+/// Room at the left of the lane, under the role sign.
+const MARGIN: f64 = 24.0;
 /// Groups shown under a strip; the tables have all.
 const GROUPS: usize = 3;
 
@@ -111,7 +113,7 @@ pub fn committed(groups: &[GroupView], topic: &str, partition: i32, first: i64, 
             let at = (offset - first).clamp(0, cells as i64) as f64;
             let before = if offset < first { "‹ " } else { "" };
             let text = format!("{before}{} {offset}", g.id);
-            let starts = at * PITCH < text.chars().count() as f64 * LETTER + 8.0;
+            let starts = at * PITCH + MARGIN < text.chars().count() as f64 * LETTER + 8.0;
             Some(Marker { class: "group", at, text, starts })
         })
         .take(GROUPS)

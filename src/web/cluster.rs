@@ -32,13 +32,13 @@ pub fn cluster(shot: &Shared<Shot>, act: &Callback<Act>, place: &NodeRef) -> Htm
             <div class="panel-body scroll cluster-body" ref={place.clone()} onclick={open_clicked(act)}>
                 <div class="grid" ~style={format!("--brokers:{}", view.brokers.len().max(1))}>
                     <div class="corner"></div>
-                    { for view.brokers.iter().map(|b| html! { <BrokerHead key={b.id} one={b.clone()} load={load(shot, b.id)} forbids={forbids(shot, b)} act={act.clone()} /> }) }
-                    { for topics.iter().map(|t| band(shot, t)) }
+                    { view.brokers.iter().map(|b| broker_head(shot, b, act)).collect::<Html>() }
+                    { topics.iter().map(|t| band(shot, t)).collect::<Html>() }
                 </div>
                 if topics.is_empty() {
                     <div class="empty">
                         <p>{ "No topics yet. A topic is a set of logs; each log is a partition, copied to several brokers." }</p>
-                        <Button class="line" icon="plus" name="Create a topic" text="Create topic" ask={Act::Open(Dialog::CreateTopic)} act={act.clone()} />
+                        <Button class="line" icon="plus" name="Create a topic" text="Create a topic" ask={Act::Open(Dialog::CreateTopic)} act={act.clone()} />
                     </div>
                 }
             </div>
@@ -70,49 +70,33 @@ fn open_clicked(act: &Callback<Act>) -> Callback<MouseEvent> {
 }
 
 /// What a broker carries, in words.
-fn load(shot: &Shot, broker: i32) -> AttrValue {
+fn load(shot: &Shot, broker: i32) -> String {
     let (mut leads, mut bytes) = (0, 0);
     for partition in shot.view.topics.iter().flat_map(|t| &t.partitions) {
         leads += u64::from(partition.leader == Some(broker));
         bytes += partition.replicas.iter().filter(|r| r.broker == broker).map(|r| r.bytes).sum::<u64>();
     }
-    format!("leads {leads} · {}", size(bytes)).into()
-}
-
-/// Why the lesson keeps this broker from crashing, and from starting.
-fn forbids(shot: &Shot, broker: &BrokerView) -> (Option<AttrValue>, Option<AttrValue>) {
-    (shot.forbids(&Command::CrashBroker { broker: broker.id }), shot.forbids(&Command::RestartBroker { broker: broker.id }))
+    format!("leads {leads} · {}", size(bytes))
 }
 
 /// Letters of a partition's name that fit before its row; a longer one stands in the band above.
 const NAME_ROOM: usize = 14;
 
-#[derive(Properties, PartialEq)]
-struct BrokerProps {
-    one: BrokerView,
-    load: AttrValue,
-    forbids: (Option<AttrValue>, Option<AttrValue>),
-    act: Callback<Act>,
-}
-
-#[component]
-fn BrokerHead(p: &BrokerProps) -> Html {
-    let (one, act) = (&p.one, &p.act);
+fn broker_head(shot: &Shot, one: &BrokerView, act: &Callback<Act>) -> Html {
     let id = one.id;
     let up = !matches!(one.state, BrokerState::Crashed | BrokerState::Stopped);
     let state = state_name(one.state);
-    let crash = if up { p.forbids.0.clone() } else { Some(format!("Broker {id} is down already.").into()) };
-    let restart = if up { Some(format!("Broker {id} is running.").into()) } else { p.forbids.1.clone() };
+    let crash = if up { shot.forbids(&Command::CrashBroker { broker: id }) } else { Some(format!("Broker {id} is down already.").into()) };
+    let restart = if up { Some(format!("Broker {id} is running.").into()) } else { shot.forbids(&Command::RestartBroker { broker: id }) };
     html! {
-        <div class={classes!("broker", (!up).then_some("down"))} data-node={format!("broker-{id}")}>
+        <div key={id} class={classes!("broker", (!up).then_some("down"))} data-node={format!("broker-{id}")}>
             <div class="row">
                 <h3><Button class="title" name={format!("Broker {id}")} text={format!("Broker {id}")} title="Inspect this broker" ask={Act::Select(Some(Selection::Broker(id)))} act={act.clone()} /></h3>
-                if one.state != BrokerState::Running { { chip(state_kind(state), state) } }
                 <span class="grow"></span>
                 <Button class="small" icon="bolt" name={format!("Crash broker {id}")} off={crash} ask={Act::Do(Command::CrashBroker { broker: id })} act={act.clone()} />
                 <Button class="small" icon="power" name={format!("Restart broker {id}")} off={restart} ask={Act::Do(Command::RestartBroker { broker: id })} act={act.clone()} />
             </div>
-            <div class="dim fine">{ for one.rack.iter().map(|rack| format!("rack {rack} · ")) }{ &p.load }</div>
+            <div class="dim fine">if one.state != BrokerState::Running { { chip(state_kind(state), state) } }{ for one.rack.iter().map(|rack| format!("rack {rack} · ")) }{ load(shot, id) }</div>
         </div>
     }
 }
@@ -141,7 +125,7 @@ fn band(shot: &Shot, topic: &TopicView) -> Html {
     html! {
         <>
             <div class="band" key={topic.name.clone()}><h3>{ &topic.name }</h3><span class="dim fine">{ facts }</span></div>
-            { for topic.partitions.iter().map(|p| row(shot, topic, p, quorum)) }
+            { topic.partitions.iter().map(|p| row(shot, topic, p, quorum)).collect::<Html>() }
         </>
     }
 }
@@ -195,9 +179,9 @@ fn legend(shot: &Shot) -> Html {
                 <span class="cell copy sample"></span>{ "follower’s copy" }
                 <span class="cell absent sample"></span>{ "absent" }
             </span>
-            <span class="legend-part">{ icon("star") }{ "leader" }{ icon("star-open") }{ "preferred" }</span>
+            <span class="legend-part">{ icon("star") }{ "leader" }{ icon("star-open") }{ "preferred, but not leading" }</span>
             <span class="legend-part keys">
-                { for shot.keys.named().take(12).map(|(look, name)| html! { <span class="key" key={name.to_owned()}><span class={classes!("cell", "committed", look.class)}>{ look.letter }</span><span class="mono clip">{ name }</span></span> }) }
+                { for shot.keys.named().take(12).map(|(look, name)| html! { <span class="key" key={name.to_owned()}><span class={classes!("cell", "committed", look.class)} data-k={look.letter}></span><span class="mono clip">{ name }</span></span> }) }
                 if shot.keys.more { <span class="dim">{ "and more" }</span> }
             </span>
         </div>

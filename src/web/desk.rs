@@ -14,10 +14,12 @@ use yew::AttrValue;
 
 /// Between two spoken lines, for a screen reader.
 const SPEAK_MS: f64 = 4000.0;
+/// Events looked through for that line.
+const EVENTS_HEARD: u64 = 100;
 /// Events looked through for the table.
 const EVENTS_SEEN: usize = 3000;
 /// Events shown while time runs (the eye cannot follow more) and while it stands.
-const EVENTS_RUNNING: usize = 40;
+const EVENTS_RUNNING: usize = 16;
 const EVENTS_STANDING: usize = 250;
 const MESSAGES_SHOWN: i64 = 100;
 /// Cells per strip before the page was measured.
@@ -64,7 +66,7 @@ impl Desk {
             self.browse = Browse { topic: view.topics.first().map_or(String::new(), |t| t.name.clone()), ..Browse::default() };
         }
         let events = if self.tab == Tab::Events { self.events(session) } else { Vec::new() };
-        self.speak(&events);
+        self.speak(session);
         let messages = if self.tab == Tab::Messages { self.messages(session, &view) } else { Ok(Vec::new()) };
         let record = match &self.selection {
             Some(Selection::Record { topic, partition, offset }) => {
@@ -112,12 +114,15 @@ impl Desk {
         events
     }
 
-    fn speak(&mut self, events: &[view::EventView]) {
+    /// Chooses the line that a screen reader hears next: the newest turning point, else the newest event.
+    fn speak(&mut self, session: &Session) {
         let now = now_ms();
-        let newest = events.iter().find(|e| EventFilter::Turning.passes(e.kind)).or(events.first());
-        if let Some(newest) = newest
-            && now - self.spoken_at > SPEAK_MS
-        {
+        if now - self.spoken_at < SPEAK_MS {
+            return;
+        }
+        let events = view::events(session, session.event_count().saturating_sub(EVENTS_HEARD), EVENTS_HEARD as usize);
+        let turning = |e: &&view::EventView| EventFilter::Turning.passes(e.kind);
+        if let Some(newest) = events.iter().rev().find(turning).or(events.last()) {
             self.spoken = newest.text.clone().into();
             self.spoken_at = now;
         }

@@ -33,7 +33,7 @@ pub fn dock(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
         }
     };
     html! {
-        <div class="dock">
+        <section class="dock" aria-label="Tables">
             <div class="tablist" role="tablist" aria-label="Tables" {onkeydown}>
                 { for Tab::ALL.into_iter().map(|t| {
                     let onclick = act.reform(move |_| Act::Tab(t));
@@ -52,7 +52,7 @@ pub fn dock(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
                 } }
             </div>
             <div class="sr-only" role="log" aria-live="polite" aria-label="Newest event">{ shot.spoken.clone() }</div>
-        </div>
+        </section>
     }
 }
 

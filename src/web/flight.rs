@@ -17,6 +17,8 @@ const LABELS_MAX: usize = 8;
 const LABEL_SPEED: f64 = 0.05;
 /// How far messages fall on a narrow page.
 const DROP: f64 = 24.0;
+/// Width of a letter of the labels, about.
+const LETTER: f64 = 6.4;
 const TURN: f64 = std::f64::consts::TAU;
 
 #[derive(Clone, Copy)]
@@ -57,6 +59,8 @@ pub struct Sky {
     inks: Inks,
     stale: bool,
     blank: bool,
+    /// The person asked for less motion.
+    calm: bool,
 }
 
 impl Sky {
@@ -67,6 +71,7 @@ impl Sky {
 
     fn measure(&mut self, canvas: &HtmlCanvasElement) -> Option<()> {
         self.stale = false;
+        self.calm = theme::reduced_motion();
         let window = web_sys::window()?;
         let document = window.document()?;
         let rect = |selector: &str| document.query_selector(selector).ok().flatten().map(|e| Box2::of(&e.get_bounding_client_rect()));
@@ -80,7 +85,13 @@ impl Sky {
             if here.width() > 0.0
                 && let Some(name) = element.get_attribute("data-node")
             {
-                self.nodes.insert(name, Box2::of(&here));
+                let mut here = Box2::of(&here);
+                // A strip that is scrolled out of sight sends and receives at the edge that hides it.
+                if let Some(s) = self.scroller.filter(|_| name.contains('/')) {
+                    here.left = here.left.clamp(s.left, s.right);
+                    here.right = here.right.clamp(s.left, s.right);
+                }
+                self.nodes.insert(name, here);
             }
         }
         let ratio = window.device_pixel_ratio().clamp(1.0, 2.0);
@@ -90,8 +101,8 @@ impl Sky {
             canvas.set_width(w);
             canvas.set_height(h);
             let style = canvas.unchecked_ref::<HtmlElement>().style();
-            let _ = style.set_property("width", &format!("{wide}px"));
-            let _ = style.set_property("height", &format!("{high}px"));
+            let _ = style.set_property("width", &format!("{}px", wide as u32));
+            let _ = style.set_property("height", &format!("{}px", high as u32));
         }
         let style = window.get_computed_style(&document.document_element()?).ok()??;
         let ink = |name: &str| style.get_property_value(name).unwrap_or_default();
@@ -129,7 +140,7 @@ impl Sky {
         pen.clip();
         pen.set_font("10.5px ui-monospace, Menlo, Consolas, monospace");
         let labelled = (!playing || speed <= LABEL_SPEED) && flights.iter().filter(|f| shown_large(f)).count() <= LABELS_MAX;
-        let still = !playing || theme::reduced_motion();
+        let still = !playing || self.calm;
         let mut labels = labelled.then(Vec::new);
         for flight in flights.iter().take(DRAWN_MAX) {
             self.one(&pen, flight, time, still, &mut labels);
@@ -151,7 +162,11 @@ impl Sky {
         // Requests arch over, responses hang under: the two directions of one pair never share a line.
         let bend = if f.response { 1.0 } else { -1.0 } * (14.0 + ((bx - ax).abs() * 0.05).min(22.0));
         let (cx, cy) = ((ax + bx) / 2.0, (ay + by) / 2.0 + if overlap { 0.0 } else { bend });
-        let t = if f.arrives > f.sent { ((time - f.sent) / (f.arrives - f.sent)).clamp(0.0, 1.0) } else { 1.0 };
+        let mut t = if f.arrives > f.sent { ((time - f.sent) / (f.arrives - f.sent)).clamp(0.0, 1.0) } else { 1.0 };
+        if self.calm {
+            // Less motion: a message stands near its sender, then near its receiver.
+            t = if t < 0.5 { 0.2 } else { 0.8 };
+        }
         let at = |t: f64| {
             let u = 1.0 - t;
             (u * u * ax + 2.0 * u * t * cx + t * t * bx, u * u * ay + 2.0 * u * t * cy + t * t * by)
@@ -191,10 +206,21 @@ impl Sky {
             labels.push((x, y));
             let text = if f.records > 0 { format!("{} {}", f.api, f.records) } else { f.api.to_owned() };
             let text = f.error.map_or(text, str::to_owned);
-            pen.set_line_width(3.0);
-            pen.set_stroke_style_str(&self.inks.paper);
-            let _ = pen.stroke_text(&text, x + 6.0, y - 9.0);
-            let _ = pen.fill_text(&text, x + 6.0, y - 9.0);
+            let width = text.len() as f64 * LETTER + 8.0;
+            // Beside the box it has just left, not on it.
+            let x = match (overlap, rightward) {
+                (true, _) => x,
+                (_, true) => x.max(ax + width / 2.0 + 4.0),
+                _ => x.min(ax - width / 2.0 - 4.0),
+            };
+            pen.set_fill_style_str(&self.inks.paper);
+            pen.set_global_alpha(0.9);
+            pen.begin_path();
+            let _ = pen.round_rect_with_f64(x - width / 2.0, y - 22.0, width, 15.0, 5.0);
+            pen.fill();
+            pen.set_global_alpha(1.0);
+            pen.set_fill_style_str(ink);
+            let _ = pen.fill_text(&text, x - width / 2.0 + 4.0, y - 11.0);
         }
         pen.set_global_alpha(1.0);
         Some(())

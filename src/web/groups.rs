@@ -2,7 +2,7 @@
 
 use super::{
     act::{Act, Dialog, Selection},
-    parts::{Button, chip, number, state_kind},
+    parts::{Button, chip, fixed, number, state_kind},
     shot::{Shared, Shot},
 };
 use crate::session::command::Command;
@@ -23,7 +23,7 @@ pub fn groups(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
                 <Button class="line" icon="plus" name="Add consumer" ask={Act::Open(Dialog::AddConsumer)} act={act.clone()} />
             </div>
             <div class="panel-body scroll">
-                { for view.groups.iter().map(|g| group(shot, g, act)) }
+                { view.groups.iter().map(|g| group(shot, g, act)).collect::<Html>() }
                 if !alone.is_empty() {
                     <article class="card" aria-label="Consumers without a group">
                         <h3 class="dim">{ "without a group" }</h3>
@@ -33,7 +33,7 @@ pub fn groups(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
                 if view.groups.is_empty() && alone.is_empty() {
                     <div class="empty">
                         <p>{ "Nobody reads yet. Consumers of one group share its partitions." }</p>
-                        <Button class="line" icon="plus" name="Add a consumer" text="Add consumer" ask={Act::Open(Dialog::AddConsumer)} act={act.clone()} />
+                        <Button class="line" icon="plus" name="Add a consumer" text="Add a consumer" ask={Act::Open(Dialog::AddConsumer)} act={act.clone()} />
                     </div>
                 }
             </div>
@@ -67,7 +67,7 @@ fn group(shot: &Shot, group: &GroupView, act: &Callback<Act>) -> Html {
                 <h3 class="grow"><Button class="title" name={group.id.clone()} text={group.id.clone()} title="Inspect this group" ask={Act::Select(Some(Selection::Group(group.id.clone())))} act={act.clone()} /></h3>
                 { chip(state_kind(&group.state), format!("{} · {generation} {}", group.state, group.generation)) }
             </div>
-            { for members.iter().map(|c| member(shot, c, &owned(&c.id), act)) }
+            { members.iter().map(|c| member(shot, c, &owned(&c.id), act)).collect::<Html>() }
             { for lost.map(|m| html! { <div class="member" key={m.member_id.clone()}><div class="row"><span class="dim grow clip">{ &m.client_id }</span>{ chip("warn", "gone, not yet missed") }</div></div> }) }
         </article>
     }
@@ -111,7 +111,7 @@ fn member(shot: &Shot, consumer: &ConsumerView, owned: &[Owned], act: &Callback<
             { for owned.iter().map(|o| html! {
                 <div class="row owned" key={format!("{}-{}", o.topic, o.partition)}>
                     <span class="mono clip grow">{ format!("{}-{}", o.topic, o.partition) }</span>
-                    <span class={classes!("bar", "lag", o.lag.is_some_and(|l| l >= LAG_FULL).then_some("full"))} aria-hidden="true"><i ~style={format!("--part:{:.2}", o.lag.unwrap_or(0).clamp(0, LAG_FULL) as f64 / LAG_FULL as f64)}></i></span>
+                    <span class={classes!("bar", "lag", o.lag.is_some_and(|l| l >= LAG_FULL).then_some("full"))} aria-hidden="true"><i ~style={format!("--part:{}", fixed(o.lag.unwrap_or(0).clamp(0, LAG_FULL) as f64 / LAG_FULL as f64, 2))}></i></span>
                     <span class="mono lag-text" title="Records between the committed offset and the end of the log">{ o.lag.map_or("lag –".to_owned(), |lag| format!("lag {lag}")) }</span>
                 </div>
             }) }

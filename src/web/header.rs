@@ -2,7 +2,7 @@
 
 use super::{
     act::{Act, Dialog, LessonAct},
-    parts::{Button, clock_text, icon},
+    parts::{Button, clock_text, fixed, icon},
     shot::{Shared, Shot},
     theme,
 };
@@ -59,13 +59,13 @@ fn speed(speed: f64, act: &Callback<Act>) -> Html {
         <label class="speed" title="How fast virtual time runs against real time">
             { icon("speed") }
             <input type="range" min="-3" max="3" step="0.05" aria-label="Speed" aria-valuetext={format!("{text} of real time")}
-                value={format!("{:.2}", speed.log10())} {oninput} />
+                value={fixed(speed.log10(), 2)} {oninput} />
             <span class="mono" aria-hidden="true">{ text }</span>
         </label>
     }
 }
 
 fn speed_text(speed: f64) -> String {
-    let near = |x: f64| if x < 9.95 { format!("{:.1}", x).trim_end_matches(".0").to_owned() } else { format!("{x:.0}") };
+    let near = |x: f64| if x < 9.95 { fixed(x, 1).trim_end_matches(".0").to_owned() } else { fixed(x, 0) };
     if speed >= 0.995 { format!("{}×", near(speed)) } else { format!("1/{}×", near(1.0 / speed)) }
 }

@@ -21,7 +21,9 @@ pub fn to_json(value: &JsValue, path: &str) -> Result<Value, Refusal> {
 fn convert(value: &JsValue, path: &str, depth: usize) -> Result<Value, Refusal> {
     let refuse = |what: &str| Err(Refusal::argument(if path.is_empty() { "value" } else { path }, what));
     if depth > DEPTH_MAX {
-        return refuse("is nested too deeply, or contains itself");
+        // The whole path would only repeat itself.
+        let top = path.split(['.', '[']).next().unwrap_or(path);
+        return Err(Refusal::argument(top, "is nested too deeply, or contains itself"));
     }
     if value.is_null() || value.is_undefined() {
         return Ok(Value::Null);
@@ -86,11 +88,10 @@ fn number(n: f64) -> Option<Value> {
     Number::from_f64(n).map(Value::Number)
 }
 
-/// A struct of ours as plain JavaScript objects, by way of JSON text: one serializer for scripts and files, and the browser's own fast parser.
+/// A struct of ours as plain JavaScript objects, the same that its JSON would give.
 pub fn from_rust(value: &impl Serialize) -> Result<JsValue, Refusal> {
     let broken = |message: String| Refusal { code: "UNKNOWN_SERVER_ERROR".to_owned(), message, field: None };
-    let text = serde_json::to_string(value).map_err(|error| broken(error.to_string()))?;
-    js_sys::JSON::parse(&text).map_err(|_| broken("the answer is not JSON".to_owned()))
+    value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(|error| broken(error.to_string()))
 }
 
 /// A refusal as scripts catch it: an `Error` named `BrokerlabError` with `code`, `message` and `field`.

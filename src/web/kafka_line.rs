@@ -1,5 +1,6 @@
 //! What a command would be on the command line of a real cluster, ready to copy. Where Kafka has no tool for it, the line says what one does instead.
 
+use super::parts::fixed;
 use crate::session::command::{Command, Configs, ImportFormat, SeekEdge, SeekTo};
 
 const SERVER: &str = "--bootstrap-server localhost:9092";
@@ -17,8 +18,9 @@ pub fn of(command: &Command) -> String {
         Command::AddProducer { topic, records_per_second: Some(rate), configs, .. } => {
             let properties: String = configs.iter().map(|(k, v)| format!(" {}", quote(&format!("{k}={v}")))).collect();
             format!(
-                "kafka-producer-perf-test.sh --topic {} --throughput {rate} --num-records 1000000 --record-size 100 --command-property bootstrap.servers=localhost:9092{properties}",
-                quote(topic)
+                "kafka-producer-perf-test.sh --topic {} --throughput {} --num-records 1000000 --record-size 100 --command-property bootstrap.servers=localhost:9092{properties}",
+                quote(topic),
+                fixed(*rate, 2).trim_end_matches("00").trim_end_matches('.')
             )
         }
         Command::AddProducer { topic, configs, .. } => console_producer(topic, true, configs),

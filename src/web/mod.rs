@@ -3,6 +3,9 @@
 //! Owns the screen and nothing else: the session decides, [`crate::view`] tells, and everything here is drawn from those structs. A click becomes
 //! an [`act::Act`], the root component turns it into a [`crate::session::command::Command`], and the next [`shot::Shot`] shows what came of it.
 //!
+//! A list beside other children is collected into a node of its own: `{ for ... }` would splice it in among them, and one more item would then
+//! shift its siblings into each other's places and make them anew, focus and all.
+//!
 //! In reading order: [`app`] is the root and the only holder of the session; [`act`] is what can be asked of it and [`shot`] what it shows;
 //! [`clock`] is the one animation frame loop; then the panels, from the header down to the dialogs; [`automation`] is `window.brokerlab`.
 

@@ -114,8 +114,8 @@ pub fn number(n: u64) -> String {
 pub fn size(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} B"),
-        1024..1_048_576 => format!("{:.1} KB", bytes as f64 / 1024.0),
-        _ => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
+        1024..1_048_576 => format!("{} KB", fixed(bytes as f64 / 1024.0, 1)),
+        _ => format!("{} MB", fixed(bytes as f64 / 1_048_576.0, 1)),
     }
 }
 
@@ -127,4 +127,10 @@ pub fn count(n: u64, one: &str, many: &str) -> String {
 /// `1, 2, 3`.
 pub fn list(ids: &[i32]) -> String {
     ids.iter().map(i32::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A number with so many digits after the point. The browser writes it: Rust's own code for it is a fiftieth of the page.
+pub fn fixed(x: f64, digits: u8) -> String {
+    // The range of digits is the only thing that can be wrong here.
+    js_sys::Number::from(x).to_fixed(digits).map(String::from).unwrap_or_default()
 }

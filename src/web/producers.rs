@@ -2,7 +2,7 @@
 
 use super::{
     act::{Act, Dialog, Selection},
-    parts::{Button, chip, count, number},
+    parts::{Button, chip, count, fixed, number},
     shot::{Shared, Shot},
 };
 use crate::session::command::Command;
@@ -24,18 +24,18 @@ pub fn producers(shot: &Shared<Shot>, act: &Callback<Act>, line: Option<&Rc<str>
                 <Button class="line" icon="plus" name="Add producer" ask={Act::Open(Dialog::AddProducer)} act={act.clone()} />
             </div>
             <div class="panel-body scroll">
-                { for shot.view.producers.iter().map(|one| html! { <Card key={one.id.clone()} one={one.clone()} forbids={shot.forbids(&remove(&one.id))} act={act.clone()} /> }) }
+                { shot.view.producers.iter().map(|one| card(shot, one, act)).collect::<Html>() }
                 if shot.view.producers.is_empty() {
                     <div class="empty">
                         <p>{ "Nobody writes yet. A producer sends records to a topic." }</p>
-                        <Button class="line" icon="plus" name="Add a producer" text="Add producer" ask={Act::Open(Dialog::AddProducer)} act={act.clone()} />
+                        <Button class="line" icon="plus" name="Add a producer" text="Add a producer" ask={Act::Open(Dialog::AddProducer)} act={act.clone()} />
                     </div>
                 }
             </div>
             <div class="panel-foot">
                 <Button class="line" icon="send" name="Send record" text="Send record" ask={Act::Open(Dialog::SendRecord { producer: None, topic: None })} act={act.clone()} />
                 <Button class="line" icon="import" name="Import records" text="Import records" ask={Act::Open(Dialog::Import)} act={act.clone()} />
-                { for line.map(|line| command_line(line, act)) }
+                { line.map_or_else(Html::default, |line| command_line(line, act)) }
             </div>
         </section>
     }
@@ -45,23 +45,14 @@ fn remove(id: &str) -> Command {
     Command::RemoveProducer { id: id.to_owned() }
 }
 
-#[derive(Properties, PartialEq)]
-struct CardProps {
-    one: ProducerView,
-    forbids: Option<AttrValue>,
-    act: Callback<Act>,
-}
-
-#[component]
-fn Card(p: &CardProps) -> Html {
-    let (one, act) = (&p.one, &p.act);
+fn card(shot: &Shot, one: &ProducerView, act: &Callback<Act>) -> Html {
     let setting = |name: &str| one.configs.get(name).map(String::as_str);
     let acks = setting("acks").unwrap_or("all");
     let acks = if acks == "-1" { "all" } else { acks };
     let slots = setting("max.in.flight.requests.per.connection").and_then(|v| v.parse().ok()).unwrap_or(SLOTS).clamp(1, 8);
     let open = Act::Select(Some(Selection::Producer(one.id.clone())));
     html! {
-        <article class="card" data-node={one.id.clone()} aria-label={format!("Producer {}", one.id)}>
+        <article class="card" key={one.id.clone()} data-node={one.id.clone()} aria-label={format!("Producer {}", one.id)}>
             <div class="row">
                 <h3 class="grow"><Button class="title" name={one.id.clone()} text={one.id.clone()} title="Inspect this producer" ask={open} act={act.clone()} /></h3>
                 { chip(if acks == "all" { "ok" } else { "" }, format!("acks={acks}")) }
@@ -69,11 +60,11 @@ fn Card(p: &CardProps) -> Html {
             <div class="row facts"><span class="dim">{ "to" }</span><span class="mono grow clip">{ one.topic.clone() }</span>
                 <Button class="small" icon="send" name={format!("Send a record with {}", one.id)} title="Send a record with this producer"
                     ask={Act::Open(Dialog::SendRecord { producer: Some(one.id.clone()), topic: Some(one.topic.clone()) })} act={act.clone()} />
-                <Button class="small" icon="close" name={format!("Remove producer {}", one.id)} off={p.forbids.clone()} ask={Act::Do(remove(&one.id))} act={act.clone()} />
+                <Button class="small" icon="close" name={format!("Remove producer {}", one.id)} off={shot.forbids(&remove(&one.id))} ask={Act::Do(remove(&one.id))} act={act.clone()} />
             </div>
             <div class="row facts" title="Records waiting in the accumulator for their batch">
                 <span class="dim label">{ "waiting" }</span>
-                <span class="bar grow"><i ~style={format!("--part:{:.2}", one.buffered.min(BUFFER_FULL) as f64 / BUFFER_FULL as f64)}></i></span>
+                <span class="bar grow"><i ~style={format!("--part:{}", fixed(one.buffered.min(BUFFER_FULL) as f64 / BUFFER_FULL as f64, 2))}></i></span>
                 <span class="mono num">{ number(one.buffered) }</span>
             </div>
             <div class="row facts" title="Requests sent and not answered">

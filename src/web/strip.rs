@@ -64,10 +64,10 @@ pub fn Strip(p: &Props) -> Html {
     html! {
         <div class="strip-box" ~style={format!("--n:{}", p.cells.len())}>
             <button type="button" class={looks} data-strip={place.clone()} data-node={place} aria-label={name}>
-                <span class={classes!("role", p.preferred.then_some("preferred"))} title={hint}>{ icon(symbol) }</span>
+                <span class="role" title={hint}>{ icon(symbol) }</span>
                 <span class="lane" aria-hidden="true">
-                    { for p.cells.iter().map(cell) }
-                    { for p.markers.iter().map(|m| html! { <i class={classes!("mark-line", m.class)} ~style={format!("--at:{}", m.at)}></i> }) }
+                    { p.cells.iter().map(cell).collect::<Html>() }
+                    { for p.markers.iter().map(|m| html! { <i class={classes!("mark-line", m.class)} ~style={format!("--at:{}", m.at as i32)}></i> }) }
                 </span>
                 if !replica.in_sync && p.role != Role::Offline { <span class="tag" aria-hidden="true">{ "out" }</span> }
             </button>
@@ -75,21 +75,23 @@ pub fn Strip(p: &Props) -> Html {
                 if let Some(start) = &p.start { <span class="label start">{ start }</span> }
                 { for p.markers.iter().filter(|m| !m.text.is_empty()).map(label) }
             </div>
-            { for p.groups.iter().map(|m| html! { <div class="under groups" aria-hidden="true"><i class="tick" ~style={format!("--at:{}", m.at)}></i>{ label(m) }</div> }) }
+            { for p.groups.iter().map(|m| html! { <div class="under groups" aria-hidden="true"><i class="tick" ~style={format!("--at:{}", m.at as i32)}></i>{ label(m) }</div> }) }
         </div>
     }
 }
 
+/// Its letter is drawn by the style sheet, since the strip's name says it all. Keyed by offset: when the window moves on, cells leave and come, and those that stay are not touched.
 fn cell(cell: &CellLook) -> Html {
+    let key = cell.offset as u64;
     let (fill, text) = match cell.fill {
         Fill::Committed => ("committed", cell.look.letter),
         Fill::Pending => ("pending", cell.look.letter),
         Fill::Copy => ("copy", cell.look.letter),
-        Fill::Absent => return html! { <i class="cell absent"></i> },
+        Fill::Absent => return html! { <i key={key} class="cell absent"></i> },
     };
-    html! { <i class={classes!("cell", fill, cell.look.class)} data-offset={cell.offset.to_string()} title={format!("offset {}", cell.offset)}>{ text }</i> }
+    html! { <i {key} class={classes!("cell", fill, cell.look.class)} data-k={text} data-offset={cell.offset.to_string()} title={format!("offset {}", cell.offset)}></i> }
 }
 
 fn label(m: &Marker) -> Html {
-    html! { <span class={classes!("label", m.class, m.starts.then_some("starts"))} ~style={format!("--at:{}", m.at)}>{ &m.text }</span> }
+    html! { <span class={classes!("label", m.class, m.starts.then_some("starts"))} ~style={format!("--at:{}", m.at as i32)}>{ &m.text }</span> }
 }

@@ -72,11 +72,19 @@ pub fn groups(shot: &Shot, act: &Callback<Act>) -> Html {
                                 </tr>
                             }
                         }) }
+                        { for g.members.iter().filter(|m| m.assignment.is_empty()).map(|m| html! {
+                            <tr key={m.member_id.clone()}><td class="dim" colspan="4">{ "owns no partition" }</td><td>{ &m.client_id }</td><td class="mono dim">{ &m.member_id }</td></tr>
+                        }) }
                         if g.offsets.is_empty() { <tr><td colspan="6" class="dim">{ "no offsets committed yet" }</td></tr> }
                     </tbody>
                 }) }
+                <tbody>{ for shot.view.consumers.iter().filter(|c| c.group.is_none()).flat_map(|c| c.positions.iter().map(move |at| html! {
+                    <tr key={format!("{}-{}-{}", c.id, at.topic, at.partition)}>
+                        <td>{ format!("{}-{}", at.topic, at.partition) }</td><td class="dim" colspan="3">{ format!("no group; reads offset {} next", at.position) }</td><td colspan="2">{ &c.id }</td>
+                    </tr>
+                })) }</tbody>
             </table>
-            if shot.view.groups.is_empty() { <p class="empty-line">{ "No consumer groups yet." }</p> }
+            if shot.view.consumers.is_empty() { <p class="empty-line">{ "No consumers yet." }</p> }
         </div>
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     act::Act,
-    parts::{clock_text, short_time},
+    parts::{clock_text, fixed, short_time},
     shot::{Shared, Shot},
 };
 use crate::view::Mark;
@@ -22,9 +22,9 @@ pub fn timeline(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
     html! {
         <section class="timeline" aria-label="Timeline">
             <div class="track">
-                <div class="rail" aria-hidden="true"><i ~style={format!("--part:{part:.4}")}></i></div>
-                { for place(&shot.marks, latest).into_iter().map(|m| tick(&m, act)) }
-                <input type="range" min="0" max={format!("{latest:.3}")} step="0.001" value={format!("{:.3}", view.time)} aria-label="Virtual time"
+                <div class="rail" aria-hidden="true"><i ~style={format!("--part:{}", fixed(part, 4))}></i></div>
+                { place(&shot.marks, latest).into_iter().map(|m| tick(&m, act)).collect::<Html>() }
+                <input type="range" min="0" max={fixed(latest, 3)} step="0.001" value={fixed(view.time, 3)} aria-label="Virtual time"
                     aria-valuetext={format!("{} of {}", clock_text(view.time), clock_text(view.latest))} {oninput} />
             </div>
             <div class="ends"><span>{ "0.000" }</span>
@@ -103,8 +103,8 @@ fn tick(mark: &Placed, act: &Callback<Act>) -> Html {
     let more = if mark.many > 1 { format!(" (and {} more here)", mark.many - 1) } else { String::new() };
     // The slider reaches every time by keyboard and the Events table names every mark: ticks stay out of the tab order.
     html! {
-        <button type="button" key={time.to_string()} class={classes!("tick", colour)} tabindex="-1" {onclick} ~style={format!("--part:{:.4}", mark.at)}
-            title={format!("{} {}{more}", short_time(time), mark.text)} aria-label={format!("Go to {}: {}", short_time(time), mark.text)}>
+        <button type="button" key={time.to_bits()} class={classes!("tick", colour)} tabindex="-1" {onclick} ~style={format!("--part:{}", fixed(mark.at, 4))}
+            title={format!("{} {}{more}", short_time(time), mark.text)}>
             if mark.labelled { <span>{ word }</span> }
         </button>
     }

@@ -7,7 +7,7 @@ use super::{
     settings::CONSUMER,
     topic_names,
 };
-use crate::session::command::{Command, Refusal};
+use crate::session::command::Command;
 use crate::web::shot::Shot;
 
 pub fn spec(shot: &Shot) -> Spec {
@@ -37,19 +37,12 @@ pub fn spec(shot: &Shot) -> Spec {
         ],
         settings: CONSUMER,
         read: |v| {
-            let pace = match v.optional("processingMs") {
-                None => None,
-                Some(_) => Some(v.number::<f64>("processingMs", "Milliseconds per record is a number.")?),
-            };
-            if pace.is_some_and(|p| !p.is_finite()) {
-                return Err(Refusal::argument("processingMs", "Milliseconds per record is a number."));
-            }
             Ok(Command::AddConsumer {
                 id: v.text("id"),
                 group: v.optional("group"),
                 topics: Some(v.text("topics").lines().map(str::to_owned).collect()),
                 partitions: None,
-                processing_ms: pace,
+                processing_ms: v.fraction("processingMs", "Milliseconds per record is a number.")?,
                 configs: v.configs(CONSUMER)?,
             })
         },

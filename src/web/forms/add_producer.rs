@@ -7,7 +7,7 @@ use super::{
     settings::PRODUCER,
     topic_names,
 };
-use crate::session::command::{Command, Refusal};
+use crate::session::command::Command;
 use crate::web::shot::Shot;
 
 pub fn spec(shot: &Shot) -> Spec {
@@ -25,17 +25,10 @@ pub fn spec(shot: &Shot) -> Spec {
         ],
         settings: PRODUCER,
         read: |v| {
-            let rate = match v.optional("recordsPerSecond") {
-                None => None,
-                Some(_) => Some(v.number::<f64>("recordsPerSecond", "Records per second is a number.")?),
-            };
-            if rate.is_some_and(|r| !r.is_finite()) {
-                return Err(Refusal::argument("recordsPerSecond", "Records per second is a number."));
-            }
             Ok(Command::AddProducer {
                 id: v.text("id"),
                 topic: v.text("topic"),
-                records_per_second: rate,
+                records_per_second: v.fraction("recordsPerSecond", "Records per second is a number.")?,
                 keys: v.text("keys").split(',').map(str::trim).filter(|k| !k.is_empty()).map(str::to_owned).collect(),
                 value: v.optional("value"),
                 configs: v.configs(PRODUCER)?,

@@ -24,7 +24,6 @@ impl Kind {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "a builder for the two places that draw fields would be longer than both")]
 pub fn field(
     label: &'static str,
     path: &str,

@@ -65,6 +65,15 @@ impl Values {
         self.text(path).parse().map_err(|_| Refusal::argument(path, what))
     }
 
+    /// A number with a fraction, absent where nothing was typed; the browser reads it, for the page's size.
+    pub fn fraction(&self, path: &str, what: &str) -> Result<Option<f64>, Refusal> {
+        let Some(typed) = self.optional(path) else { return Ok(None) };
+        match f64::try_from(wasm_bindgen::JsValue::from(typed)) {
+            Ok(number) if number.is_finite() => Ok(Some(number)),
+            _ => Err(Refusal::argument(path, what)),
+        }
+    }
+
     pub fn configs(&self, known: &[Setting]) -> Result<Configs, Refusal> {
         configs(self, known)
     }

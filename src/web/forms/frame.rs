@@ -3,7 +3,8 @@
 use super::super::{act::Act, kafka_line, parts::Button, producers::command_line};
 use crate::session::command::{Command, Refusal};
 use std::rc::Rc;
-use web_sys::HtmlDialogElement;
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlDialogElement, HtmlElement};
 use yew::prelude::*;
 
 #[derive(Properties, PartialEq)]
@@ -81,4 +82,21 @@ pub fn Frame(p: &FrameProps) -> Html {
             </form>
         </dialog>
     }
+}
+
+/// Closes the open dialog while it is still in the document (what lies behind it cannot have the focus before) and gives the focus back.
+pub fn dismiss(opener: Option<HtmlElement>) {
+    let open = web_sys::window().and_then(|w| w.document()).and_then(|d| d.query_selector("dialog[open]").ok().flatten());
+    if let Some(dialog) = open.and_then(|e| e.dyn_into::<HtmlDialogElement>().ok()) {
+        dialog.close();
+    }
+    if let Some(opener) = opener {
+        // What opened the dialog may be gone; then there is nowhere to go back to.
+        let _ = opener.focus();
+    }
+}
+
+/// What has the focus as a dialog opens.
+pub fn focused() -> Option<HtmlElement> {
+    web_sys::window()?.document()?.active_element()?.dyn_into().ok()
 }

@@ -19,6 +19,7 @@ use super::{
     shot::{Shared, Shot},
 };
 use crate::session::command::Refusal;
+pub use frame::{dismiss, focused};
 use std::rc::Rc;
 use yew::prelude::*;
 
