@@ -1,1 +1,66 @@
+//! Speed of the engine on one core: `cargo bench`. Besides criterion's times it prints events per second and what kinds of events they are.
+
+#[cfg(not(target_arch = "wasm32"))]
+fn main() {
+    native::main();
+}
+
+#[cfg(target_arch = "wasm32")]
 fn main() {}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod native {
+    use brokerlab::session::{Session, default_scene};
+    use brokerlab::view;
+    use criterion::Criterion;
+    use std::collections::BTreeMap;
+    use std::hint::black_box;
+    use std::time::Instant;
+
+    const HOUR_MS: f64 = 3_600_000.0;
+
+    fn scene() -> Session {
+        Session::load(&default_scene()).expect("the default scene loads")
+    }
+
+    pub fn main() {
+        print_hour();
+        let mut criterion = Criterion::default().sample_size(10).configure_from_args();
+        criterion.bench_function("one virtual minute of the default scene", |bencher| {
+            bencher.iter_batched(
+                scene,
+                |mut session| {
+                    session.advance(60_000.0).expect("time advances");
+                    session
+                },
+                criterion::BatchSize::LargeInput,
+            );
+        });
+        let mut long = scene();
+        long.advance(HOUR_MS).expect("time advances");
+        let mut place = 0u32;
+        criterion.bench_function("seek within an hour", |bencher| {
+            bencher.iter(|| {
+                // All over the hour, never the same place twice in a row.
+                place = (place + 37) % 100;
+                long.seek(f64::from(place) * HOUR_MS / 100.0).expect("within the session");
+            });
+        });
+        criterion.bench_function("view and picture", |bencher| bencher.iter(|| black_box((view::view(&long), view::picture(&long, 16)))));
+        criterion.final_summary();
+    }
+
+    /// One virtual hour: wall time, events per second, and events by kind.
+    fn print_hour() {
+        let mut session = scene();
+        let (events, from) = (session.world().events(), Instant::now());
+        session.advance(HOUR_MS).expect("time advances");
+        let (elapsed, events) = (from.elapsed().as_secs_f64(), session.world().events() - events);
+        println!("one virtual hour: {elapsed:.2} s, {events} events, {:.0} events/s", events as f64 / elapsed);
+        let mut kinds: BTreeMap<&str, u32> = BTreeMap::new();
+        for event in view::events(&session, 0, usize::MAX) {
+            *kinds.entry(event.kind).or_default() += 1;
+        }
+        println!("newest notes by kind: {kinds:?}");
+    }
+}

@@ -1,17 +1,57 @@
 //! Brokerlab: a Kafka-compatible broker cluster that runs inside a browser tab.
+//!
+//! The engine is *sans-IO*: it has no clock, no randomness, no browser and no socket of its own. Time is an argument, chance is a seed, and a
+//! session is that seed with the commands that were given. Everything else hangs on that: replay, rewind, saved files, lessons, tests.
+//!
+//! # The map, in reading order (each room knows only those above it)
+//!
+//! - [`ordered`]: a map and a set in one sorted vector
+//! - [`protocol`]: Kafka's words and bytes
+//! - [`node`]: what every node is, `(now, input) -> outputs`
+//! - [`storage`]: one replica's log
+//! - [`controller`]: the cluster's metadata, decided and written as a log
+//! - [`replica`]: a partition's leader and followers, high watermark, ISR
+//! - [`coordinator`]: groups and their committed offsets
+//! - [`broker`]: one node: requests find their way to the rooms above
+//! - [`client`]: producer and consumer, nodes of the same world
+//! - [`sim`]: the world around them: virtual time, events, network, trace
+//! - [`session`]: seed and timed commands: play, seek, undo, save
+//! - [`view`]: world to plain structs for a screen
+//! - [`lesson`]: levels as data, goals as predicates on the view
+//! - `web`: the page, Yew and canvas (wasm32 only)
+//!
+//! # Invariants
+//!
+//! - No room names a later one; the engine names no clock, thread, browser, socket or unordered map (`tests/tidy.rs` reads the tree).
+//! - Only [`session`] changes a world. Screens read [`view`]'s structs and send commands.
+//! - The same seed and commands give the same trace hash, native and wasm, live and replayed.
+//! - Every queue, buffer and loop has a limit that is named in one place.
+//! - User input cannot panic: it gets an error that says what and where. A broken invariant of our own asserts.
 
-pub mod broker;
-pub mod client;
-pub mod controller;
-pub mod coordinator;
-pub mod lesson;
-pub mod node;
 pub mod ordered;
 pub mod protocol;
-pub mod replica;
-pub mod session;
-pub mod sim;
+
+pub mod node;
+
 pub mod storage;
+
+pub mod controller;
+
+pub mod replica;
+
+pub mod coordinator;
+
+pub mod broker;
+
+pub mod client;
+
+pub mod sim;
+
+pub mod session;
+
 pub mod view;
+
+pub mod lesson;
+
 #[cfg(target_arch = "wasm32")]
 pub mod web;

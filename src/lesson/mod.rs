@@ -1,57 +1,166 @@
-//! Stand-in for the levels while the page is built beside them.
+//! The guided tutorial: levels as data, goals as predicates on what the engine shows.
+//!
+//! Owns the reading of level files (`www/lessons`) and the judgement whether a level is solved. Knows no page and changes no session: a level
+//! is a sandbox with a scene, some texts and a checklist.
+//!
+//! # Layout
+//! - [`front_matter`]: a level's file into a [`Level`]
+//! - [`condition`]: what a goal asks, measured in plain words
+//! - `facts`: what a condition may look at
+//! - `amount`: "at least 3"
 
-use crate::session::{
-    Session,
-    command::{Command, Saved, TimedCommand},
-    default_scene,
-};
+mod amount;
+pub mod condition;
+mod facts;
+pub mod front_matter;
+
+use crate::session::Session;
+use crate::session::command::{Command, Saved, TimedCommand};
+use condition::Condition;
+use facts::Facts;
+use serde::Deserialize;
+use serde_json::Value;
 use std::sync::OnceLock;
 
-pub struct Goal {
-    pub text: String,
+/// In the order in which they are taught.
+const FILES: &[&str] = &[
+    include_str!("../../www/lessons/01-keys.md"),
+    include_str!("../../www/lessons/02-offsets.md"),
+    include_str!("../../www/lessons/03-groups.md"),
+    include_str!("../../www/lessons/04-idle-consumers.md"),
+    include_str!("../../www/lessons/05-leader-crash.md"),
+];
+
+/// All levels, read on first use. A level's file is part of the program: one that cannot be read is our own mistake, and says so.
+pub fn levels() -> &'static [Level] {
+    static LEVELS: OnceLock<Vec<Level>> = OnceLock::new();
+    let read = |file: &&str| front_matter::parse(file).unwrap_or_else(|error| panic!("level {:.60}: {error}", file));
+    LEVELS.get_or_init(|| FILES.iter().map(read).collect())
 }
-pub struct GoalState {
-    pub text: String,
-    pub met: bool,
-    pub measured: String,
-    pub why_not_yet: Option<String>,
-}
+
+/// One lesson to be solved on the real engine.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Level {
     pub id: String,
     pub title: String,
     pub chapter: String,
-    pub slides: Vec<String>,
-    pub hints: Vec<String>,
-    pub goals: Vec<Goal>,
+    /// Kafka's terms that the level teaches.
+    pub concepts: Vec<String>,
+    /// Ids of levels to take before this one.
+    #[serde(default)]
+    pub requires: Vec<String>,
     pub start: Saved,
-    pub solution: Vec<TimedCommand>,
+    /// Types of commands that the learner may give; empty: all.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// The file's Markdown.
+    #[serde(skip)]
+    pub slides: Vec<Slide>,
+    pub goals: Vec<Goal>,
+    /// What spoils the level while it holds.
+    #[serde(default)]
+    pub never: Vec<Goal>,
+    /// From a nudge to nearly the answer.
+    pub hints: Vec<String>,
+    pub solution: Attempt,
+    /// Commands that a good solution needs.
     pub par: u32,
+    /// Attempts that must not solve the level: what a learner may believe at first.
+    pub wrong: Vec<Attempt>,
+    #[serde(default)]
+    pub narrate: Vec<Narration>,
+    #[serde(default)]
+    pub predict: Vec<Prediction>,
+    /// Asked when the level is solved.
+    pub after: Question,
 }
-pub fn levels() -> &'static [Level] {
-    static LEVELS: OnceLock<Vec<Level>> = OnceLock::new();
-    LEVELS.get_or_init(|| {
-        ["Keys choose the partition", "The leader dies. What survives?", "A group shares the work"]
-            .iter()
-            .enumerate()
-            .map(|(i, t)| Level {
-                id: format!("level-{i}"),
-                title: (*t).into(),
-                chapter: "Replication".into(),
-                slides: vec!["Crash the leader of `user-events-0` while **web-shop** is sending with `acks=all`. Then bring it back and let it catch up.\n\n- the *ISR* shrinks\n- a follower is elected\n\n```\nkafka-topics.sh --describe --topic user-events\n```".into(), "What matters:\n\n> An acknowledged record is on every in-sync replica.\n\nSee [the documentation](https://kafka.apache.org/documentation/).".into()],
-                hints: vec!["Look for the star.".into(), "The leader of `user-events-0` is broker 1.".into(), "Use **Crash broker 1**.".into()],
-                goals: vec![Goal { text: "Broker 2 is down".into() }, Goal { text: "Five records are committed".into() }],
-                start: Saved { until: 0.0, ..default_scene() },
-                solution: vec![TimedCommand { at: 400.0, command: Command::CrashBroker { broker: 2 } }, TimedCommand { at: 900.0, command: Command::RestartBroker { broker: 2 } }, TimedCommand { at: 1300.0, command: Command::CrashBroker { broker: 2 } }],
-                par: 2,
-            })
-            .collect()
-    })
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Slide {
+    /// Markdown; its first line is the title.
+    pub text: String,
 }
+
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Goal {
+    pub text: String,
+    pub when: Condition,
+}
+
+/// What a learner does, played on the level's start.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// Times count from the session's start, as in a saved session: the first lies after the scene's `until`.
+    pub commands: Vec<TimedCommand>,
+    /// The virtual time, in milliseconds, to wait for after the last command.
+    pub until: f64,
+}
+
+/// Said when the engine reports an event of this kind for the first time in the level.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Narration {
+    pub on: String,
+    pub say: String,
+}
+
+/// Asked before the learner's first command of type `before`.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prediction {
+    pub before: String,
+    pub ask: String,
+    pub answer: String,
+}
+
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    pub ask: String,
+    pub answer: String,
+}
+
+/// One line of the checklist.
+#[derive(Clone, PartialEq, Debug)]
+pub struct GoalState {
+    pub text: String,
+    pub met: bool,
+    /// What is, with numbers.
+    pub measured: String,
+    /// What is wanted and what is; `None` when met.
+    pub why_not_yet: Option<String>,
+}
+
 impl Level {
-    pub fn check(&self, _s: &Session) -> Vec<GoalState> {
-        Vec::new()
+    /// The checklist now: the goals, then what must not hold (met while it does not).
+    pub fn check(&self, session: &Session) -> Vec<GoalState> {
+        let facts = Facts::of(session, self.start.commands.len());
+        let goals = self.goals.iter().map(|goal| {
+            let measure = goal.when.measure(&facts);
+            GoalState { text: goal.text.clone(), met: measure.met, measured: measure.measured, why_not_yet: measure.why_not_yet }
+        });
+        let never = self.never.iter().map(|goal| {
+            let measure = goal.when.measure(&facts);
+            let why_not_yet = measure.met.then(|| format!("This must not be: {}. Undo or restart the level.", measure.measured));
+            GoalState { text: goal.text.clone(), met: !measure.met, measured: measure.measured, why_not_yet }
+        });
+        goals.chain(never).collect()
     }
-    pub fn allows(&self, _c: &Command) -> Result<(), String> {
-        Ok(())
+
+    pub fn solved(&self, session: &Session) -> bool {
+        self.check(session).iter().all(|goal| goal.met)
+    }
+
+    /// Whether the level lets the learner give this command; if not, why.
+    pub fn allows(&self, command: &Command) -> Result<(), String> {
+        let fields = serde_json::to_value(command).unwrap_or_default();
+        let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
+        if self.allow.is_empty() || self.allow.iter().any(|allowed| allowed == kind) {
+            return Ok(());
+        }
+        Err(format!("This level does without {kind}: it is about {}.", self.allow.join(", ")))
     }
 }

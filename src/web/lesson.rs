@@ -76,7 +76,7 @@ fn one(shot: &Shot, level: &'static Level, act: &Callback<Act>) -> Html {
                 { close(act) }
             </div>
             <div class="drawer-body scroll">
-                <div class="prose" key={slide}>{ for level.slides.get(slide).map(|text| markdown(text)) }</div>
+                <div class="prose" key={slide}>{ for level.slides.get(slide).map(|slide| markdown(&slide.text)) }</div>
                 if slides > 1 {
                     <div class="row slides">
                         <Button class="line" icon="back" name="Slide before" off={(slide == 0).then(|| AttrValue::from("This is the first slide."))} ask={ask(LessonAct::Slide(slide.saturating_sub(1)))} act={act.clone()} />

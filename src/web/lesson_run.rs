@@ -62,7 +62,7 @@ impl LessonRun {
     /// The solution's command whose time has come, if one is due.
     pub fn due(&mut self, time_ms: f64) -> Option<Command> {
         let (level, next) = (self.level?, self.solution?);
-        let Some(step) = level.solution.get(next) else {
+        let Some(step) = level.solution.commands.get(next) else {
             self.solution = None;
             return None;
         };
@@ -75,7 +75,7 @@ impl LessonRun {
 
     /// When the solution's next command is due.
     pub fn until(&self) -> Option<f64> {
-        let next = self.level?.solution.get(self.solution?)?;
+        let next = self.level?.solution.commands.get(self.solution?)?;
         Some(next.at)
     }
 

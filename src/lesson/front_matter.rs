@@ -1,0 +1,27 @@
+//! A level's file: what the engine needs as JSON in front, what the learner reads as Markdown behind.
+//!
+//! ```text
+//! ---json
+//! { "id": "...", ... }
+//! ---
+//! # First slide
+//! ---
+//! # Second slide
+//! ```
+//!
+//! JSON and not YAML, because scenes and solutions are made of commands, and commands are JSON everywhere else.
+
+use super::{Level, Slide};
+
+/// Reads a level, or says what is wrong with its file.
+pub fn parse(file: &str) -> Result<Level, String> {
+    let file = file.replace("\r\n", "\n");
+    let file = file.strip_prefix("---json\n").ok_or("a level starts with a line `---json`")?;
+    let (front, body) = file.split_once("\n---\n").ok_or("the front matter ends with a line `---`")?;
+    let mut level: Level = serde_json::from_str(front).map_err(|error| error.to_string())?;
+    level.slides = body.split("\n---\n").map(|text| Slide { text: text.trim().to_owned() }).collect();
+    match level.slides.iter().all(|slide| slide.text.starts_with("# ")) {
+        true => Ok(level),
+        false => Err("each slide starts with its title, `# ...`".to_owned()),
+    }
+}
