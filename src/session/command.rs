@@ -2,8 +2,10 @@
 //!
 //! Owns the shape of commands and saved sessions, as JSON; knows nothing of what a command does (that is [`super::apply`]).
 
+use super::tagged;
 use crate::protocol::{ErrorCode, text::Text};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use serde_json::Map;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,8 +21,11 @@ pub struct TopicPartition {
 }
 
 /// Something done to the cluster from outside, at one moment.
+///
+/// In JSON an object with its name as `type`. The derived code reads and writes serde's plain form, `{name: fields}`, and the two
+/// implementations below turn one into the other: serde's own way for a `type` inside would buffer every field, in twice the code.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Command {
     CreateTopic {
         name: String,
@@ -116,6 +121,20 @@ pub enum Command {
     RestartBroker {
         broker: i32,
     },
+}
+
+impl Serialize for Command {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let plain = Command::serialize(self, serde_json::value::Serializer).map_err(ser::Error::custom)?;
+        tagged::flat(plain).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Command, D::Error> {
+        let plain = tagged::plain(Map::deserialize(deserializer)?).ok_or_else(|| de::Error::missing_field("type"))?;
+        Command::deserialize(plain).map_err(de::Error::custom)
+    }
 }
 
 /// How pasted or dropped text is cut into records.

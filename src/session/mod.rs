@@ -8,6 +8,7 @@ mod configs;
 pub mod import;
 mod parse;
 mod scene;
+pub mod tagged;
 
 pub use configs::effective_topic as effective_topic_configs;
 pub use parse::{parse_command, parse_saved};

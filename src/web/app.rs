@@ -357,6 +357,7 @@ impl App {
         match Session::load(saved) {
             Ok(mut session) => {
                 session.speed = self.session.borrow().speed;
+                session.settle();
                 *self.session.borrow_mut() = session;
                 self.renew();
             }
@@ -444,7 +445,11 @@ impl App {
 }
 
 fn fresh(saved: &Saved) -> Session {
-    Session::load(saved).expect("the scene that is built in loads")
+    let mut session = Session::load(saved).expect("the scene that is built in loads");
+    // It lives already when the page opens, and what built it is not the user's to undo.
+    session.settle();
+    session.playing = true;
+    session
 }
 
 /// What the whole document and window tell.
