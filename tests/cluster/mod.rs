@@ -1,5 +1,7 @@
 //! A cluster for scripts: commands in the JSON of the automation interface, and the few questions that tests ask.
 
+#![allow(dead_code, reason = "each test file asks its own questions")]
+
 use brokerlab::session::command::{Cluster as ClusterSpec, Refusal, Saved};
 use brokerlab::session::{Session, parse_command};
 use brokerlab::view::{self, EventView, GroupView, MessageQuery, PartitionView, View};
