@@ -141,4 +141,21 @@ setup_test_tools() {
   setup_browser
 }
 
-build_page() { (cd "$ROOT" && with_wasm trunk build --offline "$@"); }
+# The page must not tell where it was built, nor differ for it: panic messages name their source files.
+page_flags() {
+  local source flags="--remap-path-prefix=$ROOT=brokerlab"
+  for source in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do flags="$flags --remap-path-prefix=$source=crates"; done
+  echo "$flags"
+}
+
+# Whether dist/ is newer than everything it is made of.
+page_is_fresh() {
+  [ -f "$ROOT/dist/index.html" ] || return 1
+  [ -z "$(cd "$ROOT" && find src www Cargo.toml Cargo.lock Trunk.toml scripts/setup.sh -newer dist/index.html -print -quit)" ]
+}
+
+build_page() {
+  # The sources must be there before their place can be named.
+  (cd "$ROOT" && with_wasm cargo fetch --quiet --target "$WASM") || return
+  (cd "$ROOT" && RUSTFLAGS=$(page_flags) with_wasm trunk build --offline "$@")
+}

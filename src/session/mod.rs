@@ -28,7 +28,7 @@ const SNAPSHOTS_MAX: usize = 48;
 /// The latest time a session can reach: 100 days.
 pub const TIME_MAX_MS: f64 = 8_640_000_000.0;
 /// "Until something interesting" gives up after this much virtual time.
-const INTERESTING_MAX: Time = 600_000 * MS;
+const INTERESTING_MAX: Time = 60_000 * MS;
 
 /// How far a step goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -113,7 +113,6 @@ impl NoteKind {
             | NoteKind::IsrExpanded { .. }
             | NoteKind::Truncated { .. }
             | NoteKind::RecordFailed { .. }
-            | NoteKind::ProduceRetried { .. }
             | NoteKind::MemberLeft { .. }
             | NoteKind::Rebalanced { .. } => true,
             // The first leader of a new partition is no election.
