@@ -3,6 +3,11 @@
 //!
 //! Reads the files of `tests/golden/`, or of the folder that the environment variable `GOLDEN` names: the same file names and columns, other rows.
 
+/// Prints even when the test passes: the test runner holds back what `println!` says.
+macro_rules! report {
+    ($($words:tt)*) => { writeln!(std::io::stdout(), $($words)*).expect("standard output") };
+}
+
 use brokerlab::protocol::{
     Batch, BatchBuilder, BatchError, BatchHeader, BatchOptions, Marker, Record,
     consumer_protocol::{
@@ -14,6 +19,7 @@ use brokerlab::protocol::{
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
+use std::io::Write;
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// What became of a row.
@@ -49,7 +55,7 @@ impl Row {
 fn golden(file: &str, check: impl Fn(&Row) -> Verdict) {
     let folder = std::env::var_os("GOLDEN").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden"), PathBuf::from);
     let Ok(text) = std::fs::read_to_string(folder.join(file)) else {
-        println!("golden {file}: absent");
+        report!("golden {file}: absent");
         return;
     };
     let mut lines = text.lines();
@@ -71,7 +77,7 @@ fn golden(file: &str, check: impl Fn(&Row) -> Verdict) {
     }
     let reasons: Vec<String> = skipped.iter().map(|(reason, count)| format!("{reason}: {count}")).collect();
     let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-    println!("golden {file}: {passed} passed, {} failed, {} skipped{reasons}", failures.len(), skipped.values().sum::<usize>());
+    report!("golden {file}: {passed} passed, {} failed, {} skipped{reasons}", failures.len(), skipped.values().sum::<usize>());
     assert!(failures.is_empty(), "{file}:\n{}", failures.join("\n"));
 }
 

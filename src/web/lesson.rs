@@ -84,11 +84,15 @@ fn one(shot: &Shot, level: &'static Level, act: &Callback<Act>) -> Html {
                         <Button class="line" icon="step" name="Next slide" off={(slide + 1 == slides).then(|| AttrValue::from("This is the last slide."))} ask={ask(LessonAct::Slide(slide + 1))} act={act.clone()} />
                     </div>
                 }
+                if run.commands == 0 {
+                    { level.predict.iter().map(|asked| question("Before you begin", &asked.ask, &asked.answer)).collect::<Html>() }
+                }
                 <h3 class="goals-head">{ "Objective" }<span class="dim fine">{ format!("{met} of {}", run.goals.len()) }</span></h3>
                 <ul class="goals">{ for run.goals.iter().map(goal) }</ul>
                 if done {
                     <p class="done" role="status">{ icon("check") }<span>{ if run.shown { "Reached by the shown solution. Reset and try it yourself.".to_owned() } else {
                         format!("Solved with {}; {} is par.", count(run.commands as u64, "command", "commands"), level.par) } }</span></p>
+                    { question("One more question", &level.after.ask, &level.after.answer) }
                 }
                 { for level.hints.iter().take(run.hints).enumerate().map(|(i, text)| html! { <div class="hint" key={i}><span class="eyebrow">{ format!("Hint {}", i + 1) }</span><div class="prose">{ markdown(text) }</div></div> }) }
                 if run.replaying {
@@ -108,6 +112,13 @@ fn one(shot: &Shot, level: &'static Level, act: &Callback<Act>) -> Html {
                 <details><summary>{ "All lessons" }</summary>{ list(run) }</details>
             </div>
         </>
+    }
+}
+
+/// A question to think about first: its answer opens on request.
+fn question(when: &'static str, ask: &str, answer: &str) -> Html {
+    html! {
+        <details class="hint"><summary><span class="eyebrow">{ when }</span>{ " " }{ ask }</summary><div class="prose">{ markdown(answer) }</div></details>
     }
 }
 
