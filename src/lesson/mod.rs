@@ -14,6 +14,9 @@ pub mod condition;
 mod facts;
 pub mod front_matter;
 
+#[cfg(test)]
+mod condition_test;
+
 use crate::session::Session;
 use crate::session::command::{Command, Saved, TimedCommand};
 use condition::Condition;
