@@ -1,6 +1,6 @@
 //! The one animation frame loop, and how much virtual time a frame is worth.
 
-use crate::session::Session;
+use crate::session::{Session, TIME_MAX_MS};
 use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, closure::Closure};
@@ -66,7 +66,8 @@ impl Pace {
     pub fn frame(&mut self, now: f64, session: &mut Session, until: Option<f64>) {
         let passed = self.last.map_or(0.0, |last| (now - last).clamp(0.0, FRAME_MS_MAX));
         self.last = Some(now);
-        self.owed += passed * 1000.0 * session.speed;
+        // Never more than a session can last: a script may ask for any speed.
+        self.owed = (self.owed + passed * 1000.0 * session.speed).min(TIME_MAX_MS * 1000.0);
         if let Some(until) = until {
             self.owed = self.owed.min(((until - session.time_ms()) * 1000.0).max(0.0).ceil());
         }

@@ -1,10 +1,17 @@
 //! Values from scripts, made safe: whatever JavaScript hands over becomes plain JSON or a refusal that names the place, never a panic.
 
 use crate::session::command::Refusal;
-use js_sys::{Array, Object, Reflect};
+use js_sys::{Object, Reflect};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+
+#[wasm_bindgen]
+extern "C" {
+    /// Unlike `js_sys`'s, it can fail: a revoked proxy throws even here.
+    #[wasm_bindgen(catch, js_namespace = Array, js_name = isArray)]
+    fn is_array(value: &JsValue) -> Result<bool, JsValue>;
+}
 
 /// Deeper values (and cycles, which have no end) are refused.
 const DEPTH_MAX: usize = 32;
@@ -46,24 +53,28 @@ fn convert(value: &JsValue, path: &str, depth: usize) -> Result<Value, Refusal> 
     if value.is_symbol() || !value.is_object() {
         return refuse("is not a JSON value");
     }
-    if Array::is_array(value) {
-        let array: &Array = value.unchecked_ref();
-        if array.length() > WIDTH_MAX {
-            return refuse("has too many elements");
-        }
-        return array
-            .iter()
-            .enumerate()
-            .map(|(i, v)| convert(&v, &format!("{path}[{i}]"), depth + 1))
-            .collect::<Result<_, _>>()
-            .map(Value::Array);
+    if is_array(value).map_err(|_| broken(path))? {
+        return array(value, path, depth);
     }
     object(value, path, depth)
 }
 
+/// Proxies and getters may throw; that is a refusal like any other.
+fn broken(path: &str) -> Refusal {
+    Refusal::argument(if path.is_empty() { "value" } else { path }, "cannot be read")
+}
+
+fn array(value: &JsValue, path: &str, depth: usize) -> Result<Value, Refusal> {
+    let length = Reflect::get(value, &"length".into()).map_err(|_| broken(path))?.as_f64().unwrap_or(0.0);
+    if length > f64::from(WIDTH_MAX) {
+        return Err(Refusal::argument(path, "has too many elements"));
+    }
+    let element = |i| convert(&Reflect::get_u32(value, i).map_err(|_| broken(path))?, &format!("{path}[{i}]"), depth + 1);
+    (0..length as u32).map(element).collect::<Result<_, _>>().map(Value::Array)
+}
+
 fn object(value: &JsValue, path: &str, depth: usize) -> Result<Value, Refusal> {
-    let broken = || Refusal::argument(if path.is_empty() { "value" } else { path }, "cannot be read");
-    // Proxies and getters may throw; that is a refusal like any other.
+    let broken = || broken(path);
     let keys = Reflect::own_keys(value).map_err(|_| broken())?;
     let mut out = Map::new();
     for key in keys.iter().take(WIDTH_MAX as usize) {

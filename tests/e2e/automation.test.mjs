@@ -109,3 +109,142 @@ test("refusals are errors with Kafka's name and the field, and change nothing", 
   assert.equal(await page.evaluate(() => brokerlab.traceHash()), hash);
   assert.deepEqual(page.complaints, []);
 });
+
+/** Kafka's murmur2, written from its description: 4 bytes at a time, little end first, seed 0x9747b28c. */
+function murmur2(text) {
+  const bytes = Buffer.from(text, "utf8");
+  const M = 0x5bd1e995;
+  let hash = 0x9747b28c ^ bytes.length;
+  let at = 0;
+  for (; at + 4 <= bytes.length; at += 4) {
+    let word = Math.imul(bytes.readInt32LE(at), M);
+    word = Math.imul(word ^ (word >>> 24), M);
+    hash = Math.imul(hash, M) ^ word;
+  }
+  const rest = bytes.length - at;
+  if (rest > 2) hash ^= bytes[at + 2] << 16;
+  if (rest > 1) hash ^= bytes[at + 1] << 8;
+  if (rest > 0) hash = Math.imul(hash ^ bytes[at], M);
+  hash = Math.imul(hash ^ (hash >>> 13), M);
+  return hash ^ (hash >>> 15);
+}
+
+test("keys that no table holds land where murmur2 puts them", async () => {
+  const table = readFileSync(join(ROOT, "tests/golden/murmur2.tsv"), "utf8").trim().split("\n").slice(1).map((row) => row.split("\t"));
+  for (const [hex, hash] of table) {
+    const text = Buffer.from(hex, "hex").toString();
+    if (Buffer.from(text).toString("hex") === hex) assert.equal(murmur2(text), Number(hash), hex);
+  }
+  const keys = Array.from({ length: 40 }, (_, index) => `schlüssel-${index * index}-${"🗝".repeat(index % 4)}`);
+  const found = await page.evaluate((keys) => {
+    brokerlab.command({ type: "createTopic", name: "computed", partitions: 7, replicationFactor: 1 });
+    keys.forEach((key) => brokerlab.command({ type: "send", topic: "computed", key, value: null }));
+    brokerlab.advance(3000);
+    return [0, 1, 2, 3, 4, 5, 6].flatMap((partition) => brokerlab.messages({ topic: "computed", partition }).map((message) => [message.key, message.partition, message.value]));
+  }, keys);
+  assert.deepEqual(new Map(found.map(([key, partition]) => [key, partition])), new Map(keys.map((key) => [key, (murmur2(key) & 0x7fffffff) % 7])));
+  assert.ok(found.every(([, , value]) => value === null), "null stays null");
+});
+
+test("the surface is the documented one, and cannot be replaced", async () => {
+  const surface = await page.evaluate(() => Object.entries(brokerlab).map(([name, value]) => `${name}: ${typeof value}`));
+  const methods = ["load", "export", "command", "advance", "step", "seek", "undo", "redo", "play", "pause", "view", "events", "messages", "traceHash"];
+  assert.deepEqual(surface.sort(), [...methods.map((name) => `${name}: function`), "version: string"].sort());
+  for (const call of ["'use strict'; brokerlab.view = 1", "'use strict'; delete brokerlab.load", "'use strict'; window.brokerlab = {}"]) {
+    assert.equal((await refusal(call))?.name, "TypeError", call);
+  }
+});
+
+test("commands of later versions are refused, not ignored", async () => {
+  const hash = await page.evaluate(() => brokerlab.traceHash());
+  for (const type of ["deleteTopic", "beginTransaction", "commitTransaction", "abortTransaction", "createPartitions", "deleteRecords", "alterConfigs", "electLeader", "reassign", "resetOffsets", "moveCoordinator", "powerLoss", "stopBroker", "removeBroker", "addBroker", "freezeBroker", "slowDisk", "skewClock", "crashController", "restartController", "setLink", "messageFault", "dropNext"]) {
+    const error = await refusal(`brokerlab.command({ type: "${type}" })`);
+    assert.deepEqual([error?.name, error?.code, error?.field], ["BrokerlabError", "UNSUPPORTED_VERSION", "type"], type);
+  }
+  assert.equal(await page.evaluate(() => brokerlab.traceHash()), hash);
+});
+
+test("times that are none are refused, and so is all else that is no argument", async () => {
+  const before = await page.evaluate(() => [brokerlab.traceHash(), brokerlab.view().time]);
+  for (const method of ["advance", "seek"]) {
+    for (const value of ["-1", "-1e-9", "NaN", "Infinity", "-Infinity", "1e300", "'5'", "", "null", "{}", "[5]", "true", "5n", "() => 5", "Symbol()"]) {
+      const error = await refusal(`brokerlab.${method}(${value})`);
+      assert.deepEqual([error?.name, error?.code, error?.field], ["BrokerlabError", "INVALID_ARGUMENT", "ms"], `${method}(${value})`);
+    }
+  }
+  for (const [call, field] of [["step('year')", "kind"], ["step(1)", "kind"], ["play(0)", "speed"], ["play(-1)", "speed"], ["play(NaN)", "speed"], ["play('fast')", "speed"], ["events(-1)", "since"], ["events(0.5)", "since"]]) {
+    const error = await refusal(`brokerlab.${call}`);
+    assert.deepEqual([error?.name, error?.code, error?.field], ["BrokerlabError", "INVALID_ARGUMENT", field], call);
+  }
+  assert.deepEqual(await page.evaluate(() => [brokerlab.traceHash(), brokerlab.view().time]), before);
+});
+
+test("hostile values are refusals like any other", async () => {
+  const before = await page.evaluate(() => JSON.stringify(brokerlab.export()));
+  for (const value of [
+    "{ type: 'send', get topic() { throw new Error('no'); } }",
+    "new Proxy({ type: 'send' }, { get() { throw new Error('no'); } })",
+    "new Proxy({ type: 'send' }, { getOwnPropertyDescriptor() { throw new Error('no'); } })",
+    "(() => { const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); return proxy; })()",
+    "(() => { const { proxy, revoke } = Proxy.revocable([], {}); revoke(); return { type: 'send', headers: proxy }; })()",
+    "{ type: 'send', headers: new Proxy([1], { get() { throw new Error('no'); } }) }",
+    "{ type: 'send', topic: 'keyed', value: 'v', headers: new Array(4e9) }",
+    "{ type: 'send', topic: 'keyed', value: () => 1 }",
+    "{ type: 'send', topic: 'keyed', value: Symbol() }",
+    "{ type: 'send', topic: 'keyed', value: 1n }",
+    "{ type: 'send', topic: 'keyed', value: NaN }",
+    "Object.create({ type: 'send' })",
+    "new Map([['type', 'send']])",
+    "document.body",
+    "window",
+    "JSON.parse('['.repeat(5000) + ']'.repeat(5000))",
+    "null",
+    "undefined",
+  ]) {
+    for (const method of ["command", "load", "messages"]) {
+      const error = await refusal(`brokerlab.${method}(${value})`);
+      assert.ok(error?.name === "BrokerlabError" && error.isError && error.code && error.message, `${method}(${value}): ${JSON.stringify(error)}`);
+    }
+  }
+  assert.equal(await page.evaluate(() => JSON.stringify(brokerlab.export())), before);
+  // A value that calls back in while it is read.
+  assert.equal((await refusal("brokerlab.command({ type: 'removeProducer', get id() { brokerlab.advance(1); return 'nobody'; } })")).code, "INVALID_ARGUMENT");
+  assert.deepEqual(page.complaints, []);
+});
+
+test("a saved session that is refused names the place, and the old session stands", async () => {
+  const before = await page.evaluate(() => [brokerlab.traceHash(), JSON.stringify(brokerlab.export())]);
+  for (const [change, field] of [
+    ["saved.commands[1].command.topic = 'no/good'", "commands[1].command.topic"],
+    ["saved.commands[0].command.partitions = 0", "commands[0].command.partitions"],
+    ["saved.commands[1].at = -1", "commands[1].at"],
+    ["saved.commands[1].extra = 1", "commands[1].extra"],
+    ["saved.cluster.brokers = 0", "cluster.brokers"],
+    ["saved.seed = -1", "seed"],
+    ["saved.seed = 2 ** 53", "seed"],
+    ["saved.until = 1", "until"],
+    ["saved.version = 2", "version"],
+    ["delete saved.commands", "commands"],
+  ]) {
+    const error = await refusal(`const saved = brokerlab.export(); ${change}; brokerlab.load(saved)`);
+    assert.deepEqual([error?.name, error?.field], ["BrokerlabError", field], change);
+  }
+  assert.deepEqual(await page.evaluate(() => [brokerlab.traceHash(), JSON.stringify(brokerlab.export())]), before);
+});
+
+test("a speed beyond all measure plays, and an ordinary one does afterwards", async () => {
+  const time = () => page.evaluate(() => brokerlab.view().time);
+  for (const speed of [1e300, Number.MAX_VALUE, 1]) {
+    const from = await time();
+    await page.evaluate((speed) => brokerlab.play(speed), speed);
+    await page.waitForFunction((from) => from + 50 < brokerlab.view().time, from);
+    await page.evaluate(() => brokerlab.pause());
+  }
+  // At real time again, not at the speed before.
+  const from = await time();
+  await page.evaluate(() => brokerlab.play(0.001));
+  await page.waitForTimeout(500);
+  await page.evaluate(() => brokerlab.pause());
+  assert.ok((await time()) - from < 1000);
+  assert.deepEqual(page.complaints, []);
+});
