@@ -36,8 +36,8 @@ pub fn listen(act: Callback<Act>, speed: impl Fn() -> f64 + 'static) -> Option<E
 fn meaning(event: &KeyboardEvent, speed: &impl Fn() -> f64) -> Option<Act> {
     let focus = event.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok());
     let within = |selector: &str| focus.as_ref().is_some_and(|f| f.closest(selector).ok().flatten().is_some());
-    // A dialog keeps its keys, and so does what is typed into.
-    if within("dialog, textarea, select, input:not([type=range]):not([type=checkbox])") {
+    // An open dialog keeps all keys, wherever the focus is, and so does what is typed into.
+    if dialog_open() || within("textarea, select, input:not([type=range]):not([type=checkbox])") {
         return None;
     }
     let control = event.ctrl_key() || event.meta_key();
@@ -64,4 +64,8 @@ fn meaning(event: &KeyboardEvent, speed: &impl Fn() -> f64) -> Option<Act> {
         "ArrowDown" if !uses_arrows && !within(".scroll") => Some(Act::Speed((speed() / 1.5).max(0.001))),
         _ => None,
     }
+}
+
+fn dialog_open() -> bool {
+    web_sys::window().and_then(|w| w.document()).and_then(|d| d.query_selector("dialog[open]").ok().flatten()).is_some()
 }

@@ -60,3 +60,81 @@ test("a hundred thousand lines of CSV stay responsive, and markup in names stays
   assert.deepEqual(page.complaints, []);
   await page.context().close();
 });
+
+test("CSV is read by its header, and a short row is reported with its line", async () => {
+  const { page, form } = await dialog();
+  await form.getByRole("textbox").first().fill('user,note\nann,"two\nlines"\nbob\ncarl,"a ""quote"""');
+  assert.equal(await form.getByLabel("Format").inputValue(), "csv", "guessed");
+  await form.getByLabel("Key field").selectOption("user");
+  await form.getByRole("button", { name: "Import", exact: true }).click();
+  const status = form.getByRole("status");
+  await status.getByText("2 sent, 1 not sent").waitFor();
+  assert.deepEqual(await status.locator("tbody td").allTextContents(), ["4", "1 fields, but the header has 2"]);
+  await page.evaluate(() => brokerlab.advance(3000));
+  const records = await page.evaluate(() => [0, 1, 2].flatMap((partition) => brokerlab.messages({ topic: "user-events", partition, max: 1000 })).filter((m) => ["ann", "carl"].includes(m.key)).map((m) => [m.key, JSON.parse(m.value)]));
+  assert.deepEqual(Object.fromEntries(records), { ann: { user: "ann", note: "two\nlines" }, carl: { user: "carl", note: 'a "quote"' } });
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
+
+test("line numbers count from the file's start, however long it is", async () => {
+  const { page, form } = await dialog();
+  const lines = Array.from({ length: 5000 }, (_, index) => `{"n":${index + 1}}`);
+  for (const bad of [1, 500, 501, 2750, 5000]) lines[bad - 1] = "{";
+  await form.locator("input[type=file]").setInputFiles({ name: "numbers.jsonl", mimeType: "text/plain", buffer: Buffer.from(lines.join("\r\n")) });
+  await form.getByRole("button", { name: "Import", exact: true }).click();
+  await form.getByText("4,995 sent, 5 not sent").waitFor();
+  assert.deepEqual(await form.getByRole("status").locator("tbody td:first-child").allTextContents(), ["1", "500", "501", "2750", "5000"]);
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
+
+test("a long import is cancelled: what went in stays, and nothing more goes in", async () => {
+  const { page, form } = await dialog();
+  const lines = Array.from({ length: LINES }, (_, index) => `{"n":${index}}`);
+  await form.locator("input[type=file]").setInputFiles({ name: "long.jsonl", mimeType: "text/plain", buffer: Buffer.from(lines.join("\n")) });
+  await form.getByRole("button", { name: "Import", exact: true }).click();
+  await page.waitForFunction(() => brokerlab.view().producers.some((producer) => producer.id === "console-producer" && producer.sent > 0));
+  await form.getByRole("button", { name: "Cancel", exact: true }).click();
+  await form.getByText("Cancelled", { exact: true }).waitFor();
+  const after = await sent(page);
+  assert.ok(after > 0 && after < LINES, `${after}`);
+  await page.waitForTimeout(500);
+  assert.equal(await sent(page), after);
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
+
+test("markup in keys, values, headers and names is text wherever it is shown", async () => {
+  const page = await site.open();
+  const MARK = "<marquee onstart=alert(1)>x</marquee>";
+  await page.evaluate((mark) => {
+    brokerlab.pause();
+    brokerlab.command({ type: "addProducer", id: mark, topic: "user-events" });
+    brokerlab.command({ type: "addConsumer", id: `c${mark}`, group: `g${mark}`, topics: ["user-events"] });
+    brokerlab.command({ type: "send", producer: mark, topic: "user-events", partition: 0, key: mark, value: mark, headers: [[mark, mark]] });
+    brokerlab.advance(10_000);
+  }, MARK);
+  const none = async (where) => {
+    assert.equal(await page.locator("marquee").count(), 0, where);
+    assert.ok((await page.getByText(MARK).count()) > 0, `${where} does not show it`);
+  };
+  await none("the picture");
+  for (const tab of ["Messages", "Groups", "Events"]) {
+    await page.getByRole("tab", { name: tab, exact: true }).click();
+    await none(tab);
+  }
+  const offset = await page.evaluate((mark) => brokerlab.messages({ topic: "user-events", partition: 0, max: 10_000 }).find((m) => m.key === mark).offset, MARK);
+  await page.getByRole("tab", { name: "Messages", exact: true }).click();
+  await page.getByRole("button", { name: `Offset ${offset}`, exact: true }).click();
+  await page.getByRole("region", { name: "Inspector" }).getByText(MARK).first().waitFor();
+  await none("the inspector");
+  await page.getByRole("button", { name: `Remove producer ${MARK}` }).click();
+  await page.getByRole("button", { name: "Import records" }).first().click();
+  await page.getByRole("dialog").getByRole("textbox").first().fill(`{"${MARK.replaceAll('"', "")}":1}\n${MARK}`);
+  await page.getByRole("dialog").getByRole("button", { name: "Import", exact: true }).click();
+  await page.getByRole("dialog").getByText("1 sent, 1 not sent").waitFor();
+  assert.equal(await page.locator("marquee").count(), 0);
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});

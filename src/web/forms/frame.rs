@@ -70,7 +70,8 @@ pub fn Frame(p: &FrameProps) -> Html {
                 <div class="dialog-body scroll">
                     { p.children.clone() }
                     if let Some(refusal) = &p.refusal { <p class="refusal" role="alert"><b>{ &refusal.code }</b>{ " " }{ &refusal.message }</p> }
-                    { for line.as_ref().map(|line| command_line(line, &p.act)) }
+                    // Not a list of none or one: Yew matches children from the last, and the fields would be made anew under the typing hand.
+                    if let Some(line) = &line { { command_line(line, &p.act) } }
                 </div>
                 if let Some(go) = &p.go {
                     <div class="dialog-foot">

@@ -133,7 +133,7 @@ pub fn Import(p: &Props) -> Html {
                 { field("Topic", "", &Kind::One(topics), &topic, set(&topic), "", None, false) }
                 { field("Key field", "", &Kind::One(keys), &key, set(&key), "", None, false) }
             </div>
-            { for p.shot.import.as_ref().map(report) }
+            if let Some(progress) = &p.shot.import { { report(progress) } }
         </Frame>
     }
 }
