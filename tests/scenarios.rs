@@ -3,6 +3,7 @@
 
 mod cluster;
 
+use brokerlab::node::NoteKind;
 use brokerlab::session::command::Command;
 use cluster::Cluster;
 use serde_json::json;
@@ -276,4 +277,21 @@ fn a_command_has_one_json_form() {
     let command = brokerlab::session::parse_command(json.clone()).expect("a command");
     assert_eq!(command, Command::CrashBroker { broker: 2 });
     assert_eq!(serde_json::to_value(&command).expect("JSON"), json);
+}
+
+#[test]
+fn a_consumer_waits_before_it_asks_a_dead_leader_again() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 3, 3);
+    cluster.consumer("one", "g");
+    cluster.advance(10_000.0);
+    let (before, woken) = (cluster.session.event_count(), cluster.session.world().events());
+    cluster.apply(json!({ "type": "crashBroker", "broker": 2 }));
+    cluster.advance(8_000.0);
+    // As Kafka's clients wait: 50 ms at the least between two connections to a broker that is not there.
+    let lost = |kind: &NoteKind| matches!(kind, NoteKind::MessageDropped { .. });
+    let dropped = cluster.session.trace().since(before).filter(|(_, note)| lost(&note.kind)).count();
+    assert!(dropped < 8_000 / 50 * 2, "{dropped} messages to a dead broker in eight seconds");
+    // Nor does it wake all the time to see whether it is time.
+    let woken = cluster.session.world().events() - woken;
+    assert!(woken < 8_000, "{woken} events in eight seconds");
 }

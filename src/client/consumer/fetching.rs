@@ -153,6 +153,17 @@ impl Consumer {
         }
     }
 
+    /// The leader is not there: ask who leads now, and read again after a while.
+    pub(super) fn fetch_lost(&mut self, now: Time, asked: &[(Partition, i64)]) {
+        let at = now + self.network.backoff(0);
+        for (partition, _) in asked {
+            if let Some(state) = self.partitions.get_mut(partition) {
+                state.not_before = at;
+            }
+        }
+        self.network.refresh(now);
+    }
+
     fn mark(&mut self, partitions: &[Partition], mark: impl Fn(&mut PartitionState)) {
         for partition in partitions {
             if let Some(state) = self.partitions.get_mut(partition) {

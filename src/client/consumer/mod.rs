@@ -209,7 +209,7 @@ impl Consumer {
 
     fn lost(&mut self, now: Time, pending: Pending<Asked>) {
         match pending.what {
-            Asked::Fetch(_) => self.network.refresh(now),
+            Asked::Fetch(asked) => self.fetch_lost(now, &asked),
             Asked::ListOffsets(partitions) => self.offsets_lost(now, &partitions),
             Asked::FindCoordinator => self.find_coordinator_again(now),
             what => self.coordinator_lost(now, &what),
@@ -231,7 +231,7 @@ impl Consumer {
         self.find_positions(now, out);
         self.send_fetches(now, out);
         let application = (!self.processing.is_empty()).then_some(self.busy_until);
-        let retry = self.partitions.values().filter_map(PartitionState::retry_at).min();
+        let retry = self.partitions.values().filter_map(PartitionState::retry_at).filter(|at| now < *at).min();
         let due = [application, retry, self.membership_due(), self.network.next_due()].into_iter().flatten().min();
         self.alarm.set(now, due, out);
     }
