@@ -295,3 +295,28 @@ fn a_consumer_waits_before_it_asks_a_dead_leader_again() {
     let woken = cluster.session.world().events() - woken;
     assert!(woken < 8_000, "{woken} events in eight seconds");
 }
+
+#[test]
+fn a_member_that_is_at_work_when_a_rebalance_begins_keeps_its_heartbeat_and_does_not_spin() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 2, 3);
+    let slow = json!({ "type": "addConsumer", "id": "slow", "group": "g", "topics": ["orders"], "processingMs": 30_000,
+        "configs": { "auto.offset.reset": "earliest", "session.timeout.ms": "10000", "max.poll.records": "1" } });
+    cluster.apply(slow);
+    cluster.advance(5_000.0);
+    for key in ["a", "b", "c"] {
+        cluster.send("orders", Some(key), "v");
+    }
+    cluster.advance(2_000.0);
+    let woken = cluster.session.world().events();
+    let seen = cluster.events_after(|cluster| {
+        cluster.consumer("other", "g");
+        cluster.advance(20_000.0);
+    });
+    // The slow one learns of the rebalance while it works: it joins when its record is done, and lives until then.
+    assert!(seen.iter().all(|event| event.kind != "memberLeft"), "a heartbeat beats beside the work");
+    let woken = cluster.session.world().events() - woken;
+    assert!(woken < 20_000, "{woken} events in twenty seconds");
+    cluster.advance(20_000.0);
+    assert_eq!(cluster.group("g").state, "Stable");
+    assert_eq!(cluster.shares("g"), [1, 1]);
+}

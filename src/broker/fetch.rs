@@ -46,7 +46,7 @@ impl Broker {
         out.timer(now + wait, Timer::Purgatory { operation });
     }
 
-    pub(super) fn try_delayed_fetches(&mut self, _now: Time, key: PartitionKey, out: &mut Outputs) {
+    pub(super) fn try_delayed_fetches(&mut self, key: PartitionKey, out: &mut Outputs) {
         for (number, delayed) in self.fetches.take_watching(key) {
             let found = self.find(&delayed.message);
             if found.at_once {
@@ -58,7 +58,7 @@ impl Broker {
     }
 
     /// A waiting request's time ran out: a fetch is answered with what there is, a produce with the error.
-    pub(super) fn expire(&mut self, _now: Time, operation: u64, out: &mut Outputs) {
+    pub(super) fn expire(&mut self, operation: u64, out: &mut Outputs) {
         if let Some(delayed) = self.fetches.expire(operation) {
             let found = self.find(&delayed.message);
             self.respond(delayed.from, delayed.correlation, Response::Fetch(found.response, found.batches), out);

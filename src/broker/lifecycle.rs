@@ -128,7 +128,7 @@ impl Broker {
         for key in std::mem::take(&mut self.unpublished) {
             self.assume_role(now, key, out);
         }
-        self.assign_fetchers(now, out);
+        self.assign_fetchers(out);
         // A fenced broker does not wait for the next heartbeat to say that it has caught up.
         if self.fenced && self.lifecycle_request.is_none() {
             self.send_heartbeat(now, out);

@@ -186,7 +186,7 @@ impl Broker {
         loop {
             if let Some(key) = self.moved.pop_first() {
                 self.try_delayed_produces(now, key, out);
-                self.try_delayed_fetches(now, key, out);
+                self.try_delayed_fetches(key, out);
             } else if let Some(ready) = self.connections.next_ready() {
                 self.dispatch(now, ready, out);
             } else {
@@ -252,7 +252,7 @@ impl Broker {
 
     fn disconnected(&mut self, now: Time, peer: NodeId, out: &mut Outputs) {
         self.connections.forget(peer);
-        self.produces.retain(|delayed| delayed.waits_for(peer));
+        self.produces.retain(|delayed| delayed.outlives(peer));
         self.fetches.retain(|delayed| delayed.from().peer != peer);
         if let NodeId::Broker(leader) = peer {
             self.fetch_failed(now, leader, out);
@@ -272,7 +272,7 @@ impl Broker {
             }
             Timer::FetchBackoff { leader } => self.fetch_again(leader, out),
             Timer::MetadataBackoff => self.fetch_metadata(out),
-            Timer::Purgatory { operation } => self.expire(now, operation, out),
+            Timer::Purgatory { operation } => self.expire(operation, out),
             Timer::Groups => self.groups_due(now, out),
             Timer::BrokerSessions | Timer::PreferredLeaders | Timer::Generate { .. } | Timer::Wake { .. } => {}
         }

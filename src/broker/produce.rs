@@ -43,8 +43,8 @@ pub struct Waiting {
 }
 
 impl DelayedProduce {
-    /// Whether it is still worth keeping when this peer's connections are gone. What was appended stays appended.
-    pub(super) fn waits_for(&self, gone: NodeId) -> bool {
+    /// Whether it stays when this peer's connections are gone. What was appended stays appended in any case.
+    pub(super) fn outlives(&self, gone: NodeId) -> bool {
         match self {
             DelayedProduce::Client { from, .. } => from.peer != gone,
             DelayedProduce::Coordinator { .. } => true,

@@ -23,7 +23,7 @@ pub struct Fetcher {
 
 impl Broker {
     /// Gives each followed partition to the fetcher of its leader, and starts the fetchers that stand still.
-    pub(super) fn assign_fetchers(&mut self, _now: Time, out: &mut Outputs) {
+    pub(super) fn assign_fetchers(&mut self, out: &mut Outputs) {
         for fetcher in self.fetchers.values_mut() {
             fetcher.partitions.clear();
         }

@@ -13,6 +13,8 @@ use std::collections::VecDeque;
 pub struct ProducerBatch {
     pub created: Time,
     pub records: i32,
+    /// Bytes of keys, values and headers: what it takes of `buffer.memory`.
+    size: usize,
     pub attempts: u32,
     /// Not before this time: it waits after a failure.
     pub not_before: Time,
@@ -57,22 +59,30 @@ impl Accumulator {
         self.bytes == 0 || self.bytes + size <= self.buffer_memory
     }
 
-    /// Adds a record to the open batch of its partition, or begins a batch. Returns whether a new batch was begun.
-    pub fn append(&mut self, now: Time, partition: &Partition, timestamp: i64, record: &Outgoing) -> bool {
+    /// Adds a record to the open batch of its partition, or begins a batch.
+    pub fn append(&mut self, now: Time, partition: &Partition, timestamp: i64, record: &Outgoing) {
+        let (key, value, headers, size) = (record.key.as_deref(), record.value.as_deref(), record.borrowed_headers(), record.size());
         let queue = self.queues.or_default(partition.clone());
-        self.bytes += record.size();
+        self.bytes += size;
         self.records += 1;
-        if let Some(ProducerBatch { content: Content::Open(builder), records, .. }) = queue.back_mut()
-            && builder.size_with(timestamp, record.key.as_deref(), record.value.as_deref(), &record.borrowed_headers()) <= self.batch_size
+        if let Some(ProducerBatch { content: Content::Open(builder), records, size: batch_size, .. }) = queue.back_mut()
+            && builder.size_with(timestamp, key, value, &headers) <= self.batch_size
         {
-            builder.append(timestamp, record.key.as_deref(), record.value.as_deref(), &record.borrowed_headers());
+            builder.append(timestamp, key, value, &headers);
             *records += 1;
-            return false;
+            *batch_size += size;
+            return;
         }
         let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
-        builder.append(timestamp, record.key.as_deref(), record.value.as_deref(), &record.borrowed_headers());
-        queue.push_back(ProducerBatch { created: now, records: 1, attempts: 0, not_before: 0, content: Content::Open(Box::new(builder)) });
-        true
+        builder.append(timestamp, key, value, &headers);
+        queue.push_back(ProducerBatch {
+            created: now,
+            records: 1,
+            size,
+            attempts: 0,
+            not_before: 0,
+            content: Content::Open(Box::new(builder)),
+        });
     }
 
     /// When the first batch of a partition may be sent.
@@ -94,20 +104,18 @@ impl Accumulator {
     /// Takes the first batch of a partition out to be sent.
     pub fn drain(&mut self, partition: &Partition) -> Option<(ProducerBatch, Batch)> {
         let mut batch = self.queues.get_mut(partition)?.pop_front()?;
-        let closed = match &mut batch.content {
-            Content::Open(builder) => Batch::from_wire(builder.clone().build()).expect("a batch that was just built has a header"),
-            Content::Closed(closed) => closed.clone(),
+        let closed = match batch.content {
+            Content::Open(builder) => Batch::from_wire(builder.build()).expect("a batch that was just built has a header"),
+            Content::Closed(closed) => closed,
         };
         batch.content = Content::Closed(closed.clone());
-        self.left(&closed, batch.records);
+        self.left(&batch);
         Some((batch, closed))
     }
 
     /// Puts a batch back at the head of its queue, to be sent again.
     pub fn put_back(&mut self, partition: &Partition, batch: ProducerBatch) {
-        if let Content::Closed(closed) = &batch.content {
-            self.bytes += closed.bytes.len();
-        }
+        self.bytes += batch.size;
         self.records += batch.records as u64;
         self.queues.or_default(partition.clone()).push_front(batch);
     }
@@ -117,13 +125,10 @@ impl Accumulator {
         let mut expired = Vec::new();
         for (partition, queue) in &mut self.queues {
             while let Some(batch) = queue.pop_front_if(|batch| batch.created < limit) {
-                self.records -= batch.records as u64;
                 expired.push((partition.clone(), batch));
             }
         }
-        if self.records == 0 {
-            self.bytes = 0;
-        }
+        expired.iter().for_each(|(_, batch)| self.left(batch));
         expired
     }
 
@@ -132,17 +137,8 @@ impl Accumulator {
         self.queues.values().filter_map(|queue| queue.front()).map(|batch| batch.created).min()
     }
 
-    /// Queued bytes of each partition, for the screen.
-    pub fn queued(&self) -> impl Iterator<Item = (&Partition, usize)> {
-        let size = |batch: &ProducerBatch| match &batch.content {
-            Content::Open(builder) => builder.size(),
-            Content::Closed(closed) => closed.bytes.len(),
-        };
-        self.queues.iter().map(move |(partition, queue)| (partition, queue.iter().map(size).sum()))
-    }
-
-    fn left(&mut self, closed: &Batch, records: i32) {
-        self.records -= records as u64;
-        self.bytes = if self.records == 0 { 0 } else { self.bytes.saturating_sub(closed.bytes.len()) };
+    fn left(&mut self, batch: &ProducerBatch) {
+        self.records -= batch.records as u64;
+        self.bytes -= batch.size;
     }
 }

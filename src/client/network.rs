@@ -271,7 +271,10 @@ pub struct Alarm {
 
 impl Alarm {
     pub fn set(&mut self, now: Time, due: Option<Time>, out: &mut Outputs) {
-        let Some(due) = due.map(|due| due.max(now + 1)) else { return };
+        let Some(due) = due else { return };
+        // What is due now should have been done now: an alarm in the past would ring for ever.
+        debug_assert!(now < due, "{due} was left undone at {now}");
+        let due = due.max(now + 1);
         if self.at.is_none_or(|at| due < at) {
             self.round += 1;
             self.at = Some(due);

@@ -142,10 +142,6 @@ impl Producer {
         self.network.pending().count() as u64
     }
 
-    pub fn queued(&self) -> impl Iterator<Item = (&Partition, usize)> {
-        self.accumulator.queued()
-    }
-
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
         match input {
             Input::Start => {

@@ -17,7 +17,6 @@ pub struct Leader {
     pub isr: Vec<i32>,
     /// An ISR asked for and not yet granted. Until it is, both count: the larger one bounds the high watermark.
     pub pending_isr: Option<Vec<i32>>,
-    broker: i32,
     followers: OrderedMap<i32, Follower>,
     min_insync: usize,
 }
@@ -61,7 +60,6 @@ impl Leader {
             partition_epoch: state.partition_epoch,
             isr: state.isr.clone(),
             pending_isr: None,
-            broker,
             followers: others.map(|replica| (*replica, fresh(replica))).collect(),
             // A topic with fewer replicas than the setting asks for can still be written to.
             min_insync: min_insync.min(state.replicas.len()),
@@ -196,13 +194,5 @@ impl Replica {
             self.set_high_watermark(to, out);
         }
         moves
-    }
-
-    pub fn leader_broker(&self) -> Option<i32> {
-        match &self.role {
-            Role::Leader(leader) => Some(leader.broker),
-            Role::Follower { leader, .. } => Some(*leader),
-            Role::Offline => None,
-        }
     }
 }

@@ -41,10 +41,6 @@ impl Trace {
         self.first + self.notes.len() as u64
     }
 
-    pub fn first_index(&self) -> u64 {
-        self.first
-    }
-
     pub fn push(&mut self, note: Note) {
         note.hash(&mut self.hash);
         self.keep(note);
@@ -73,6 +69,11 @@ impl Trace {
     pub fn since(&self, since: u64) -> impl Iterator<Item = (u64, &Note)> {
         let skip = usize::try_from(since.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.notes.len());
         (self.first + skip as u64..).zip(self.notes.range(skip..))
+    }
+
+    /// The notes that are kept with their indices, the newest first.
+    pub fn newest(&self) -> impl Iterator<Item = (u64, &Note)> {
+        self.notes.iter().enumerate().rev().map(|(place, note)| (self.first + place as u64, note))
     }
 
     pub fn marks(&self) -> impl Iterator<Item = &Mark> {

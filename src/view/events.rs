@@ -21,6 +21,12 @@ pub fn events(session: &Session, since: u64, max: usize) -> Vec<EventView> {
     session.trace().since(since).take(max).map(|(index, note)| event(session.world(), index, note)).collect()
 }
 
+/// The newest `max` events of the kinds that pass, newest first. Only those get words: a screen asks many times a second.
+pub fn newest_events(session: &Session, passes: impl Fn(&str) -> bool, max: usize) -> Vec<EventView> {
+    let wanted = session.trace().newest().filter(|(_, note)| passes(words::kind(&note.kind)));
+    wanted.take(max).map(|(index, note)| event(session.world(), index, note)).collect()
+}
+
 /// Elections, rebalances, errors and what the user did, in order.
 pub fn marks(session: &Session) -> Vec<Mark> {
     let mark = |note: &Note| Mark { time: millis(note.time), kind: words::kind(&note.kind), text: words::short(session.world(), note) };

@@ -7,7 +7,7 @@ mod messages;
 pub mod shape;
 mod words;
 
-pub use events::{Mark, events, marks};
+pub use events::{Mark, events, marks, newest_events};
 pub use messages::{Isolation, MessageQuery, messages};
 
 use crate::broker::Broker;

@@ -16,8 +16,6 @@ use yew::AttrValue;
 const SPEAK_MS: f64 = 4000.0;
 /// Events looked through for that line.
 const EVENTS_HEARD: u64 = 100;
-/// Events looked through for the table.
-const EVENTS_SEEN: usize = 3000;
 /// Events shown while time runs (the eye cannot follow more) and while it stands.
 const EVENTS_RUNNING: usize = 16;
 const EVENTS_STANDING: usize = 250;
@@ -106,12 +104,8 @@ impl Desk {
 
     /// The newest events that pass the filter, newest first.
     fn events(&self, session: &Session) -> Vec<view::EventView> {
-        let since = session.event_count().saturating_sub(EVENTS_SEEN as u64);
-        let mut events = view::events(session, since, EVENTS_SEEN);
-        events.retain(|e| self.filter.passes(e.kind));
-        events.reverse();
-        events.truncate(if session.playing { EVENTS_RUNNING } else { EVENTS_STANDING });
-        events
+        let most = if session.playing { EVENTS_RUNNING } else { EVENTS_STANDING };
+        view::newest_events(session, |kind| self.filter.passes(kind), most)
     }
 
     /// Chooses the line that a screen reader hears next: the newest turning point, else the newest event.

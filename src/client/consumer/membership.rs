@@ -99,18 +99,32 @@ impl Consumer {
         if !self.is_member() {
             return;
         }
-        // The application joins from inside poll: not while it works on records.
-        if self.membership.state == MemberState::Unjoined && self.membership.join_at <= now && self.processing.is_empty() {
+        if self.next_join().is_some_and(|at| at <= now) {
             self.send_join(now, coordinator, out);
         }
         if self.membership.to_share.is_some() {
             self.share_out(now, coordinator, out);
         }
-        let beats = matches!(self.membership.state, MemberState::Stable | MemberState::CompletingRebalance)
-            || (self.membership.state == MemberState::Unjoined && !self.partitions.is_empty());
-        if beats && !self.membership.heartbeat_under_way && self.membership.heartbeat_at <= now {
+        if self.next_heartbeat().is_some_and(|at| at <= now) {
             self.send_heartbeat(now, coordinator, out);
         }
+    }
+
+    /// When the next heartbeat is due. It beats beside the application's work, also while a rebalance waits for that work to end (KIP-62).
+    fn next_heartbeat(&self) -> Option<Time> {
+        let membership = &self.membership;
+        let in_group = match membership.state {
+            MemberState::Stable | MemberState::CompletingRebalance => true,
+            MemberState::Unjoined => !self.partitions.is_empty(),
+            MemberState::PreparingRebalance => false,
+        };
+        (self.is_member() && in_group && !membership.heartbeat_under_way).then_some(membership.heartbeat_at)
+    }
+
+    /// When to join. The application joins from inside poll: not while it works on records.
+    fn next_join(&self) -> Option<Time> {
+        let joins = self.is_member() && self.membership.state == MemberState::Unjoined && self.processing.is_empty();
+        joins.then_some(self.membership.join_at)
     }
 
     pub(super) fn membership_due(&self) -> Option<Time> {
@@ -122,9 +136,7 @@ impl Consumer {
         let joined = membership.state == MemberState::Stable || self.assigns_by_hand();
         let commit = (self.config.auto_commit && joined && self.processing.is_empty() && !self.partitions.is_empty())
             .then_some(membership.commit_at);
-        let heartbeat = (self.is_member() && joined && !membership.heartbeat_under_way).then_some(membership.heartbeat_at);
-        let join = (self.is_member() && membership.state == MemberState::Unjoined).then_some(membership.join_at);
-        [commit, heartbeat, join].into_iter().flatten().min()
+        [commit, self.next_heartbeat(), self.next_join()].into_iter().flatten().min()
     }
 
     fn find_coordinator(&mut self, now: Time, out: &mut Outputs) {
@@ -409,18 +421,10 @@ impl Consumer {
                 topic.partitions.push(wanted);
             }
         }
-        self.network.send(
-            now,
-            coordinator,
-            Channel::Coordinator,
-            Asked::OffsetCommit(offsets),
-            Request::OffsetCommit(Box::new(message)),
-            None,
-            out,
-        );
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::OffsetCommit, Request::OffsetCommit(Box::new(message)), None, out);
     }
 
-    pub(super) fn committed(&mut self, now: Time, _offsets: &[(Partition, i64)], message: &k::OffsetCommitResponse) {
+    pub(super) fn committed(&mut self, now: Time, message: &k::OffsetCommitResponse) {
         let errors = message.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| ErrorCode::of(partition.error_code));
         if errors.into_iter().any(|error| matches!(error, ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable)) {
             self.coordinator_unknown(now);

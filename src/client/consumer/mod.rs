@@ -79,7 +79,7 @@ enum Asked {
     Heartbeat,
     LeaveGroup,
     OffsetFetch,
-    OffsetCommit(Vec<(Partition, i64)>),
+    OffsetCommit,
     ListOffsets(Vec<Partition>),
     /// The partitions in the request's order, with the offset asked for.
     Fetch(Vec<(Partition, i64)>),
@@ -198,7 +198,7 @@ impl Consumer {
             (Asked::Fetch(asked), Response::Fetch(message, batches)) => self.fetched(now, pending.to, asked, &message, batches, out),
             (Asked::ListOffsets(_), Response::ListOffsets(message)) => self.offsets_listed(now, &message, out),
             (Asked::OffsetFetch, Response::OffsetFetch(message)) => self.offsets_fetched(now, &message, out),
-            (Asked::OffsetCommit(offsets), Response::OffsetCommit(message)) => self.committed(now, &offsets, &message),
+            (Asked::OffsetCommit, Response::OffsetCommit(message)) => self.committed(now, &message),
             (Asked::FindCoordinator, Response::FindCoordinator(message)) => self.coordinator_found(now, &message),
             (Asked::JoinGroup, Response::JoinGroup(message)) => self.joined(now, &message, out),
             (Asked::SyncGroup, Response::SyncGroup(message)) => self.synced(now, &message, out),
@@ -216,7 +216,7 @@ impl Consumer {
         }
     }
 
-    /// Everything that is due, in the order of the Java client's poll: the group first, then the application, then fetches.
+    /// Everything that is due, in the order of the Java client's poll: the group first, then records for the application, then fetches.
     fn drive(&mut self, now: Time, out: &mut Outputs) {
         for lost in self.network.timed_out(now) {
             self.lost(now, lost);
@@ -226,8 +226,9 @@ impl Consumer {
             return;
         }
         self.network.ask_for_metadata(now, out);
+        self.finish_work(now, out);
         self.keep_membership(now, out);
-        self.process(now, out);
+        self.poll(now, out);
         self.find_positions(now, out);
         self.send_fetches(now, out);
         let application = (!self.processing.is_empty()).then_some(self.busy_until);
@@ -236,33 +237,31 @@ impl Consumer {
         self.alarm.set(now, due, out);
     }
 
-    /// The application's loop: finishes records whose time is over, and polls when it has none left.
-    fn process(&mut self, now: Time, out: &mut Outputs) {
-        loop {
-            while let Some((partition, record)) = self.processing.front() {
-                if now < self.busy_until {
-                    return;
-                }
-                let (first, last) = (record.offset, record.offset);
-                let partition = partition.clone();
-                self.deliver(&partition, first, last, 1, out);
-                self.processing.pop_front();
-                self.busy_until = now + self.config.processing;
-            }
-            self.polled(now, out);
-            if self.paused || self.membership.is_rebalancing() {
-                return;
-            }
-            if self.config.processing == 0 {
-                self.deliver_at_once(out);
-                return;
-            }
-            self.processing = self.take_records(self.config.max_poll_records);
-            if self.processing.is_empty() {
-                return;
-            }
+    /// The application finishes the records whose time is over.
+    fn finish_work(&mut self, now: Time, out: &mut Outputs) {
+        while self.busy_until <= now
+            && let Some((partition, record)) = self.processing.pop_front()
+        {
+            self.deliver(&partition, record.offset, record.offset, 1, out);
             self.busy_until = now + self.config.processing;
         }
+    }
+
+    /// The application polls, unless it is at work.
+    fn poll(&mut self, now: Time, out: &mut Outputs) {
+        if !self.processing.is_empty() {
+            return;
+        }
+        self.polled(now, out);
+        if self.paused || self.membership.is_rebalancing() {
+            return;
+        }
+        if self.config.processing == 0 {
+            self.deliver_at_once(out);
+            return;
+        }
+        self.processing = self.take_records(self.config.max_poll_records);
+        self.busy_until = now + self.config.processing;
     }
 
     fn deliver(&mut self, partition: &Partition, first_offset: i64, last_offset: i64, records: i32, out: &mut Outputs) {
