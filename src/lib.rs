@@ -28,6 +28,8 @@
 //! - Every queue, buffer and loop has a limit that is named in one place.
 //! - User input cannot panic: it gets an error that says what and where. A broken invariant of our own asserts.
 
+#![cfg_attr(target_arch = "wasm32", recursion_limit = "1024")]
+
 pub mod ordered;
 pub mod protocol;
 

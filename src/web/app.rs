@@ -1,5 +1,6 @@
 //! The root component: the only holder of the session. It obeys [`Act`]s, keeps the clock, and takes the [`Shot`] that everything else draws from.
 
+use super::tree::{classes, html};
 use super::{
     act::{Act, Browse, Dialog, ImportAct, LessonAct},
     automation,
@@ -142,7 +143,7 @@ impl Component for App {
                 { inspector(shot, act) }
                 if let Some(alert) = &self.alert {
                     <div class="alert" role="alert"><span><b>{ &alert.code }</b>{ " " }{ &alert.message }</span>
-                        <super::parts::Button icon="close" name="Dismiss" ask={Act::DismissAlert} act={act.clone()} /></div>
+                        <Button icon="close" name="Dismiss" ask={Act::DismissAlert} act={act} /></div>
                 }
                 { self.dialog.as_ref().map_or_else(Html::default, |dialog| forms::open(dialog, shot, act, &self.refusal)) }
             </div>

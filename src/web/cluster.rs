@@ -1,11 +1,12 @@
 //! The cluster: a column per broker, a band per topic, a row per partition; each crossing is a replica's strip.
 
+use super::tree::{classes, html, mount};
 use super::{
     act::{Act, Dialog, Selection},
     cells,
-    parts::{Button, chip, count, icon, list, size, state_kind},
+    parts::{chip, count, icon, list, size, state_kind},
     shot::{Shared, Shot},
-    strip::{Role, Strip},
+    strip::{self, Role, Strip},
 };
 use crate::session::command::Command;
 use crate::view::{BrokerState, BrokerView, PartitionView, TopicView};
@@ -27,7 +28,7 @@ pub fn cluster(shot: &Shared<Shot>, act: &Callback<Act>, place: &NodeRef) -> Htm
                 <span class="chip controller" data-node="controller" title="The active controller of the metadata quorum">{ icon("crown") }{ controller }</span>
                 <span class="grow"></span>
                 <label class="check"><input type="checkbox" checked={shot.show_internal} onchange={act.reform(|_| Act::ToggleInternal)} />{ "Internal topics" }</label>
-                <Button class="line" icon="plus" name="Create topic" text="Create topic" ask={Act::Open(Dialog::CreateTopic)} act={act.clone()} />
+                <Button class="line" icon="plus" name="Create topic" text="Create topic" ask={Act::Open(Dialog::CreateTopic)} act={act} />
             </div>
             <div class="panel-body scroll cluster-body" ref={place.clone()} onclick={open_clicked(act)}>
                 <div class="grid" ~style={format!("--brokers:{}", view.brokers.len().max(1))}>
@@ -38,7 +39,7 @@ pub fn cluster(shot: &Shared<Shot>, act: &Callback<Act>, place: &NodeRef) -> Htm
                 if topics.is_empty() {
                     <div class="empty">
                         <p>{ "No topics yet. A topic is a set of logs; each log is a partition, copied to several brokers." }</p>
-                        <Button class="line" icon="plus" name="Create a topic" text="Create a topic" ask={Act::Open(Dialog::CreateTopic)} act={act.clone()} />
+                        <Button class="line" icon="plus" name="Create a topic" text="Create a topic" ask={Act::Open(Dialog::CreateTopic)} act={act} />
                     </div>
                 }
             </div>
@@ -91,10 +92,10 @@ fn broker_head(shot: &Shot, one: &BrokerView, act: &Callback<Act>) -> Html {
     html! {
         <div key={id} class={classes!("broker", (!up).then_some("down"))} data-node={format!("broker-{id}")}>
             <div class="row">
-                <h3><Button class="title" name={format!("Broker {id}")} text={format!("Broker {id}")} title="Inspect this broker" ask={Act::Select(Some(Selection::Broker(id)))} act={act.clone()} /></h3>
+                <h3><Button class="title" name={format!("Broker {id}")} text={format!("Broker {id}")} title="Inspect this broker" ask={Act::Select(Some(Selection::Broker(id)))} act={act} /></h3>
                 <span class="grow"></span>
-                <Button class="small" icon="bolt" name={format!("Crash broker {id}")} off={crash} ask={Act::Do(Command::CrashBroker { broker: id })} act={act.clone()} />
-                <Button class="small" icon="power" name={format!("Restart broker {id}")} off={restart} ask={Act::Do(Command::RestartBroker { broker: id })} act={act.clone()} />
+                <Button class="small" icon="bolt" name={format!("Crash broker {id}")} off={crash} ask={Act::Do(Command::CrashBroker { broker: id })} act={act} />
+                <Button class="small" icon="power" name={format!("Restart broker {id}")} off={restart} ask={Act::Do(Command::RestartBroker { broker: id })} act={act} />
             </div>
             <div class="dim fine">if one.state != BrokerState::Running { { chip(state_kind(state), state) } }{ for one.rack.iter().map(|rack| format!("rack {rack} · ")) }{ load(shot, id) }</div>
         </div>
@@ -144,7 +145,7 @@ fn row(shot: &Shot, topic: &TopicView, partition: &PartitionView, quorum: usize)
                 <span class="mono" title={name.clone()}>{ if name.len() <= NAME_ROOM { name.clone() } else { format!("partition {}", partition.partition) } }</span>
                 <span class="dim fine">{ format!("epoch {}", partition.leader_epoch) }</span>
                 <span class={classes!("isr", short.then_some("short"))} title={format!("In-sync replicas: {}", list(&partition.isr))}>
-                    { for replicas.iter().map(|b| html! { <i class={classes!((!partition.isr.contains(b)).then_some("gone"))}>{ b }</i> }) }
+                    { for replicas.iter().map(|b| html! { <i class={classes!((!partition.isr.contains(b)).then_some("gone"))}>{ *b }</i> }) }
                 </span>
                 if partition.leader.is_none() { { chip("bad", "no leader") } }
             </div>
@@ -156,11 +157,12 @@ fn row(shot: &Shot, topic: &TopicView, partition: &PartitionView, quorum: usize)
                     let markers = cells::ends(replica, first, shot.cells);
                     let start = cells::start_label(&markers, first);
                     let groups = if b.id == shown { cells::committed(&view.groups, &topic.name, partition.partition, first, shot.cells) } else { Vec::new() };
+                    let cells = cells::cells(&shot.picture, &shot.keys, (&topic.name, partition.partition), replica, role == Role::Leader, (first, shot.cells));
+                    let (replica, preferred) = (replica.clone(), partition.preferred_leader == b.id);
+                    let strip = strip::Props { topic: topic.name.clone().into(), partition: partition.partition, replica, role, preferred, cells, markers, start, groups };
                     html! {
                         <div class={classes!("crossing", (b.id == shown).then_some("shown"))} key={format!("{}-{}-{}", topic.name, partition.partition, b.id)}>
-                            <Strip topic={topic.name.clone()} partition={partition.partition} replica={replica.clone()} {role} preferred={partition.preferred_leader == b.id}
-                                cells={cells::cells(&shot.picture, &shot.keys, (&topic.name, partition.partition), replica, role == Role::Leader, (first, shot.cells))}
-                                {markers} {start} {groups} />
+                            { mount::<Strip>(strip, None) }
                         </div>
                     }
                 }

@@ -1,5 +1,6 @@
 //! The dock under the picture: one tab at a time, with arrow keys between them.
 
+use super::tree::{classes, html};
 use super::{
     act::{Act, Tab},
     events::events,

@@ -1,5 +1,6 @@
 //! The Events table: the trace in plain words, newest first.
 
+use super::tree::{html, mount};
 use super::{
     act::{Act, EventFilter, Selection},
     parts::short_time,
@@ -52,7 +53,7 @@ pub fn events(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
             <div class="scroll table-box" tabindex="0">
                 <table>
                     <thead><tr><th class="num">{ "Time" }</th><th>{ "Node" }</th><th>{ "What happened" }</th><th>{ "Kind" }</th></tr></thead>
-                    <tbody>{ for shot.events.iter().map(|e| html! { <Row key={e.index} one={e.clone()} act={act.clone()} /> }) }</tbody>
+                    <tbody>{ for shot.events.iter().map(|e| mount::<Row>(RowProps { one: e.clone(), act: act.clone() }, Some(e.index.into()))) }</tbody>
                 </table>
                 if shot.events.is_empty() { <p class="empty-line">{ "Nothing of this kind has happened yet." }</p> }
             </div>

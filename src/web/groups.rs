@@ -1,8 +1,9 @@
 //! The consumer groups: members, what each owns, how far behind each partition is. Consumers without a group stand below.
 
+use super::tree::{classes, html};
 use super::{
     act::{Act, Dialog, Selection},
-    parts::{Button, chip, fixed, number, state_kind},
+    parts::{chip, fixed, number, state_kind},
     shot::{Shared, Shot},
 };
 use crate::session::command::Command;
@@ -20,7 +21,7 @@ pub fn groups(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
         <section class="panel groups" aria-label="Consumer groups">
             <div class="panel-head">
                 <h2>{ "Consumer groups" }</h2>
-                <Button class="line" icon="plus" name="Add consumer" ask={Act::Open(Dialog::AddConsumer)} act={act.clone()} />
+                <Button class="line" icon="plus" name="Add consumer" ask={Act::Open(Dialog::AddConsumer)} act={act} />
             </div>
             <div class="panel-body scroll">
                 { view.groups.iter().map(|g| group(shot, g, act)).collect::<Html>() }
@@ -33,7 +34,7 @@ pub fn groups(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
                 if view.groups.is_empty() && alone.is_empty() {
                     <div class="empty">
                         <p>{ "Nobody reads yet. Consumers of one group share its partitions." }</p>
-                        <Button class="line" icon="plus" name="Add a consumer" text="Add a consumer" ask={Act::Open(Dialog::AddConsumer)} act={act.clone()} />
+                        <Button class="line" icon="plus" name="Add a consumer" text="Add a consumer" ask={Act::Open(Dialog::AddConsumer)} act={act} />
                     </div>
                 }
             </div>
@@ -64,7 +65,7 @@ fn group(shot: &Shot, group: &GroupView, act: &Callback<Act>) -> Html {
     html! {
         <article class="card" key={group.id.clone()} aria-label={format!("Group {}", group.id)}>
             <div class="row">
-                <h3 class="grow"><Button class="title" name={group.id.clone()} text={group.id.clone()} title="Inspect this group" ask={Act::Select(Some(Selection::Group(group.id.clone())))} act={act.clone()} /></h3>
+                <h3 class="grow"><Button class="title" name={group.id.clone()} text={group.id.clone()} title="Inspect this group" ask={Act::Select(Some(Selection::Group(group.id.clone())))} act={act} /></h3>
                 { chip(state_kind(&group.state), format!("{} · {generation} {}", group.state, group.generation)) }
             </div>
             { members.iter().map(|c| member(shot, c, &owned(&c.id), act)).collect::<Html>() }
@@ -102,11 +103,11 @@ fn member(shot: &Shot, consumer: &ConsumerView, owned: &[Owned], act: &Callback<
     html! {
         <div class={classes!("member", crashed.then_some("down"))} key={id.clone()} data-node={id.clone()}>
             <div class="row">
-                <Button class="title grow" name={id.clone()} text={id.clone()} title="Inspect this consumer" ask={Act::Select(Some(Selection::Consumer(id.clone())))} act={act.clone()} />
+                <Button class="title grow" name={id.clone()} text={id.clone()} title="Inspect this consumer" ask={Act::Select(Some(Selection::Consumer(id.clone())))} act={act} />
                 if consumer.state != "Stable" && consumer.state != "Assigned" { { chip(state_kind(&consumer.state), consumer.state.clone()) } }
-                <Button class="small" icon={hold_icon} name={format!("{hold_name} consumer {id}")} off={or_forbidden(dead.clone(), &hold)} ask={Act::Do(hold)} act={act.clone()} />
-                <Button class="small" icon="bolt" name={format!("Crash consumer {id}")} off={or_forbidden(dead, &crash)} ask={Act::Do(crash)} act={act.clone()} />
-                <Button class="small" icon="close" name={format!("Remove consumer {id}")} off={or_forbidden(None, &remove)} ask={Act::Do(remove)} act={act.clone()} />
+                <Button class="small" icon={hold_icon} name={format!("{hold_name} consumer {id}")} off={or_forbidden(dead.clone(), &hold)} ask={Act::Do(hold)} act={act} />
+                <Button class="small" icon="bolt" name={format!("Crash consumer {id}")} off={or_forbidden(dead, &crash)} ask={Act::Do(crash)} act={act} />
+                <Button class="small" icon="close" name={format!("Remove consumer {id}")} off={or_forbidden(None, &remove)} ask={Act::Do(remove)} act={act} />
             </div>
             { for owned.iter().map(|o| html! {
                 <div class="row owned" key={format!("{}-{}", o.topic, o.partition)}>

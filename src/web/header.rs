@@ -1,8 +1,9 @@
 //! The header: what this is, the transport, the speed, the virtual clock, undo and redo.
 
+use super::tree::html;
 use super::{
     act::{Act, Dialog, LessonAct},
-    parts::{Button, clock_text, fixed, icon},
+    parts::{clock_text, fixed, icon},
     shot::{Shared, Shot},
     theme,
 };
@@ -22,27 +23,27 @@ pub fn header(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
                 <svg class="mark" viewBox="0 0 30 18" aria-hidden="true"><use href="icons.svg#mark" /></svg>
                 <h1>{ "Brokerlab" }</h1>
             </div>
-            <Button class="scene" name={format!("Session: {scene}")} text={scene} ask={Act::Open(Dialog::Session)} act={act.clone()}
+            <Button class="scene" name={format!("Session: {scene}")} text={scene} ask={Act::Open(Dialog::Session)} act={act}
                 title="Start over, export or open a session" />
-            <Button class="quiet lessons" icon="book" name="Lessons" text="Lessons" ask={Act::Lesson(LessonAct::ToggleDrawer)} act={act.clone()} />
+            <Button class="quiet lessons" icon="book" name="Lessons" text="Lessons" ask={Act::Lesson(LessonAct::ToggleDrawer)} act={act} />
             <span class="grow"></span>
             <div class="transport" role="group" aria-label="Transport">
-                <Button icon="restart" name="Restart" title="Restart: back to where this scene began; nothing is lost" off={at_start.clone()} ask={Act::Restart} act={act.clone()} />
-                <Button icon="back" name="Step back" title="Step back (←)" off={at_start} ask={Act::StepBack} act={act.clone()} />
-                <Button class="main" icon={play_icon} name={play_name} title={format!("{play_name} (Space)")} ask={Act::TogglePlay} act={act.clone()} />
-                <Button icon="step" name="Step" title="Step to the next event (→)" ask={Act::Step(StepKind::Event)} act={act.clone()} />
+                <Button icon="restart" name="Restart" title="Restart: back to where this scene began; nothing is lost" off={at_start.clone()} ask={Act::Restart} act={act} />
+                <Button icon="back" name="Step back" title="Step back (←)" off={at_start} ask={Act::StepBack} act={act} />
+                <Button class="main" icon={play_icon} name={play_name} title={format!("{play_name} (Space)")} ask={Act::TogglePlay} act={act} />
+                <Button icon="step" name="Step" title="Step to the next event (→)" ask={Act::Step(StepKind::Event)} act={act} />
                 <Button icon="leap" name="Step until something interesting" title="Step until an election, ISR change, rebalance or error (Ctrl →)"
-                    ask={Act::Step(StepKind::Interesting)} act={act.clone()} />
+                    ask={Act::Step(StepKind::Interesting)} act={act} />
             </div>
             { speed(view.speed, act) }
             <output class="clock" aria-label="Virtual time" title="Virtual time since the start">{ clock_text(view.time) }</output>
             <div class="pair">
-                <Button icon="undo" name="Undo" title="Undo the last command (Ctrl Z)" off={(!shot.can_undo).then(|| AttrValue::from("There is no command to undo."))} ask={Act::Undo} act={act.clone()} />
-                <Button icon="redo" name="Redo" title="Redo (Ctrl Shift Z)" off={(!shot.can_redo).then(|| AttrValue::from("Nothing was undone."))} ask={Act::Redo} act={act.clone()} />
+                <Button icon="undo" name="Undo" title="Undo the last command (Ctrl Z)" off={(!shot.can_undo).then(|| AttrValue::from("There is no command to undo."))} ask={Act::Undo} act={act} />
+                <Button icon="redo" name="Redo" title="Redo (Ctrl Shift Z)" off={(!shot.can_redo).then(|| AttrValue::from("Nothing was undone."))} ask={Act::Redo} act={act} />
             </div>
             <div class="pair">
-                <Button icon={if dark { "sun" } else { "moon" }} name={if dark { "Light theme" } else { "Dark theme" }} ask={Act::ToggleTheme} act={act.clone()} />
-                <Button icon="help" name="Help" title="Keyboard and help (?)" ask={Act::Open(Dialog::Help)} act={act.clone()} />
+                <Button icon={if dark { "sun" } else { "moon" }} name={if dark { "Light theme" } else { "Dark theme" }} ask={Act::ToggleTheme} act={act} />
+                <Button icon="help" name="Help" title="Keyboard and help (?)" ask={Act::Open(Dialog::Help)} act={act} />
             </div>
         </header>
     }

@@ -1,9 +1,10 @@
 //! The inspector: every field of what was clicked, and what can be done with it.
 
+use super::tree::{classes, html};
 use super::{
     act::{Act, Dialog, Selection},
     messages::text,
-    parts::{Button, clock_text, count, date_text, list, number, size},
+    parts::{clock_text, count, date_text, list, number, size},
     shot::Shot,
 };
 use crate::session::command::{Command, Configs};
@@ -19,7 +20,7 @@ pub fn inspector(shot: &Shot, act: &Callback<Act>) -> Html {
         <section class="inspector" aria-label="Inspector" tabindex="-1">
             <div class="drawer-head">
                 <div class="grow"><span class="eyebrow">{ kind }</span><h2>{ title }</h2></div>
-                <Button icon="close" name="Close inspector" title="Close (Esc)" ask={Act::Select(None)} act={act.clone()} />
+                <Button icon="close" name="Close inspector" title="Close (Esc)" ask={Act::Select(None)} act={act} />
             </div>
             <div class="drawer-body scroll">{ body.unwrap_or_else(|| html! { <p class="dim">{ "This does not exist at this moment of virtual time." }</p> }) }</div>
         </section>
@@ -59,14 +60,14 @@ fn settings(configs: &Configs) -> Html {
 }
 
 fn go(name: String, to: Selection, act: &Callback<Act>) -> Html {
-    html! { <Button class="row-link" name={name.clone()} text={name} ask={Act::Select(Some(to))} act={act.clone()} /> }
+    html! { <Button class="row-link" name={name.clone()} text={name} ask={Act::Select(Some(to))} act={act} /> }
 }
 
 fn record(shot: &Shot, (topic, partition): (&str, i32), offset: i64, act: &Callback<Act>) -> Option<Html> {
     let found = shot.view.topics.iter().find(|t| t.name == topic)?.partitions.iter().find(|x| x.partition == partition)?;
     let step = |name: &'static str, icon: &'static str, to: i64, off: bool| {
         let selection = Selection::Record { topic: topic.to_owned(), partition, offset: to };
-        html! { <Button class="line" {icon} {name} off={off.then(|| AttrValue::from("There is no record there."))} ask={Act::Select(Some(selection))} act={act.clone()} /> }
+        html! { <Button class="line" {icon} {name} off={off.then(|| AttrValue::from("There is no record there."))} ask={Act::Select(Some(selection))} act={act} /> }
     };
     let start = found.replicas.iter().map(|r| r.log_start_offset).min()?;
     let end = found.replicas.iter().map(|r| r.log_end_offset).max()?;
@@ -123,7 +124,7 @@ fn partition(shot: &Shot, topic: &str, partition: i32, broker: Option<i32>, act:
                 <h3>{ "Newest records" }</h3>
                 <div class="record-list">{ for newest.iter().rev().map(|c| html! {
                     <Button key={c.offset.to_string()} class="row-link" name={format!("Record {}", c.offset)} text={match c.key_hash.and_then(|h| shot.keys.name(h)) { Some(key) => format!("{} · {key}", c.offset), None => c.offset.to_string() }}
-                        ask={Act::Select(Some(Selection::Record { topic: topic.to_owned(), partition, offset: c.offset }))} act={act.clone()} />
+                        ask={Act::Select(Some(Selection::Record { topic: topic.to_owned(), partition, offset: c.offset }))} act={act} />
                 }) }</div>
             }
         </>
@@ -134,7 +135,7 @@ fn topic(shot: &Shot, name: &str, act: &Callback<Act>) -> Option<Html> {
     let t = shot.view.topics.iter().find(|t| t.name == name)?;
     Some(html! {
         <>
-            <div class="row"><Button class="line" icon="send" name="Send a record to this topic" text="Send a record" ask={Act::Open(Dialog::SendRecord { producer: None, topic: Some(name.to_owned()) })} act={act.clone()} /></div>
+            <div class="row"><Button class="line" icon="send" name="Send a record to this topic" text="Send a record" ask={Act::Open(Dialog::SendRecord { producer: None, topic: Some(name.to_owned()) })} act={act} /></div>
             { fields(vec![field("topic id", &t.id), field("internal", if t.internal { "yes" } else { "no" }), field("partitions", t.partitions.len()),
                 field("replication factor", t.partitions.first().map_or(0, |x| x.replicas.len()))]) }
             <div class="record-list">{ for t.partitions.iter().map(|x| go(format!("{name}-{}", x.partition), Selection::Partition { topic: name.to_owned(), partition: x.partition, broker: None }, act)) }</div>
@@ -161,7 +162,7 @@ fn producer(shot: &Shot, id: &str, act: &Callback<Act>) -> Option<Html> {
     let x = shot.view.producers.iter().find(|x| x.id == id)?;
     Some(html! {
         <>
-            <div class="row"><Button class="line" icon="send" name="Send a record with this producer" text="Send a record" ask={Act::Open(Dialog::SendRecord { producer: Some(id.to_owned()), topic: Some(x.topic.clone()) })} act={act.clone()} /></div>
+            <div class="row"><Button class="line" icon="send" name="Send a record with this producer" text="Send a record" ask={Act::Open(Dialog::SendRecord { producer: Some(id.to_owned()), topic: Some(x.topic.clone()) })} act={act} /></div>
             { fields(vec![field("topic", &x.topic), field("sent", number(x.sent)), field("acknowledged", number(x.acknowledged)), field("failed", number(x.failed)),
                 field("retries", number(x.retries)), field("waiting in batches", number(x.buffered)), field("requests in flight", number(x.in_flight))]) }
             { settings(&x.configs) }
@@ -189,9 +190,9 @@ fn consumer(shot: &Shot, id: &str, act: &Callback<Act>) -> Option<Html> {
             { fields(x.positions.iter().map(|at| field(&format!("{}-{}", at.topic, at.partition), at.position)).collect()) }
             <div class="row wrap">{ for x.positions.iter().map(|at| html! {
                 <Button class="line" name={format!("Read {}-{} from the beginning", at.topic, at.partition)} text={format!("{}-{} from 0", at.topic, at.partition)} ask={Act::Do(Command::Seek { consumer: id.to_owned(), topic: at.topic.clone(),
-                    partition: at.partition, to: crate::session::command::SeekTo::Edge(crate::session::command::SeekEdge::Beginning) })} act={act.clone()} />
+                    partition: at.partition, to: crate::session::command::SeekTo::Edge(crate::session::command::SeekEdge::Beginning) })} act={act} />
             }) }
-                if x.group.is_some() { <Button class="line" name="Commit positions" text="Commit positions" ask={Act::Do(Command::Commit { consumer: id.to_owned(), offsets: None })} act={act.clone()} /> }</div>
+                if x.group.is_some() { <Button class="line" name="Commit positions" text="Commit positions" ask={Act::Do(Command::Commit { consumer: id.to_owned(), offsets: None })} act={act} /> }</div>
             { settings(&x.configs) }
         </>
     })

@@ -1,10 +1,11 @@
 //! The lesson drawer: objective, text, goals with why-not-yet, hints, solution; without a lesson, the list of all.
 
+use super::tree::{classes, html};
 use super::{
     act::{Act, LessonAct},
     lesson_run::LessonShot,
     markdown::markdown,
-    parts::{Button, count, icon},
+    parts::{count, icon},
     route,
     shot::Shot,
 };
@@ -27,7 +28,7 @@ pub fn lesson(shot: &Shot, act: &Callback<Act>) -> Html {
 }
 
 fn close(act: &Callback<Act>) -> Html {
-    html! { <Button icon="close" name="Close lessons" ask={Act::Lesson(LessonAct::ToggleDrawer)} act={act.clone()} /> }
+    html! { <Button icon="close" name="Close lessons" ask={Act::Lesson(LessonAct::ToggleDrawer)} act={act} /> }
 }
 
 fn all(run: &LessonShot, act: &Callback<Act>) -> Html {
@@ -79,9 +80,9 @@ fn one(shot: &Shot, level: &'static Level, act: &Callback<Act>) -> Html {
                 <div class="prose" key={slide}>{ for level.slides.get(slide).map(|slide| markdown(&slide.text)) }</div>
                 if slides > 1 {
                     <div class="row slides">
-                        <Button class="line" icon="back" name="Slide before" off={(slide == 0).then(|| AttrValue::from("This is the first slide."))} ask={ask(LessonAct::Slide(slide.saturating_sub(1)))} act={act.clone()} />
+                        <Button class="line" icon="back" name="Slide before" off={(slide == 0).then(|| AttrValue::from("This is the first slide."))} ask={ask(LessonAct::Slide(slide.saturating_sub(1)))} act={act} />
                         <span class="dim fine">{ format!("{} of {slides}", slide + 1) }</span>
-                        <Button class="line" icon="step" name="Next slide" off={(slide + 1 == slides).then(|| AttrValue::from("This is the last slide."))} ask={ask(LessonAct::Slide(slide + 1))} act={act.clone()} />
+                        <Button class="line" icon="step" name="Next slide" off={(slide + 1 == slides).then(|| AttrValue::from("This is the last slide."))} ask={ask(LessonAct::Slide(slide + 1))} act={act} />
                     </div>
                 }
                 if run.commands == 0 {
@@ -99,10 +100,10 @@ fn one(shot: &Shot, level: &'static Level, act: &Callback<Act>) -> Html {
                     <p class="note" role="status">{ "The solution is being replayed. Slow it down or pause it as you like." }</p>
                 }
                 <div class="row wrap ladder">
-                    if !level.hints.is_empty() { <Button class="line" name={hint.clone()} text={hint} off={no_hint} ask={ask(LessonAct::Hint)} act={act.clone()} /> }
-                    <Button class="line" name="Solution" text="Solution" off={run.replaying.then(|| AttrValue::from("It is being replayed."))} ask={ask(LessonAct::Solution)} act={act.clone()} />
-                    <Button class="line" name="Reset" text="Reset" ask={ask(LessonAct::Reset)} act={act.clone()} />
-                    <Button class="line" name="Undo last command" text="Undo" off={(!shot.can_undo).then(|| AttrValue::from("There is no command to undo."))} ask={Act::Undo} act={act.clone()} />
+                    if !level.hints.is_empty() { <Button class="line" name={hint.clone()} text={hint} off={no_hint} ask={ask(LessonAct::Hint)} act={act} /> }
+                    <Button class="line" name="Solution" text="Solution" off={run.replaying.then(|| AttrValue::from("It is being replayed."))} ask={ask(LessonAct::Solution)} act={act} />
+                    <Button class="line" name="Reset" text="Reset" ask={ask(LessonAct::Reset)} act={act} />
+                    <Button class="line" name="Undo last command" text="Undo" off={(!shot.can_undo).then(|| AttrValue::from("There is no command to undo."))} ask={Act::Undo} act={act} />
                 </div>
                 <nav class="row wrap turn" aria-label="Lessons">
                     if at > 0 { <a class="btn line" href={route::of(&levels()[at - 1])}>{ icon("back") }{ "Previous" }</a> }

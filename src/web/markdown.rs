@@ -3,6 +3,7 @@
 //! Headings, paragraphs, lists, quotes, fenced code, `code`, **strong**, *emphasis* and [links](https://...). A whole CommonMark parser
 //! would be a sixth of the page's size, most of it for what lessons never use.
 
+use super::tree::html;
 use yew::prelude::*;
 
 /// Renders one text.

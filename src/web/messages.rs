@@ -1,8 +1,9 @@
 //! The Messages table: the records of one partition, from an offset or the newest.
 
+use super::tree::html;
 use super::{
     act::{Act, Browse, Selection},
-    parts::{Button, date_text},
+    parts::date_text,
     shot::{Shared, Shot},
 };
 use crate::protocol::text::Text;
@@ -43,7 +44,7 @@ pub fn messages(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
                             <tbody>{ for found.iter().map(|m| html! {
                                 <tr key={m.offset.to_string()}>
                                     <td class="num"><Button class="row-link" name={format!("Offset {}", m.offset)} text={m.offset.to_string()}
-                                        ask={Act::Select(Some(Selection::Record { topic: browse.topic.clone(), partition: browse.partition, offset: m.offset }))} act={act.clone()} /></td>
+                                        ask={Act::Select(Some(Selection::Record { topic: browse.topic.clone(), partition: browse.partition, offset: m.offset }))} act={act} /></td>
                                     <td class="mono clip">{ text(m.key.as_ref()) }</td><td class="mono clip wide">{ text(m.value.as_ref()) }{ for m.control.map(|c| format!("control: {c}")) }</td>
                                     <td class="mono clip">{ m.headers.iter().map(|(k, v)| format!("{k}={}", text(v.as_ref()))).collect::<Vec<_>>().join(" ") }</td>
                                     <td class="mono dim">{ date_text(m.timestamp) }</td><td class="num">{ m.leader_epoch }</td>

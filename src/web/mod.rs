@@ -42,6 +42,7 @@ mod strip;
 mod tables;
 mod theme;
 mod timeline;
+mod tree;
 
 /// Puts the page into the document.
 pub fn start() {

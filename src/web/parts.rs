@@ -1,32 +1,99 @@
 //! Small parts that many panels use: icons, buttons that say why they are off, chips, and how times and sizes are written.
 
-use super::act::Act;
-use yew::prelude::*;
+use super::{
+    act::Act,
+    tree::{classes, html, mount},
+};
+use yew::prelude::{AttrValue, Callback, Html, MouseEvent, Properties, component};
+use yew::virtual_dom::Key;
 
 /// An icon of `icons.svg`; decoration, the name stands on what holds it.
 pub fn icon(name: &'static str) -> Html {
     html! { <svg class="icon" aria-hidden="true"><use href={format!("icons.svg#{name}")} /></svg> }
 }
 
+/// A button of the page; [`html`] sets what is written beside `<Button`.
 #[derive(Properties, PartialEq)]
 pub struct ButtonProps {
+    name: AttrValue,
+    ask: Act,
+    act: Callback<Act>,
+    icon: Option<&'static str>,
+    text: Option<AttrValue>,
+    class: &'static str,
+    off: Option<AttrValue>,
+    title: Option<AttrValue>,
+    key: Option<AttrValue>,
+}
+
+impl Default for ButtonProps {
+    fn default() -> ButtonProps {
+        let none = || None;
+        ButtonProps {
+            name: "".into(),
+            ask: Act::Look,
+            act: Callback::noop(),
+            icon: None,
+            text: none(),
+            class: "",
+            off: none(),
+            title: none(),
+            key: none(),
+        }
+    }
+}
+
+impl ButtonProps {
     /// The accessible name.
-    pub name: AttrValue,
+    pub fn name(&mut self, name: impl Into<AttrValue>) {
+        self.name = name.into();
+    }
+
     /// What it asks.
-    pub ask: Act,
-    pub act: Callback<Act>,
-    #[prop_or_default]
-    pub icon: Option<&'static str>,
+    #[inline(never)]
+    pub fn ask(&mut self, ask: Act) {
+        self.ask = ask;
+    }
+
+    /// Whom it asks.
+    #[inline(never)]
+    pub fn act(&mut self, act: &Callback<Act>) {
+        self.act = act.clone();
+    }
+
+    pub fn icon(&mut self, icon: &'static str) {
+        self.icon = Some(icon);
+    }
+
     /// Shown as text; without it the icon stands alone and the name becomes the tooltip.
-    #[prop_or_default]
-    pub text: Option<AttrValue>,
-    #[prop_or_default]
-    pub class: Classes,
+    pub fn text(&mut self, text: impl Into<AttrValue>) {
+        self.text = Some(text.into());
+    }
+
+    pub fn class(&mut self, class: &'static str) {
+        self.class = class;
+    }
+
     /// Why it would do nothing; the button then is off but can still be reached and asked.
-    #[prop_or_default]
-    pub off: Option<AttrValue>,
-    #[prop_or_default]
-    pub title: Option<AttrValue>,
+    #[inline(never)]
+    pub fn off(&mut self, off: Option<AttrValue>) {
+        self.off = off;
+    }
+
+    pub fn title(&mut self, title: impl Into<AttrValue>) {
+        self.title = Some(title.into());
+    }
+
+    /// What it is known by among its siblings.
+    pub fn key(&mut self, key: impl Into<AttrValue>) {
+        self.key = Some(key.into());
+    }
+
+    #[inline(never)]
+    pub fn node(self) -> Html {
+        let key = self.key.as_deref().map(Key::from);
+        mount::<Button>(self, key)
+    }
 }
 
 /// A button that emits one [`Act`].
@@ -47,13 +114,13 @@ pub fn Button(p: &ButtonProps) -> Html {
     let label = (p.text.as_ref() != Some(&p.name)).then(|| p.name.clone());
     html! {
         <>
-            <button type="button" class={classes!("btn", p.class.clone(), p.text.is_none().then_some("only-icon"))} {onclick} {title}
+            <button type="button" class={classes!("btn", p.class, p.text.is_none().then_some("only-icon"))} {onclick} {title}
                 aria-label={label} aria-disabled={p.off.as_ref().map(|_| "true")} aria-describedby={why.clone()}>
-                { for p.icon.map(icon) }
-                { for p.text.clone() }
+                { p.icon.map(icon) }
+                { p.text.clone() }
             </button>
             if let (Some(id), Some(reason)) = (why, p.off.clone()) {
-                <span {id} hidden=true>{ reason }</span>
+                <span {id} hidden="">{ reason }</span>
             }
         </>
     }

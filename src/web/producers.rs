@@ -1,8 +1,9 @@
 //! The producers: what each has sent, what waits in its accumulator, how many requests are on their way.
 
+use super::tree::{classes, html};
 use super::{
     act::{Act, Dialog, Selection},
-    parts::{Button, chip, count, fixed, number},
+    parts::{chip, count, fixed, number},
     shot::{Shared, Shot},
 };
 use crate::session::command::Command;
@@ -21,20 +22,20 @@ pub fn producers(shot: &Shared<Shot>, act: &Callback<Act>, line: Option<&Rc<str>
         <section class="panel producers" aria-label="Producers">
             <div class="panel-head">
                 <h2>{ "Producers" }</h2>
-                <Button class="line" icon="plus" name="Add producer" ask={Act::Open(Dialog::AddProducer)} act={act.clone()} />
+                <Button class="line" icon="plus" name="Add producer" ask={Act::Open(Dialog::AddProducer)} act={act} />
             </div>
             <div class="panel-body scroll">
                 { shot.view.producers.iter().map(|one| card(shot, one, act)).collect::<Html>() }
                 if shot.view.producers.is_empty() {
                     <div class="empty">
                         <p>{ "Nobody writes yet. A producer sends records to a topic." }</p>
-                        <Button class="line" icon="plus" name="Add a producer" text="Add a producer" ask={Act::Open(Dialog::AddProducer)} act={act.clone()} />
+                        <Button class="line" icon="plus" name="Add a producer" text="Add a producer" ask={Act::Open(Dialog::AddProducer)} act={act} />
                     </div>
                 }
             </div>
             <div class="panel-foot">
-                <Button class="line" icon="send" name="Send record" text="Send record" ask={Act::Open(Dialog::SendRecord { producer: None, topic: None })} act={act.clone()} />
-                <Button class="line" icon="import" name="Import records" text="Import records" ask={Act::Open(Dialog::Import)} act={act.clone()} />
+                <Button class="line" icon="send" name="Send record" text="Send record" ask={Act::Open(Dialog::SendRecord { producer: None, topic: None })} act={act} />
+                <Button class="line" icon="import" name="Import records" text="Import records" ask={Act::Open(Dialog::Import)} act={act} />
                 { line.map_or_else(Html::default, |line| command_line(line, act)) }
             </div>
         </section>
@@ -54,13 +55,13 @@ fn card(shot: &Shot, one: &ProducerView, act: &Callback<Act>) -> Html {
     html! {
         <article class="card" key={one.id.clone()} data-node={one.id.clone()} aria-label={format!("Producer {}", one.id)}>
             <div class="row">
-                <h3 class="grow"><Button class="title" name={one.id.clone()} text={one.id.clone()} title="Inspect this producer" ask={open} act={act.clone()} /></h3>
+                <h3 class="grow"><Button class="title" name={one.id.clone()} text={one.id.clone()} title="Inspect this producer" ask={open} act={act} /></h3>
                 { chip(if acks == "all" { "ok" } else { "" }, format!("acks={acks}")) }
             </div>
             <div class="row facts"><span class="dim">{ "to" }</span><span class="mono grow clip">{ one.topic.clone() }</span>
                 <Button class="small" icon="send" name={format!("Send a record with {}", one.id)} title="Send a record with this producer"
-                    ask={Act::Open(Dialog::SendRecord { producer: Some(one.id.clone()), topic: Some(one.topic.clone()) })} act={act.clone()} />
-                <Button class="small" icon="close" name={format!("Remove producer {}", one.id)} off={shot.forbids(&remove(&one.id))} ask={Act::Do(remove(&one.id))} act={act.clone()} />
+                    ask={Act::Open(Dialog::SendRecord { producer: Some(one.id.clone()), topic: Some(one.topic.clone()) })} act={act} />
+                <Button class="small" icon="close" name={format!("Remove producer {}", one.id)} off={shot.forbids(&remove(&one.id))} ask={Act::Do(remove(&one.id))} act={act} />
             </div>
             <div class="row facts" title="Records waiting in the accumulator for their batch">
                 <span class="dim label">{ "waiting" }</span>
@@ -86,7 +87,7 @@ pub fn command_line(line: &Rc<str>, act: &Callback<Act>) -> Html {
     html! {
         <div class="shell">
             <span class="shell-head"><span>{ "the same in a shell" }</span>
-                <Button class="small" icon="copy" name="Copy command" ask={Act::Copy(line.clone())} act={act.clone()} /></span>
+                <Button class="small" icon="copy" name="Copy command" ask={Act::Copy(line.clone())} act={act} /></span>
             <code tabindex="0">{ line.to_string() }</code>
         </div>
     }

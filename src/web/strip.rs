@@ -1,5 +1,6 @@
 //! One replica's log as a strip: role, cells, high watermark and log end offset; under the leader's also the groups' committed offsets.
 
+use super::tree::{classes, html};
 use super::{
     cells::{CellLook, Fill, Marker},
     parts::icon,

@@ -1,9 +1,10 @@
 //! The picture's equal in tables: every replica, every group's offsets, every broker.
 
+use super::tree::{classes, html};
 use super::{
     act::{Act, Selection},
     cluster::state_name,
-    parts::{Button, chip, list, number, size, state_kind},
+    parts::{chip, list, number, size, state_kind},
     shot::Shot,
 };
 use crate::session::command::Command;
@@ -12,7 +13,7 @@ use yew::prelude::*;
 
 /// A cell's button that opens the inspector.
 fn link(text: String, selection: Selection, act: &Callback<Act>) -> Html {
-    html! { <Button class="row-link" name={text.clone()} text={text} ask={Act::Select(Some(selection))} act={act.clone()} /> }
+    html! { <Button class="row-link" name={text.clone()} text={text} ask={Act::Select(Some(selection))} act={act} /> }
 }
 
 pub fn topics(shot: &Shot, act: &Callback<Act>) -> Html {
@@ -111,7 +112,7 @@ pub fn brokers(shot: &Shot, act: &Callback<Act>) -> Html {
                             <td class="num">{ replicas().count() }</td><td class="num">{ replicas().filter(|r| r.in_sync).count() }</td>
                             <td class="num">{ number(replicas().map(|r| (r.log_end_offset - r.log_start_offset).max(0) as u64).sum()) }</td>
                             <td class="num">{ size(replicas().map(|r| r.bytes).sum()) }</td>
-                            <td><Button class="row-link" name={format!("{word} broker {} from the table", b.id)} text={word} off={shot.forbids(&command)} ask={Act::Do(command)} act={act.clone()} /></td>
+                            <td><Button class="row-link" name={format!("{word} broker {} from the table", b.id)} text={word} off={shot.forbids(&command)} ask={Act::Do(command)} act={act} /></td>
                         </tr>
                     }
                 }) }

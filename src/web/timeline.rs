@@ -1,5 +1,6 @@
 //! The timeline: all virtual time up to the latest reached, with marks where something turned, and a scrubber.
 
+use super::tree::{classes, html};
 use super::{
     act::Act,
     parts::{clock_text, fixed, short_time},

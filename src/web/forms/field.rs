@@ -1,6 +1,7 @@
 //! One field of a form: its name, what it means, and what was wrong with it.
 
 use crate::session::command::Refusal;
+use crate::web::tree::{classes, html};
 use std::rc::Rc;
 use web_sys::{HtmlInputElement, HtmlSelectElement, HtmlTextAreaElement};
 use yew::prelude::*;

@@ -2,10 +2,11 @@
 
 use super::{
     field::{Kind, field, is_of},
-    frame::Frame,
+    frame::{Frame, FrameProps},
     settings::{Setting, configs, settings},
 };
 use crate::session::command::{Command, Configs, Refusal};
+use crate::web::tree::{html, mount};
 use crate::web::{
     act::{Act, Dialog},
     shot::{Shared, Shot},
@@ -118,11 +119,22 @@ pub fn Form(p: &Props) -> Html {
     let draw = |(i, f): (usize, &FieldSpec)| {
         field(f.label, f.path, &f.kind, values.raw(f.path), set(f.path.to_owned()), &f.help, refusal.as_ref(), i == 0)
     };
-    html! {
-        <Frame title={spec.title} go={spec.title} command={Some(command)} {off} refusal={refusal.clone().filter(|_| !placed)} act={p.act.clone()}>
-            <div class="fieldset">{ for short.into_iter().map(draw) }</div>
-            { for wide.into_iter().map(draw) }
-            if !spec.settings.is_empty() { { settings(spec.settings, &values, &set, refusal.as_ref()) } }
-        </Frame>
-    }
+    let children = html! {
+        <div class="fieldset">{ for short.into_iter().map(draw) }</div>
+        { for wide.into_iter().map(draw) }
+        if !spec.settings.is_empty() { { settings(spec.settings, &values, &set, refusal.as_ref()) } }
+    };
+    mount::<Frame>(
+        FrameProps {
+            title: spec.title.into(),
+            go: Some(spec.title.into()),
+            command: Some(command),
+            off,
+            refusal: refusal.clone().filter(|_| !placed),
+            act: p.act.clone(),
+            children,
+            ..FrameProps::default()
+        },
+        None,
+    )
 }

@@ -1,7 +1,8 @@
 //! The frame of all dialogs: a modal `dialog` element with a form, the shell line of what it will do, and its buttons.
 
-use super::super::{act::Act, kafka_line, parts::Button, producers::command_line};
+use super::super::{act::Act, kafka_line, producers::command_line};
 use crate::session::command::{Command, Refusal};
+use crate::web::tree::{classes, html};
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlDialogElement, HtmlElement};
@@ -13,25 +14,35 @@ pub struct FrameProps {
     pub act: Callback<Act>,
     pub children: Html,
     /// The text of the button that sends the form; without one there is nothing to send.
-    #[prop_or_default]
     pub go: Option<AttrValue>,
     /// What sending it does, or what is wrong with it.
-    #[prop_or_default]
     pub command: Option<Result<Command, Refusal>>,
     /// Called instead of sending the command.
-    #[prop_or_default]
     pub on_go: Option<Callback<()>>,
     /// What the Cancel button asks.
-    #[prop_or(Act::Close)]
     pub cancel: Act,
     /// Why the button is off.
-    #[prop_or_default]
     pub off: Option<AttrValue>,
     /// A refusal that belongs to none of the fields shown.
-    #[prop_or_default]
     pub refusal: Option<Rc<Refusal>>,
-    #[prop_or_default]
     pub wide: bool,
+}
+
+impl Default for FrameProps {
+    fn default() -> FrameProps {
+        FrameProps {
+            title: "".into(),
+            act: Callback::noop(),
+            children: Html::default(),
+            go: None,
+            command: None,
+            on_go: None,
+            cancel: Act::Close,
+            off: None,
+            refusal: None,
+            wide: false,
+        }
+    }
 }
 
 #[component]
@@ -65,8 +76,8 @@ pub fn Frame(p: &FrameProps) -> Html {
     let line: Option<Rc<str>> = p.command.as_ref().and_then(|c| c.as_ref().ok()).map(|c| kafka_line::of(c).into());
     html! {
         <dialog class={classes!("dialog", p.wide.then_some("wide"))} ref={place} aria-labelledby="dialog-title" {oncancel}>
-            <form {onsubmit} novalidate=true>
-                <div class="drawer-head"><h2 class="grow" id="dialog-title">{ &p.title }</h2><Button icon="close" name="Close" title="Close (Esc)" ask={Act::Close} act={p.act.clone()} /></div>
+            <form {onsubmit} novalidate="">
+                <div class="drawer-head"><h2 class="grow" id="dialog-title">{ &p.title }</h2><Button icon="close" name="Close" title="Close (Esc)" ask={Act::Close} act={&p.act} /></div>
                 <div class="dialog-body scroll">
                     { p.children.clone() }
                     if let Some(refusal) = &p.refusal { <p class="refusal" role="alert"><b>{ &refusal.code }</b>{ " " }{ &refusal.message }</p> }
@@ -76,7 +87,7 @@ pub fn Frame(p: &FrameProps) -> Html {
                 if let Some(go) = &p.go {
                     <div class="dialog-foot">
                         if let Some(off) = &p.off { <span class="dim fine grow" id="why-go">{ off }</span> }
-                        <Button class="line" name="Cancel" text="Cancel" ask={p.cancel.clone()} act={p.act.clone()} />
+                        <Button class="line" name="Cancel" text="Cancel" ask={p.cancel.clone()} act={&p.act} />
                         <button type="submit" class="btn main" aria-disabled={p.off.as_ref().map(|_| "true")} aria-describedby={p.off.as_ref().map(|_| "why-go")}>{ go }</button>
                     </div>
                 }

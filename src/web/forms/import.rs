@@ -3,10 +3,11 @@
 use super::{
     Props,
     field::{Kind, field},
-    frame::Frame,
+    frame::{Frame, FrameProps},
     topic_names,
 };
 use crate::session::command::{Command, ImportFormat};
+use crate::web::tree::{html, mount};
 use crate::web::{
     act::{Act, ImportAct},
     import_job::{Progress, fields, guess},
@@ -114,28 +115,42 @@ pub fn Import(p: &Props) -> Html {
         let format = format.clone();
         Callback::from(move |value: String| format.set(if value == "csv" { ImportFormat::Csv } else { ImportFormat::Jsonl }))
     };
-    html! {
-        <Frame title="Import records" go="Import" wide=true command={Some(Ok(sample))} {on_go} {off} cancel={if running { Act::Import(ImportAct::Cancel) } else { Act::Close }} refusal={p.shot.import.as_ref().and_then(|i| i.refusal.clone()).map(Rc::new)} act={p.act.clone()}>
-            <div class="drop" {ondrop} {ondragover}>
-                if let Some(name) = &source.name {
-                    <div class="row"><b class="clip grow">{ name }</b><span class="dim">{ size(source.text.len() as u64) }</span>
-                        <button type="button" class="btn line" onclick={take.reform(|_| Source::default())}>{ "Paste instead" }</button></div>
-                    <pre class="value" tabindex="0">{ source.text.lines().take(PREVIEW).map(|l| l.chars().take(160).collect::<String>()).collect::<Vec<_>>().join("\n") }</pre>
-                } else {
-                    <label for="import-text">{ "Records" }</label>
-                    <textarea id="import-text" class="field mono" rows="6" spellcheck="false" placeholder="{\"user\":\"ann\",\"page\":\"/\"}" value={source.text.to_string()} oninput={onpaste} />
-                }
-                <div class="row"><label class="btn line file">{ "Choose a file" }<input type="file" accept=".jsonl,.ndjson,.json,.csv,text/*" onchange={onfile} /></label><span class="dim fine">{ "or drop one here: JSON lines or CSV" }</span></div>
-                if let Some(wrong) = &*wrong { <p class="refusal" role="alert">{ wrong }</p> }
-            </div>
-            <div class="fieldset three">
-                { field("Format", "", &Kind::One(vec![("jsonl".into(), "JSON lines".into()), ("csv".into(), "CSV".into())]), if *format == ImportFormat::Csv { "csv" } else { "jsonl" }, on_format, "", None, false) }
-                { field("Topic", "", &Kind::One(topics), &topic, set(&topic), "", None, false) }
-                { field("Key field", "", &Kind::One(keys), &key, set(&key), "", None, false) }
-            </div>
-            if let Some(progress) = &p.shot.import { { report(progress) } }
-        </Frame>
-    }
+    let children = html! {
+        <div class="drop" {ondrop} {ondragover}>
+            if let Some(name) = &source.name {
+                <div class="row"><b class="clip grow">{ name }</b><span class="dim">{ size(source.text.len() as u64) }</span>
+                    <button type="button" class="btn line" onclick={take.reform(|_| Source::default())}>{ "Paste instead" }</button></div>
+                <pre class="value" tabindex="0">{ source.text.lines().take(PREVIEW).map(|l| l.chars().take(160).collect::<String>()).collect::<Vec<_>>().join("\n") }</pre>
+            } else {
+                <label for="import-text">{ "Records" }</label>
+                <textarea id="import-text" class="field mono" rows="6" spellcheck="false" placeholder="{\"user\":\"ann\",\"page\":\"/\"}" value={source.text.to_string()} oninput={onpaste} />
+            }
+            <div class="row"><label class="btn line file">{ "Choose a file" }<input type="file" accept=".jsonl,.ndjson,.json,.csv,text/*" onchange={onfile} /></label><span class="dim fine">{ "or drop one here: JSON lines or CSV" }</span></div>
+            if let Some(wrong) = &*wrong { <p class="refusal" role="alert">{ wrong }</p> }
+        </div>
+        <div class="fieldset three">
+            { field("Format", "", &Kind::One(vec![("jsonl".into(), "JSON lines".into()), ("csv".into(), "CSV".into())]), if *format == ImportFormat::Csv { "csv" } else { "jsonl" }, on_format, "", None, false) }
+            { field("Topic", "", &Kind::One(topics), &topic, set(&topic), "", None, false) }
+            { field("Key field", "", &Kind::One(keys), &key, set(&key), "", None, false) }
+        </div>
+        if let Some(progress) = &p.shot.import { { report(progress) } }
+    };
+    mount::<Frame>(
+        FrameProps {
+            title: "Import records".into(),
+            go: Some("Import".into()),
+            wide: true,
+            command: Some(Ok(sample)),
+            on_go: Some(on_go),
+            off,
+            cancel: if running { Act::Import(ImportAct::Cancel) } else { Act::Close },
+            refusal: p.shot.import.as_ref().and_then(|i| i.refusal.clone()).map(Rc::new),
+            act: p.act.clone(),
+            children,
+            ..FrameProps::default()
+        },
+        None,
+    )
 }
 
 /// How far it is, and what did not go in.
@@ -155,7 +170,7 @@ fn report(i: &Progress) -> Html {
             <progress max={i.total.to_string()} value={i.done.to_string()} aria-label="Import progress"></progress>
             if !i.rejected.is_empty() {
                 <div class="scroll rejected" tabindex="0"><table><thead><tr><th class="num">{ "Line" }</th><th>{ "Why it was not sent" }</th></tr></thead>
-                    <tbody>{ for i.rejected.iter().map(|(line, why)| html! { <tr><td class="num mono">{ line }</td><td>{ why }</td></tr> }) }</tbody></table>
+                    <tbody>{ for i.rejected.iter().map(|(line, why)| html! { <tr><td class="num mono">{ *line }</td><td>{ why }</td></tr> }) }</tbody></table>
                     if i.not_sent > i.rejected.len() as u64 { <p class="dim fine">{ format!("and {} more", count(i.not_sent - i.rejected.len() as u64, "line", "lines")) }</p> }</div>
             }
         </div>

@@ -17,6 +17,7 @@ mod settings;
 use super::{
     act::{Act, Dialog},
     shot::{Shared, Shot},
+    tree::mount,
 };
 use crate::session::command::Refusal;
 pub use frame::{dismiss, focused};
@@ -36,10 +37,10 @@ pub struct Props {
 pub fn open(dialog: &Dialog, shot: &Shared<Shot>, act: &Callback<Act>, refusal: &Option<Rc<Refusal>>) -> Html {
     let (shot, act, refusal) = (shot.clone(), act.clone(), refusal.clone());
     match dialog {
-        Dialog::Import => html! { <import::Import {shot} {act} {refusal} /> },
-        Dialog::Session => html! { <session::SessionDialog {shot} {act} {refusal} /> },
+        Dialog::Import => mount::<import::Import>(Props { shot, act, refusal }, None),
+        Dialog::Session => mount::<session::SessionDialog>(Props { shot, act, refusal }, None),
         Dialog::Help => help::help(&act),
-        _ => html! { <form::Form dialog={dialog.clone()} {shot} {act} {refusal} /> },
+        _ => mount::<form::Form>(form::Props { dialog: dialog.clone(), shot, act, refusal }, None),
     }
 }
 

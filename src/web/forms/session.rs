@@ -1,9 +1,13 @@
 //! The session: start over, keep it as a file, open one.
 
-use super::{Props, frame::Frame};
+use super::{
+    Props,
+    frame::{Frame, FrameProps},
+};
+use crate::web::tree::{html, mount};
 use crate::web::{
     act::Act,
-    parts::{Button, count, short_time},
+    parts::{count, short_time},
 };
 use gloo::file::{
     Blob,
@@ -31,15 +35,17 @@ pub fn SessionDialog(p: &Props) -> Html {
         }
     };
     let view = &p.shot.view;
-    html! {
-        <Frame title="Session" act={p.act.clone()} refusal={p.refusal.clone()}>
-            <p class="prose">{ format!("Seed {}, {} of virtual time, {}. A session is its seed and its commands: the file replays to exactly this state.", view.seed, short_time(view.latest), count(view.topics.len() as u64, "topic", "topics")) }</p>
-            <div class="row wrap">
-                <Button class="line" icon="export" name="Export session" text="Export session" ask={Act::Export} act={p.act.clone()} />
-                <label class="btn line file">{ "Open session file" }<input type="file" accept=".json,application/json" {onchange} /></label>
-                <Button class="line" icon="restart" name="Start over" text="Start over" title="Leave this session for a fresh one" ask={Act::StartOver} act={p.act.clone()} />
-            </div>
-            if let Some(wrong) = &*wrong { <p class="refusal" role="alert">{ wrong }</p> }
-        </Frame>
-    }
+    let children = html! {
+        <p class="prose">{ format!("Seed {}, {} of virtual time, {}. A session is its seed and its commands: the file replays to exactly this state.", view.seed, short_time(view.latest), count(view.topics.len() as u64, "topic", "topics")) }</p>
+        <div class="row wrap">
+            <Button class="line" icon="export" name="Export session" text="Export session" ask={Act::Export} act={&p.act} />
+            <label class="btn line file">{ "Open session file" }<input type="file" accept=".json,application/json" {onchange} /></label>
+            <Button class="line" icon="restart" name="Start over" text="Start over" title="Leave this session for a fresh one" ask={Act::StartOver} act={&p.act} />
+        </div>
+        if let Some(wrong) = &*wrong { <p class="refusal" role="alert">{ wrong }</p> }
+    };
+    mount::<Frame>(
+        FrameProps { title: "Session".into(), act: p.act.clone(), refusal: p.refusal.clone(), children, ..FrameProps::default() },
+        None,
+    )
 }

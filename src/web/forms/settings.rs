@@ -5,6 +5,7 @@ use super::{
     form::Values,
 };
 use crate::session::command::{Configs, Refusal};
+use crate::web::tree::html;
 use std::rc::Rc;
 use yew::prelude::*;
 
