@@ -4,6 +4,19 @@
 //! would have to download, and is no faster below some thousands of entries. New keys mostly come last (correlations, offsets): those are pushed.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
+
+/// Sorts a short list; equal items keep their order. The standard library's sort is quick for long lists and costs kilobytes for each type that
+/// is sorted; lists of topics, partitions and messages on their way are short and mostly in order.
+pub fn sort_by<T>(items: &mut [T], order: impl Fn(&T, &T) -> Ordering) {
+    for end in 1..items.len() {
+        let mut at = end;
+        while 0 < at && order(&items[at - 1], &items[at]) == Ordering::Greater {
+            items.swap(at - 1, at);
+            at -= 1;
+        }
+    }
+}
 
 /// A map in the order of its keys.
 #[derive(Clone, PartialEq, Eq, Debug)]

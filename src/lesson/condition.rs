@@ -6,6 +6,7 @@
 
 use super::amount::Amount;
 use super::facts::Facts;
+use crate::ordered::sort_by;
 use crate::protocol::partition_for_key;
 use crate::session::tagged;
 use crate::view::shape::{GroupView, PartitionView, ProducerView, TopicView};
@@ -228,7 +229,7 @@ impl Condition {
                 let mut now = Vec::new();
                 for one in partitions(facts, topic, *partition)? {
                     let mut isr = one.isr.clone();
-                    isr.sort_unstable();
+                    sort_by(&mut isr, i32::cmp);
                     met &= contains.is_none_or(|broker| isr.contains(&broker))
                         && equals.as_ref().is_none_or(|equals| *equals == isr)
                         && size.is_none_or(|size| size.admits(isr.len() as i64));

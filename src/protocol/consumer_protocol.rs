@@ -4,6 +4,7 @@
 //! `ConsumerProtocol`, `StickyAssignor`, `CooperativeStickyAssignor`. A version newer than 3 is read as 3: newer ones only add fields at the end.
 
 use super::primitive::{DecodeError, Reader, put_count, put_nullable_blob, put_nullable_string, put_string};
+use crate::ordered::sort_by;
 use bytes::{BufMut, Bytes};
 use std::collections::BTreeMap;
 
@@ -54,7 +55,7 @@ impl Subscription {
         let mut out = Vec::new();
         out.put_i16(version);
         let mut topics: Vec<&String> = self.topics.iter().collect();
-        topics.sort_by(|one, other| one.encode_utf16().cmp(other.encode_utf16()));
+        sort_by(&mut topics, |one, other| one.encode_utf16().cmp(other.encode_utf16()));
         put_count(&mut out, topics.len());
         for topic in topics {
             put_string(&mut out, topic);
@@ -62,9 +63,9 @@ impl Subscription {
         put_nullable_blob(&mut out, self.user_data.as_deref());
         if 1 <= version {
             let mut owned = self.owned.clone();
-            owned.sort_by(|(one, _), (other, _)| one.encode_utf16().cmp(other.encode_utf16()));
+            sort_by(&mut owned, |(one, _), (other, _)| one.encode_utf16().cmp(other.encode_utf16()));
             for (_, partitions) in &mut owned {
-                partitions.sort_unstable();
+                sort_by(partitions, i32::cmp);
             }
             put_partitions(&mut out, &owned);
         }

@@ -7,7 +7,7 @@ use crate::broker::{Broker, BrokerConfig, CONTROLLER};
 use crate::client::{Consumer, Producer};
 use crate::controller::{Controller, ControllerConfig};
 use crate::node::{Body, Chance, Channel, Connection, Input, NodeId, Note, NoteKind, Outputs, Summary, Time, Timer};
-use crate::ordered::OrderedMap;
+use crate::ordered::{OrderedMap, sort_by};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{Request, Response};
 use std::collections::BTreeMap;
@@ -217,7 +217,7 @@ impl World {
     /// Messages on their way, by number.
     pub fn flights(&self) -> Vec<Flight<'_>> {
         let mut flights: Vec<Flight<'_>> = self.queue.iter().filter_map(|(arrives, event)| event.flight(arrives)).collect();
-        flights.sort_by_key(|flight| flight.message);
+        sort_by(&mut flights, |one, other| one.message.cmp(&other.message));
         flights
     }
 

@@ -14,7 +14,7 @@ use crate::broker::Broker;
 use crate::client::consumer::Reads;
 use crate::coordinator::{Group, OFFSETS_TOPIC, partition_for};
 use crate::node::{MS, Time};
-use crate::ordered::OrderedSet;
+use crate::ordered::{OrderedSet, sort_by};
 use crate::protocol::Batch;
 use crate::protocol::consumer_protocol::Assignment;
 use crate::protocol::metadata::TopicMetadata;
@@ -61,7 +61,7 @@ fn broker_view(world: &World, broker: &Broker, state: ProcessState) -> BrokerVie
 fn topics_in_order(world: &World) -> Vec<&TopicMetadata> {
     let image = world.controller().image();
     let mut topics: Vec<&TopicMetadata> = image.topic_ids.values().filter_map(|id| image.topics.get(id)).collect();
-    topics.sort_by_key(|topic| is_internal(&topic.name));
+    sort_by(&mut topics, |one, other| is_internal(&one.name).cmp(&is_internal(&other.name)));
     topics
 }
 

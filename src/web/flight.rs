@@ -3,8 +3,8 @@
 //! Where things are on the screen is read from the document once after each change of it (`data-node` names the ends), never while drawing.
 
 use super::theme;
+use crate::ordered::OrderedMap;
 use crate::view::Flight;
-use std::collections::BTreeMap;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{CanvasRenderingContext2d, DomRect, Element, HtmlCanvasElement, HtmlElement};
 use yew::NodeRef;
@@ -53,7 +53,7 @@ struct Inks {
 #[derive(Default)]
 pub struct Sky {
     pub canvas: NodeRef,
-    nodes: BTreeMap<String, Box2>,
+    nodes: OrderedMap<String, Box2>,
     stage: Option<Box2>,
     scroller: Option<Box2>,
     inks: Inks,

@@ -40,7 +40,7 @@ pub enum Valid {
     Any,
     AtLeast(i64),
     Between(i64, i64),
-    RealBetween(f64, f64),
+    RealBetween(&'static str, &'static str),
     /// gzip's levels, or -1 for its default.
     LevelOrDefault(i64, i64),
     OneOf(&'static [&'static str]),

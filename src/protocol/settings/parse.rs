@@ -39,7 +39,7 @@ pub fn parse(setting: &Setting, text: &str) -> Result<Value, SettingError> {
 }
 
 fn read(kind: Kind, text: &str) -> Result<Value, String> {
-    let number = |value: Option<i64>| value.map(Value::Number).ok_or_else(|| format!("must be a number of type {}", kind.name()));
+    let number = |value: Option<i64>| value.map(Value::Number).ok_or_else(|| wrong_type(kind));
     match kind {
         Kind::Boolean if text.eq_ignore_ascii_case("true") => Ok(Value::Boolean(true)),
         Kind::Boolean if text.eq_ignore_ascii_case("false") => Ok(Value::Boolean(false)),
@@ -47,14 +47,52 @@ fn read(kind: Kind, text: &str) -> Result<Value, String> {
         Kind::Short => number(text.parse().ok().map(i16::into)),
         Kind::Int => number(text.parse().ok().map(i32::into)),
         Kind::Long => number(text.parse().ok()),
-        Kind::Double => match text.parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(Value::Double(value)),
-            _ => number(None),
-        },
+        Kind::Double => real(text).map(Value::Double).ok_or_else(|| wrong_type(kind)),
         Kind::String | Kind::Class | Kind::Password => Ok(Value::Text(text.to_owned())),
         Kind::List if text.is_empty() => Ok(Value::List(Vec::new())),
         Kind::List => Ok(Value::List(text.split(',').map(|element| element.trim().to_owned()).collect())),
     }
+}
+
+fn wrong_type(kind: Kind) -> String {
+    format!("must be a number of type {}", kind.name())
+}
+
+/// Digits of a number that count; further ones only move the point.
+const DIGITS_MAX: i32 = 15;
+
+/// A decimal number with perhaps a point and an exponent, to the nearest double for up to fifteen digits. The standard library reads any
+/// number to the last bit, with tables of ten kilobytes that the page would have to download; settings are shares and factors.
+fn real(text: &str) -> Option<f64> {
+    let (sign, text) = match text.as_bytes().first()? {
+        b'-' => (-1.0, &text[1..]),
+        b'+' => (1.0, &text[1..]),
+        _ => (1.0, text),
+    };
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i16>().ok()?.into()),
+        None => (text, 0i32),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let (mut digits, mut counted, mut power) = (0u64, 0, exponent);
+    for (places, part) in [(0, whole), (1, fraction)] {
+        for digit in part.bytes() {
+            let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+            if counted < DIGITS_MAX {
+                digits = digits * 10 + digit;
+                counted += i32::from(digits != 0);
+                power -= places;
+            } else {
+                power += 1 - places;
+            }
+        }
+    }
+    let ten = 10f64.powi(power.abs());
+    let value = sign * if power < 0 { digits as f64 / ten } else { digits as f64 * ten };
+    value.is_finite().then_some(value)
 }
 
 /// Why a value of the right type is not allowed.
@@ -67,8 +105,12 @@ fn refusal(valid: Valid, value: &Value) -> Option<String> {
         (Valid::LevelOrDefault(least, most), &Value::Number(number)) if number != -1 && !(least..=most).contains(&number) => {
             Some(format!("must be between {least} and {most}, or -1"))
         }
-        (Valid::RealBetween(least, _), &Value::Double(number)) if number < least => Some(format!("must be at least {least}")),
-        (Valid::RealBetween(_, most), &Value::Double(number)) if most < number => Some(format!("must be at most {most}")),
+        (Valid::RealBetween(least, _), &Value::Double(number)) if real(least).is_some_and(|least| number < least) => {
+            Some(format!("must be at least {least}"))
+        }
+        (Valid::RealBetween(_, most), &Value::Double(number)) if real(most).is_some_and(|most| most < number) => {
+            Some(format!("must be at most {most}"))
+        }
         (Valid::OneOf(words), Value::Text(text)) if !words.contains(&text.as_str()) => Some(format!("must be one of {}", words.join(", "))),
         (Valid::OneOfInAnyCase(words), Value::Text(text)) if !words.iter().any(|word| word.eq_ignore_ascii_case(text)) => {
             Some(format!("must be one of {} (in any case)", words.join(", ")))
@@ -197,6 +239,17 @@ mod tests {
             ),
         ] {
             assert_eq!(check(scope, name, text), expected);
+        }
+    }
+
+    #[test]
+    fn doubles_are_those_of_the_standard_library() {
+        for text in ["0", "0.5", "-0.25", "+.5", "1.", "1e3", "1.5E-3", "123456.789", "0.000001", "99999999999999", "3e22", "0.1e-5", "007"]
+        {
+            assert_eq!(real(text), text.parse().ok(), "{text}");
+        }
+        for text in ["", ".", "-", "e5", "1e", "0x1", "1 2", "1e99999", "inf", "NaN", "--1", "1.2.3", "٣"] {
+            assert_eq!(real(text), None, "{text}");
         }
     }
 
