@@ -7,14 +7,11 @@
 use super::amount::Amount;
 use super::facts::Facts;
 use crate::protocol::partition_for_key;
-use crate::session::tagged;
 use crate::view::shape::{GroupView, PartitionView, ProducerView, TopicView};
-use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 /// A predicate. In JSON: `{"type": "records", "topic": "orders", "count": ">= 3"}`.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Condition {
     /// Committed records of a topic: of one partition, with one key, or all of them.
     Records {
@@ -135,13 +132,6 @@ pub enum Condition {
     Any {
         of: Vec<Condition>,
     },
-}
-
-impl<'de> Deserialize<'de> for Condition {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Condition, D::Error> {
-        let plain = tagged::plain(Map::deserialize(deserializer)?).ok_or_else(|| de::Error::missing_field("type"))?;
-        Condition::deserialize(plain).map_err(de::Error::custom)
-    }
 }
 
 /// A predicate's outcome, in plain words.
