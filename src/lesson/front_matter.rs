@@ -22,7 +22,8 @@ pub fn parse(file: &str) -> Result<Level, String> {
     let file = file.strip_prefix("---json\n").ok_or("a level starts with a line `---json`")?;
     let (front, body) = file.split_once("\n---\n").ok_or("the front matter ends with a line `---`")?;
     let front: Value = serde_json::from_str(front).map_err(|error| error.to_string())?;
-    let mut level = Level::from_value(front).map_err(|misfit| Refusal::from(misfit).to_string())?;
+    let slip = |Refusal { message, field, .. }| format!("{}: {message}", field.unwrap_or_default());
+    let mut level = Level::from_value(front).map_err(|misfit| slip(misfit.into()))?;
     level.slides = body.split("\n---\n").map(|text| Slide { text: text.trim().to_owned() }).collect();
     match level.slides.iter().all(|slide| slide.text.starts_with("# ")) {
         true => Ok(level),

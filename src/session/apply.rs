@@ -3,6 +3,7 @@
 //! Everything is checked before anything changes. Refusals of Kafka's own (topics, settings) come from where Kafka's come.
 
 use super::command::{Command, CommitOffset, Configs, Refusal, SeekEdge, SeekTo, TopicPartition};
+use super::written::Object;
 use super::{configs, import};
 use crate::broker::EARLIEST_TIMESTAMP;
 use crate::broker::LATEST_TIMESTAMP;
@@ -15,7 +16,7 @@ use crate::protocol::{ErrorCode, validate_topic_name};
 use crate::sim::{Application, ClientNode, ProcessState, Trace, World};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The producer that `send` and `import` use when none is named.
@@ -68,7 +69,7 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
                 let topic: Arc<str> = Arc::from(topic.as_str());
                 with_producer(world, trace, &name, |now, producer, out| producer.send_all(now, &topic, records.into_iter(), out));
             }
-            Ok(json!({ "queued": queued, "rejected": rejected }))
+            Ok(Object::of([("queued", queued.into()), ("rejected", rejected.into())]))
         }
         Command::AddConsumer { id, group, topics, partitions, processing_ms, configs } => {
             add_consumer(world, trace, id, group.as_deref(), topics.as_deref(), partitions.as_deref(), *processing_ms, configs)

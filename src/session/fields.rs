@@ -91,6 +91,8 @@ impl From<Misfit> for Refusal {
     fn from(Misfit(wrong): Misfit) -> Refusal {
         let Wrong { path, words } = *wrong;
         match words {
+            // A whole value that is wrong is named as the page names it: there is no field to name.
+            Words::OfField(words) if path.is_empty() => Refusal::argument("value", format!("`value` {words}")),
             Words::OfField(words) => Refusal::argument(&path, format!("`{path}` {words}")),
             Words::Whole { code, sentence } => Refusal { code, message: sentence, field: Some(path).filter(|path| !path.is_empty()) },
         }
@@ -106,7 +108,7 @@ pub struct Fields {
 
 /// Reads an object. `what` it is begins the sentence about a field that it does not have: "A cluster".
 pub fn object<T>(value: Value, what: &str, read: impl FnOnce(&mut Fields) -> Read<T>) -> Read<T> {
-    let mut fields = Fields::of(value, what)?;
+    let mut fields = Fields { left: Map::from_value(value)?, misfit: None };
     match read(&mut fields) {
         Ok(whole) => fields.end(what).map(|()| whole),
         Err(misfit) => Err(fields.misfit.unwrap_or(misfit)),
@@ -114,13 +116,6 @@ pub fn object<T>(value: Value, what: &str, read: impl FnOnce(&mut Fields) -> Rea
 }
 
 impl Fields {
-    fn of(value: Value, what: &str) -> Read<Fields> {
-        match value {
-            Value::Object(left) => Ok(Fields { left, misfit: None }),
-            _ => Err(Refusal { field: None, ..Refusal::argument("", format!("{what} is an object.")) }.into()),
-        }
-    }
-
     /// A field that must be there.
     #[inline(never)]
     pub fn take<T: FromValue + Default>(&mut self, name: &str) -> T {
@@ -155,12 +150,12 @@ impl Fields {
         })
     }
 
-    /// Refuses what was wrong; and what is left over, for nothing may be ignored.
+    /// Refuses what is left over, for nothing may be ignored; and what was wrong. In this order: who misspells a field misses it too.
     #[inline(never)]
     fn end(self, what: &str) -> Read<()> {
-        match (self.misfit, self.left.keys().next()) {
-            (Some(misfit), _) => Err(misfit),
-            (None, Some(name)) => Err(Refusal::argument(name, format!("{what} has no field `{name}`.")).into()),
+        match (self.left.keys().next(), self.misfit) {
+            (Some(name), _) => Err(Refusal::argument(name, format!("{what} has no field `{name}`.")).into()),
+            (None, Some(misfit)) => Err(misfit),
             (None, None) => Ok(()),
         }
     }
@@ -243,11 +238,13 @@ impl FromValue for Map<String, Value> {
 
 impl FromValue for Configs {
     fn from_value(value: Value) -> Read<Configs> {
-        let setting = |(name, value): (String, Value)| match String::from_value(value) {
-            Ok(value) => Ok((name, value)),
-            Err(misfit) => Err(misfit.within(&name)),
-        };
-        Map::from_value(value)?.into_iter().map(setting).collect()
+        // One by one: collecting them into a map would bring a merge sort along.
+        let mut configs = Configs::new();
+        for (name, value) in Map::from_value(value)? {
+            let value = String::from_value(value).map_err(|misfit| misfit.within(&name))?;
+            configs.insert(name, value);
+        }
+        Ok(configs)
     }
 }
 

@@ -8,7 +8,6 @@
 
 use super::command::{ImportFormat, Refusal};
 use bytes::Bytes;
-use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +26,7 @@ pub struct ParsedRecord {
 }
 
 /// A line that is not a record, and why.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rejected {
     pub line: u32,
     pub reason: String,

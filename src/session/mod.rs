@@ -9,7 +9,7 @@ pub mod fields;
 pub mod import;
 mod parse;
 mod scene;
-mod written;
+pub mod written;
 
 pub use configs::effective_topic as effective_topic_configs;
 pub use parse::{parse_command, parse_saved};

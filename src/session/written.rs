@@ -3,15 +3,26 @@
 //! Owns the JSON forms. What is absent or empty is left out, but for a record's key and value, whose absence is a `null` that means something.
 
 use super::command::{Cluster, Command, CommitOffset, Configs, ImportFormat, SeekEdge, SeekTo, TimedCommand, TopicPartition};
+use super::import::Rejected;
 use crate::protocol::text::Text;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-/// An object being written.
+/// An object being written, field by field. Neither [`serde_json::json`] nor a collected map: the one brings serde's writer of values along,
+/// the other a merge sort.
 #[derive(Default)]
-struct Object(Map<String, Value>);
+pub struct Object(Map<String, Value>);
 
 impl Object {
+    /// An object of fields that are all there.
+    pub fn of<const N: usize>(fields: [(&str, Value); N]) -> Value {
+        let mut object = Object::default();
+        for (name, value) in fields {
+            object.insert(name, value);
+        }
+        Value::Object(object.0)
+    }
+
     fn put(&mut self, name: &str, value: impl Into<Value>) {
         self.insert(name, value.into());
     }
@@ -24,8 +35,11 @@ impl Object {
 
     fn put_configs(&mut self, configs: &Configs) {
         if !configs.is_empty() {
-            let configs = configs.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str())));
-            self.insert("configs", Value::Object(configs.collect()));
+            let mut object = Object::default();
+            for (name, value) in configs {
+                object.put(name, value.as_str());
+            }
+            self.insert("configs", Value::Object(object.0));
         }
     }
 
@@ -111,17 +125,14 @@ impl From<&Text> for Value {
     fn from(text: &Text) -> Value {
         match text.as_str() {
             Some(text) => Value::from(text),
-            None => Value::from_iter([("base64", text.to_base64())]),
+            None => Object::of([("base64", text.to_base64().into())]),
         }
     }
 }
 
 impl From<TopicPartition> for Value {
     fn from(partition: TopicPartition) -> Value {
-        let mut object = Object::default();
-        object.put("topic", partition.topic);
-        object.put("partition", partition.partition);
-        Value::Object(object.0)
+        Object::of([("topic", partition.topic.into()), ("partition", partition.partition.into())])
     }
 }
 
@@ -142,8 +153,14 @@ impl From<SeekTo> for Value {
             SeekTo::Offset(offset) => offset.into(),
             SeekTo::Edge(SeekEdge::Beginning) => "beginning".into(),
             SeekTo::Edge(SeekEdge::End) => "end".into(),
-            SeekTo::Timestamp { timestamp } => Value::from_iter([("timestamp", timestamp)]),
+            SeekTo::Timestamp { timestamp } => Object::of([("timestamp", timestamp.into())]),
         }
+    }
+}
+
+impl From<Rejected> for Value {
+    fn from(rejected: Rejected) -> Value {
+        Object::of([("line", rejected.line.into()), ("reason", rejected.reason.into())])
     }
 }
 
@@ -155,10 +172,7 @@ impl Serialize for Command {
 
 impl Serialize for TimedCommand {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = Object::default();
-        object.put("at", self.at);
-        object.put("command", self.command.to_value());
-        object.0.serialize(serializer)
+        Object::of([("at", self.at.into()), ("command", self.command.to_value())]).serialize(serializer)
     }
 }
 
@@ -170,6 +184,6 @@ impl Serialize for Cluster {
         object.put_some("racks", self.racks.as_deref());
         object.put_configs(&self.configs);
         object.put_some("startTimestamp", self.start_timestamp);
-        object.0.serialize(serializer)
+        Value::Object(object.0).serialize(serializer)
     }
 }

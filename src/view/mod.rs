@@ -60,8 +60,9 @@ fn broker_view(world: &World, broker: &Broker, state: ProcessState) -> BrokerVie
 /// The user's topics in the order of their names, then the internal ones.
 fn topics_in_order(world: &World) -> Vec<&TopicMetadata> {
     let image = world.controller().image();
-    let mut topics: Vec<&TopicMetadata> = image.topic_ids.values().filter_map(|id| image.topics.get(id)).collect();
-    topics.sort_by_key(|topic| is_internal(&topic.name));
+    let all = image.topic_ids.values().filter_map(|id| image.topics.get(id));
+    let (internal, mut topics): (Vec<_>, Vec<_>) = all.partition(|topic| is_internal(&topic.name));
+    topics.extend(internal);
     topics
 }
 
