@@ -12,24 +12,26 @@ impl FromValue for Level {
     /// The slides stand behind the JSON: they are still to come.
     fn from_value(value: Value) -> Read<Level> {
         object(value, "A level", |fields| {
+            // Those that may fail at once come first, while there is little to take back.
+            let (start, solution, after) = (fields.try_take("start")?, fields.try_take("solution")?, fields.try_take("after")?);
             Ok(Level {
                 id: fields.take("id"),
                 title: fields.take("title"),
                 chapter: fields.take("chapter"),
                 concepts: fields.take("concepts"),
                 requires: fields.optional("requires"),
-                start: fields.try_take("start")?,
+                start,
                 allow: fields.optional("allow"),
                 slides: Vec::new(),
                 goals: fields.take("goals"),
                 never: fields.optional("never"),
                 hints: fields.take("hints"),
-                solution: fields.try_take("solution")?,
+                solution,
                 par: fields.take("par"),
                 wrong: fields.take("wrong"),
                 narrate: fields.optional("narrate"),
                 predict: fields.optional("predict"),
-                after: fields.try_take("after")?,
+                after,
             })
         })
     }

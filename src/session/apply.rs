@@ -10,7 +10,7 @@ use crate::broker::LATEST_TIMESTAMP;
 use crate::client::consumer::{Reads, SeekTarget};
 use crate::client::producer::Outgoing;
 use crate::client::{Consumer, Generator, Producer};
-use crate::node::{MS, Partition, Time};
+use crate::node::{MS, Outputs, Partition, Time};
 use crate::protocol::wire::{self, Request, Response};
 use crate::protocol::{ErrorCode, validate_topic_name};
 use crate::sim::{Application, ClientNode, ProcessState, Trace, World};
@@ -361,20 +361,28 @@ fn running_consumer<'a>(world: &'a World, id: &str, field: &str) -> Result<&'a C
     Ok(consumer)
 }
 
-fn with_producer(world: &mut World, trace: &mut Trace, id: &str, act: impl FnOnce(Time, &mut Producer, &mut crate::node::Outputs)) {
-    world.act(id, trace, |now, application, out| {
-        if let Application::Producer { producer, .. } = application {
+fn with_producer(world: &mut World, trace: &mut Trace, id: &str, act: impl FnOnce(Time, &mut Producer, &mut Outputs)) {
+    let mut act = Some(act);
+    with_application(world, trace, id, &mut |now, application, out| {
+        if let (Application::Producer { producer, .. }, Some(act)) = (application, act.take()) {
             act(now, producer, out);
         }
     });
 }
 
-fn with_consumer<R>(world: &mut World, trace: &mut Trace, id: &str, act: impl FnOnce(Time, &mut Consumer, &mut crate::node::Outputs) -> R) {
-    world.act(id, trace, |now, application, out| {
-        if let Application::Consumer { consumer, .. } = application {
+fn with_consumer<R>(world: &mut World, trace: &mut Trace, id: &str, act: impl FnOnce(Time, &mut Consumer, &mut Outputs) -> R) {
+    let mut act = Some(act);
+    with_application(world, trace, id, &mut |now, application, out| {
+        if let (Application::Consumer { consumer, .. }, Some(act)) = (application, act.take()) {
             act(now, consumer, out);
         }
     });
+}
+
+/// The one copy of what a world does around an act, for all of them.
+#[inline(never)]
+fn with_application(world: &mut World, trace: &mut Trace, id: &str, act: &mut dyn FnMut(Time, &mut Application, &mut Outputs)) {
+    world.act(id, trace, act);
 }
 
 impl Command {

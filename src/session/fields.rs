@@ -50,7 +50,7 @@ impl Misfit {
             Value::Array(_) => "a list".to_owned(),
             Value::Object(_) => "an object".to_owned(),
             Value::String(text) => quoted(text),
-            plain => plain.to_string(),
+            plain => serde_json::to_string(plain).unwrap_or_default(),
         };
         Misfit::of_field("", format!("must be {expected}, not {found}."))
     }
@@ -74,10 +74,11 @@ impl Misfit {
 
 /// A text as a sentence quotes it: as JSON, and not longer than a sentence.
 pub fn quoted(text: &str) -> String {
-    match text.char_indices().nth(QUOTED_MAX) {
-        Some((end, _)) => Value::from(format!("{}…", &text[..end])).to_string(),
-        None => Value::from(text).to_string(),
-    }
+    let text = match text.char_indices().nth(QUOTED_MAX) {
+        Some((end, _)) => &format!("{}…", &text[..end]),
+        None => text,
+    };
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 impl From<Refusal> for Misfit {

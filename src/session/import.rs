@@ -161,9 +161,9 @@ fn csv_record(header: &csv::StringRecord, row: &csv::StringRecord, key_column: O
         if 1 < value.len() {
             value.push(',');
         }
-        value += &serde_json::Value::from(name).to_string();
+        value += &serde_json::to_string(name).unwrap_or_default();
         value.push(':');
-        value += &serde_json::Value::from(field).to_string();
+        value += &serde_json::to_string(field).unwrap_or_default();
     }
     value.push('}');
     if LINE_BYTES_MAX < value.len() {
