@@ -234,7 +234,7 @@ impl Condition {
             Condition::Broker { broker, state } => {
                 let view =
                     facts.view.brokers.iter().find(|view| view.id == *broker).ok_or_else(|| format!("There is no broker {broker}."))?;
-                let now = format!("{:?}", view.state).to_lowercase();
+                let now = format!("{:?}", view.state).to_ascii_lowercase();
                 Measure::new(now == *state, &format_args!("broker {broker}"), state, &now)
             }
             Condition::Consumed { consumer, count } => {

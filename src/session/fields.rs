@@ -63,12 +63,18 @@ impl Misfit {
         Misfit(Box::new(Wrong { path: path.to_owned(), words: Words::OfField(words) }))
     }
 
-    /// The same seen from outside: `name` is the field, or `[index]` the element, in which it was found.
+    /// The same seen from outside: `name` is the field in which it was found.
     #[inline(never)]
     pub fn within(mut self, name: &str) -> Misfit {
         let joint = if self.0.path.is_empty() || self.0.path.starts_with('[') { "" } else { "." };
         self.0.path = format!("{name}{joint}{}", self.0.path);
         self
+    }
+
+    /// The same, found in an element of a list.
+    #[inline(never)]
+    fn within_element(self, index: usize) -> Misfit {
+        self.within(&format!("[{index}]"))
     }
 }
 
@@ -223,8 +229,12 @@ fn list(value: Value) -> Read<Vec<Value>> {
 
 impl<T: FromValue> FromValue for Vec<T> {
     fn from_value(value: Value) -> Read<Vec<T>> {
-        let element = |(index, value)| T::from_value(value).map_err(|misfit: Misfit| misfit.within(&format!("[{index}]")));
-        list(value)?.into_iter().enumerate().map(element).collect()
+        let values = list(value)?;
+        let mut elements = Vec::with_capacity(values.len());
+        for value in values {
+            elements.push(T::from_value(value).map_err(|misfit| misfit.within_element(elements.len()))?);
+        }
+        Ok(elements)
     }
 }
 
@@ -270,7 +280,7 @@ impl FromValue for (String, Option<Text>) {
             let words = format!("must be a name and a value, not {} elements.", parts.len());
             Misfit::of_field("", words)
         })?;
-        let name = String::from_value(name).map_err(|misfit| misfit.within("[0]"))?;
-        Ok((name, Option::from_value(value).map_err(|misfit| misfit.within("[1]"))?))
+        let name = String::from_value(name).map_err(|misfit| misfit.within_element(0))?;
+        Ok((name, Option::from_value(value).map_err(|misfit| misfit.within_element(1))?))
     }
 }
