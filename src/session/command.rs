@@ -8,7 +8,8 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Settings as Kafka writes them: dotted names, string values.
+/// Settings as Kafka writes them: dotted names, string values. Filled by `extend` or `insert` and not collected, which sorts first: a merge
+/// sort for each place that does so.
 pub type Configs = BTreeMap<String, String>;
 
 /// A topic's partition, by name.

@@ -1,6 +1,7 @@
 //! Commands and saved sessions into JSON: the other half of [`super::parse`].
 //!
-//! Owns the JSON forms. What is absent or empty is left out, but for a record's key and value, whose absence is a `null` that means something.
+//! Owns the JSON forms. What is absent is left out, and so are settings, keys and headers when there are none; but a record's key and value are
+//! written as `null`, which means something.
 
 use super::command::{Cluster, Command, CommitOffset, Configs, ImportFormat, SeekEdge, SeekTo, TimedCommand, TopicPartition};
 use super::import::Rejected;
