@@ -2,18 +2,19 @@
 //!
 //! Owns the comparison and its words; knows nothing of what is counted.
 
-use serde::Deserialize;
+use crate::session::fields::{FromValue, Misfit, Read};
+use serde_json::Value;
 
-/// How many (or how far) a goal wants.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(try_from = "String")]
+/// How many (or how far) a goal wants; by default at least 0, which is nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Amount {
     compare: Compare,
     than: i64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 enum Compare {
+    #[default]
     AtLeast,
     AtMost,
     Exactly,
@@ -29,19 +30,19 @@ impl Amount {
     }
 }
 
-impl TryFrom<String> for Amount {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Amount, String> {
-        let wrong = || format!("`{text}` is not an amount: write `>= 3`, `<= 3` or `= 3`");
-        let (compare, than) = text.split_once(' ').ok_or_else(wrong)?;
-        let compare = match compare {
-            ">=" => Compare::AtLeast,
-            "<=" => Compare::AtMost,
-            "=" => Compare::Exactly,
-            _ => return Err(wrong()),
-        };
-        Ok(Amount { compare, than: than.parse().map_err(|_| wrong())? })
+impl FromValue for Amount {
+    fn from_value(value: Value) -> Read<Amount> {
+        let amount = value.as_str().and_then(|text| {
+            let (compare, than) = text.split_once(' ')?;
+            let compare = match compare {
+                ">=" => Compare::AtLeast,
+                "<=" => Compare::AtMost,
+                "=" => Compare::Exactly,
+                _ => return None,
+            };
+            Some(Amount { compare, than: than.parse().ok()? })
+        });
+        amount.ok_or_else(|| Misfit::expected("an amount (\">= 3\", \"<= 3\" or \"= 3\")", &value))
     }
 }
 

@@ -8,14 +8,12 @@ use super::amount::Amount;
 use super::facts::Facts;
 use crate::ordered::sort_by;
 use crate::protocol::partition_for_key;
-use crate::session::tagged;
 use crate::view::shape::{GroupView, PartitionView, ProducerView, TopicView};
-use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
+use std::fmt::Display;
 
 /// A predicate. In JSON: `{"type": "records", "topic": "orders", "count": ">= 3"}`.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(remote = "Self", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Condition {
     /// Committed records of a topic: of one partition, with one key, or all of them.
     Records {
@@ -138,13 +136,6 @@ pub enum Condition {
     },
 }
 
-impl<'de> Deserialize<'de> for Condition {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Condition, D::Error> {
-        let plain = tagged::plain(Map::deserialize(deserializer)?).ok_or_else(|| de::Error::missing_field("type"))?;
-        Condition::deserialize(plain).map_err(de::Error::custom)
-    }
-}
-
 /// A predicate's outcome, in plain words.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Measure {
@@ -156,13 +147,13 @@ pub struct Measure {
 }
 
 impl Measure {
-    fn new(met: bool, what: &str, wanted: impl std::fmt::Display, is: impl std::fmt::Display) -> Measure {
+    fn new(met: bool, what: &dyn Display, wanted: &dyn Display, is: &dyn Display) -> Measure {
         let why_not_yet = (!met).then(|| format!("{what}: wanted {wanted}, now {is}"));
         Measure { met, measured: format!("{what}: {is}"), why_not_yet }
     }
 
-    fn amount(wanted: Amount, is: i64, what: &str) -> Measure {
-        Measure::new(wanted.admits(is), what, wanted, is)
+    fn amount(wanted: Amount, is: i64, what: &dyn Display) -> Measure {
+        Measure::new(wanted.admits(is), what, &wanted, &is)
     }
 }
 
@@ -198,7 +189,7 @@ impl Condition {
                 let counts: Vec<i64> =
                     partitions(facts, topic, None)?.into_iter().map(|one| committed_records(topic, one)).collect::<Sought<_>>()?;
                 let what = format!("records in each partition of {topic}");
-                Measure::new(counts.iter().all(|is| records.admits(*is)), &what, records, list(&counts))
+                Measure::new(counts.iter().all(|is| records.admits(*is)), &what, records, &list(&counts))
             }
             Condition::PlacedByKey { topic } => placed_by_key(facts, topic)?,
             Condition::Leader { topic, partition, is, is_not } => {
@@ -210,11 +201,11 @@ impl Condition {
                     (None, None) => "any broker".to_owned(),
                 };
                 let now = leader.map_or("none".to_owned(), |leader| format!("broker {leader}"));
-                Measure::new(met, &format!("leader of {topic}-{partition}"), wanted, now)
+                Measure::new(met, &format_args!("leader of {topic}-{partition}"), &wanted, &now)
             }
             Condition::Leaderships { topic, broker, count } => {
                 let led = partitions(facts, topic, None)?.into_iter().filter(|one| one.leader == Some(*broker)).count();
-                Measure::amount(*count, led as i64, &format!("partitions of {topic} led by broker {broker}"))
+                Measure::amount(*count, led as i64, &format_args!("partitions of {topic} led by broker {broker}"))
             }
             Condition::LeaderEpoch { topic, partition, epoch } => {
                 let highest = partitions(facts, topic, *partition)?.iter().map(|one| one.leader_epoch).max();
@@ -239,32 +230,32 @@ impl Condition {
                 wanted.extend(contains.map(|broker| format!("broker {broker} among them")));
                 wanted.extend(equals.as_ref().map(|equals| format!("[{}]", list(equals))));
                 wanted.extend(size.map(|size| size.to_string()));
-                Measure::new(met, "in-sync replicas", wanted.join(" and "), now.join(", "))
+                Measure::new(met, &"in-sync replicas", &wanted.join(" and "), &now.join(", "))
             }
             Condition::Broker { broker, state } => {
                 let view =
                     facts.view.brokers.iter().find(|view| view.id == *broker).ok_or_else(|| format!("There is no broker {broker}."))?;
-                let now = format!("{:?}", view.state).to_lowercase();
-                Measure::new(now == *state, &format!("broker {broker}"), state, &now)
+                let now = format!("{:?}", view.state).to_ascii_lowercase();
+                Measure::new(now == *state, &format_args!("broker {broker}"), state, &now)
             }
             Condition::Consumed { consumer, count } => {
-                Measure::amount(*count, find_consumer(facts, consumer)?.consumed as i64, &format!("records read by {consumer}"))
+                Measure::amount(*count, find_consumer(facts, consumer)?.consumed as i64, &format_args!("records read by {consumer}"))
             }
             Condition::Position { consumer, topic, partition, offset } => {
                 let positions = &find_consumer(facts, consumer)?.positions;
                 let at = positions.iter().find(|at| at.topic == *topic && at.partition == *partition);
                 let at = at.ok_or_else(|| format!("{consumer} has no position in {topic}-{partition}."))?;
-                Measure::amount(*offset, at.position, &format!("position of {consumer} in {topic}-{partition}"))
+                Measure::amount(*offset, at.position, &format_args!("position of {consumer} in {topic}-{partition}"))
             }
             Condition::GroupState { group, state } => {
                 let now = &find_group(facts, group)?.state;
-                Measure::new(now == state, &format!("state of group {group}"), state, now)
+                Measure::new(now == state, &format_args!("state of group {group}"), state, now)
             }
             Condition::GroupMembers { group, count } => {
-                Measure::amount(*count, find_group(facts, group)?.members.len() as i64, &format!("members of group {group}"))
+                Measure::amount(*count, find_group(facts, group)?.members.len() as i64, &format_args!("members of group {group}"))
             }
             Condition::GroupGeneration { group, generation } => {
-                Measure::amount(*generation, find_group(facts, group)?.generation.into(), &format!("generation of group {group}"))
+                Measure::amount(*generation, find_group(facts, group)?.generation.into(), &format_args!("generation of group {group}"))
             }
             Condition::EachMemberOwns { group, partitions } => {
                 let members = &find_group(facts, group)?.members;
@@ -272,11 +263,11 @@ impl Condition {
                 let owned: Vec<String> =
                     members.iter().map(|member| format!("{} owns {}", member.client_id, member.assignment.len())).collect();
                 let now = if owned.is_empty() { "no members".to_owned() } else { owned.join(", ") };
-                Measure::new(met, &format!("partitions of each member of {group}"), partitions, now)
+                Measure::new(met, &format_args!("partitions of each member of {group}"), partitions, &now)
             }
             Condition::IdleMembers { group, count } => {
                 let idle = find_group(facts, group)?.members.iter().filter(|member| member.assignment.is_empty()).count();
-                Measure::amount(*count, idle as i64, &format!("members of {group} without a partition"))
+                Measure::amount(*count, idle as i64, &format_args!("members of {group} without a partition"))
             }
             Condition::Committed { group, topic, partition, offset } => {
                 let offsets = &find_group(facts, group)?.offsets;
@@ -284,7 +275,7 @@ impl Condition {
                 let what = format!("committed offset of {group} in {topic}-{partition}");
                 match committed {
                     Some(committed) => Measure::amount(*offset, committed, &what),
-                    None => Measure::new(false, &what, offset, "none"),
+                    None => Measure::new(false, &what, offset, &"none"),
                 }
             }
             Condition::Lag { group, records } => {
@@ -292,23 +283,23 @@ impl Condition {
                 let what = format!("lag of group {group}");
                 match lags {
                     Some(lags) if !lags.is_empty() => Measure::amount(*records, lags.iter().sum(), &what),
-                    _ => Measure::new(false, &what, records, "unknown, for want of committed offsets"),
+                    _ => Measure::new(false, &what, records, &"unknown, for want of committed offsets"),
                 }
             }
             Condition::Acknowledged { producer, count } => {
                 let is = find_producer(facts, producer)?.acknowledged;
-                Measure::amount(*count, is as i64, &format!("records of {producer} acknowledged"))
+                Measure::amount(*count, is as i64, &format_args!("records of {producer} acknowledged"))
             }
             Condition::Failed { producer, count } => {
-                Measure::amount(*count, find_producer(facts, producer)?.failed as i64, &format!("records of {producer} failed"))
+                Measure::amount(*count, find_producer(facts, producer)?.failed as i64, &format_args!("records of {producer} failed"))
             }
             Condition::LogHoldsAcknowledged { topic } => log_holds_acknowledged(facts, topic)?,
             Condition::Command { given, count } => {
                 let is = facts.commands_like(given);
-                let mut words: Vec<String> =
-                    given.iter().filter(|(name, _)| *name != "type").map(|(name, value)| format!("{name} {value}")).collect();
+                let word = |(name, value): (&String, &Value)| format!("{name} {}", serde_json::to_string(value).unwrap_or_default());
+                let mut words: Vec<String> = given.iter().filter(|(name, _)| *name != "type").map(word).collect();
                 words.insert(0, given.get("type").and_then(Value::as_str).unwrap_or("any command").to_owned());
-                Measure::amount(*count, is as i64, &format!("commands given in this level like {}", words.join(" ")))
+                Measure::amount(*count, is as i64, &format_args!("commands given in this level like {}", words.join(" ")))
             }
             Condition::All { of } => {
                 let measures: Vec<Measure> = of.iter().map(|one| one.measure(facts)).collect();
@@ -345,11 +336,16 @@ fn placed_by_key(facts: &Facts, topic: &str) -> Sought<Measure> {
             let home = partition_for_key(&key.0, found.partitions.len() as i32);
             if home != one.partition {
                 let is = format!("{key} at offset {} of {topic}-{}", message.offset, one.partition);
-                return Ok(Measure::new(false, "records where murmur2 puts their key", format!("{key} only in {topic}-{home}"), is));
+                return Ok(Measure::new(
+                    false,
+                    &"records where murmur2 puts their key",
+                    &format_args!("{key} only in {topic}-{home}"),
+                    &is,
+                ));
             }
         }
     }
-    Ok(Measure::new(0 < keyed, "records where murmur2 puts their key", "at least 1", keyed))
+    Ok(Measure::new(0 < keyed, &"records where murmur2 puts their key", &"at least 1", &keyed))
 }
 
 fn log_holds_acknowledged(facts: &Facts, topic: &str) -> Sought<Measure> {
@@ -364,9 +360,9 @@ fn log_holds_acknowledged(facts: &Facts, topic: &str) -> Sought<Measure> {
     let wanted = format!("at least the {acknowledged} acknowledged, and 0 failed");
     Ok(Measure::new(
         met,
-        &format!("committed records in the log of {topic}"),
-        wanted,
-        format!("{held} for {acknowledged} acknowledged, {failed} failed"),
+        &format_args!("committed records in the log of {topic}"),
+        &wanted,
+        &format_args!("{held} for {acknowledged} acknowledged, {failed} failed"),
     ))
 }
 

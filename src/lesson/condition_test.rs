@@ -4,6 +4,7 @@ use super::condition::{Condition, Measure};
 use super::facts::Facts;
 use crate::protocol::text::Text;
 use crate::session::command::{Command, Configs, TimedCommand};
+use crate::session::fields::FromValue;
 use crate::view::shape::*;
 
 fn replica(broker: i32, high_watermark: i64) -> ReplicaView {
@@ -128,7 +129,7 @@ fn scene() -> View {
 }
 
 fn measure(condition: &str) -> Measure {
-    let condition: Condition = serde_json::from_str(condition).unwrap();
+    let condition = Condition::from_value(serde_json::from_str(condition).unwrap()).unwrap();
     let crash = |at| TimedCommand { at, command: Command::CrashBroker { broker: 2 } };
     // The second lies in a future that was left by seeking back.
     let commands = [crash(500.0), crash(1500.0)];
@@ -269,6 +270,6 @@ fn a_slip_in_a_level_is_an_error() {
         r#"{"type":"records","topic":"t","partitions":3,"count":">= 3"}"#,
         r#"{"type":"unheardOf"}"#,
     ] {
-        assert!(serde_json::from_str::<Condition>(slip).is_err(), "{slip}");
+        assert!(Condition::from_value(serde_json::from_str(slip).unwrap()).is_err(), "{slip}");
     }
 }

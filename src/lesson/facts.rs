@@ -62,6 +62,6 @@ impl<'a> Facts<'a> {
 }
 
 fn is_like(timed: &TimedCommand, given: &Map<String, Value>) -> bool {
-    let Ok(Value::Object(fields)) = serde_json::to_value(&timed.command) else { return false };
+    let fields = timed.command.to_value();
     given.iter().all(|(name, value)| fields.get(name) == Some(value))
 }

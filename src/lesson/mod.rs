@@ -5,6 +5,7 @@
 //!
 //! # Layout
 //! - [`front_matter`]: a level's file into a [`Level`]
+//! - `parse`: the JSON in front
 //! - [`condition`]: what a goal asks, measured in plain words
 //! - `facts`: what a condition may look at
 //! - `amount`: "at least 3"
@@ -13,6 +14,7 @@ mod amount;
 pub mod condition;
 mod facts;
 pub mod front_matter;
+mod parse;
 
 #[cfg(test)]
 mod condition_test;
@@ -21,8 +23,6 @@ use crate::session::Session;
 use crate::session::command::{Command, Saved, TimedCommand};
 use condition::Condition;
 use facts::Facts;
-use serde::Deserialize;
-use serde_json::Value;
 use std::sync::OnceLock;
 
 /// In the order in which they are taught.
@@ -42,8 +42,7 @@ pub fn levels() -> &'static [Level] {
 }
 
 /// One lesson to be solved on the real engine.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Level {
     pub id: String,
     pub title: String,
@@ -51,18 +50,14 @@ pub struct Level {
     /// Kafka's terms that the level teaches.
     pub concepts: Vec<String>,
     /// Ids of levels to take before this one.
-    #[serde(default)]
     pub requires: Vec<String>,
     pub start: Saved,
     /// Types of commands that the learner may give; empty: all.
-    #[serde(default)]
     pub allow: Vec<String>,
     /// The file's Markdown.
-    #[serde(skip)]
     pub slides: Vec<Slide>,
     pub goals: Vec<Goal>,
     /// What spoils the level while it holds.
-    #[serde(default)]
     pub never: Vec<Goal>,
     /// From a nudge to nearly the answer.
     pub hints: Vec<String>,
@@ -71,9 +66,7 @@ pub struct Level {
     pub par: u32,
     /// Attempts that must not solve the level: what a learner may believe at first.
     pub wrong: Vec<Attempt>,
-    #[serde(default)]
     pub narrate: Vec<Narration>,
-    #[serde(default)]
     pub predict: Vec<Prediction>,
     /// Asked when the level is solved.
     pub after: Question,
@@ -85,16 +78,14 @@ pub struct Slide {
     pub text: String,
 }
 
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Goal {
     pub text: String,
     pub when: Condition,
 }
 
 /// What a learner does, played on the level's start.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Attempt {
     /// Times count from the session's start, as in a saved session: the first lies after the scene's `until`.
     pub commands: Vec<TimedCommand>,
@@ -103,24 +94,21 @@ pub struct Attempt {
 }
 
 /// Said when the engine reports an event of this kind for the first time in the level.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Narration {
     pub on: String,
     pub say: String,
 }
 
 /// Asked before the learner's first command of type `before`.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Prediction {
     pub before: String,
     pub ask: String,
     pub answer: String,
 }
 
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Question {
     pub ask: String,
     pub answer: String,
@@ -159,8 +147,7 @@ impl Level {
 
     /// Whether the level lets the learner give this command; if not, why.
     pub fn allows(&self, command: &Command) -> Result<(), String> {
-        let fields = serde_json::to_value(command).unwrap_or_default();
-        let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
+        let kind = command.name();
         if self.allow.is_empty() || self.allow.iter().any(|allowed| allowed == kind) {
             return Ok(());
         }

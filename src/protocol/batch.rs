@@ -6,6 +6,7 @@
 //! The checksum covers everything behind itself. Base offset and leader epoch lie before it, so a broker sets them without touching it.
 
 use super::batch_error::BatchError;
+use super::checksum::checksum;
 use bytes::Bytes;
 
 /// Where the fields of the header begin.
@@ -187,7 +188,7 @@ pub fn validate(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
     if header.size() != bytes.len() as i64 {
         return Err(BatchError::Size { stated: header.size(), found: bytes.len() });
     }
-    let computed = crc32c::crc32c(&bytes[field::ATTRIBUTES..]);
+    let computed = checksum(&bytes[field::ATTRIBUTES..]);
     if computed != header.crc {
         return Err(BatchError::Checksum { stated: header.crc, computed });
     }

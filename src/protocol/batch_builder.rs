@@ -3,6 +3,7 @@
 //! Owns one growing allocation. Knows nothing of when a batch is full: it tells its size before and after. Source: `MemoryRecordsBuilder`,
 //! `DefaultRecordBatch.writeHeader`. The first record's time is the base of the others', unless a delete horizon is.
 
+use super::checksum::checksum;
 use super::{
     batch::{
         HEADER_SIZE, LOG_OVERHEAD, MAGIC, NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, attribute, field,
@@ -143,7 +144,7 @@ impl BatchBuilder {
         self.put(field::PRODUCER_EPOCH, self.options.producer_epoch.to_be_bytes());
         self.put(field::BASE_SEQUENCE, self.options.base_sequence.to_be_bytes());
         self.put(field::RECORD_COUNT, self.count.to_be_bytes());
-        let crc = crc32c::crc32c(&self.bytes[field::ATTRIBUTES..]);
+        let crc = checksum(&self.bytes[field::ATTRIBUTES..]);
         self.put(field::CRC, crc.to_be_bytes());
         Bytes::from(self.bytes)
     }

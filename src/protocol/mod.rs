@@ -6,6 +6,7 @@
 pub mod batch;
 mod batch_builder;
 mod batch_error;
+mod checksum;
 pub mod consumer_protocol;
 mod control_record;
 mod error;

@@ -3,6 +3,7 @@
 //! Base offset and leader epoch lie outside the checksum, so they are laid over the bytes only where these leave the engine; replicas share
 //! one allocation. Knows nothing of segments or epochs' history. Source: `UnifiedLog.append`, which writes the same two fields in place.
 
+use super::checksum::checksum;
 use super::{
     batch::{BatchHeader, attribute, field},
     batch_error::BatchError,
@@ -91,7 +92,7 @@ impl Batch {
         let mut bytes = self.bytes.to_vec();
         lay(&mut bytes, field::ATTRIBUTES, &(header.attributes | attribute::LOG_APPEND_TIME).to_be_bytes());
         lay(&mut bytes, field::MAX_TIMESTAMP, &timestamp.to_be_bytes());
-        let crc = crc32c::crc32c(&bytes[field::ATTRIBUTES..]);
+        let crc = checksum(&bytes[field::ATTRIBUTES..]);
         lay(&mut bytes, field::CRC, &crc.to_be_bytes());
         Ok(Batch { max_timestamp: timestamp, bytes: Bytes::from(bytes), ..*self })
     }

@@ -2,23 +2,26 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use serde::{Serialize, Serializer};
 
 /// Key, value or header bytes at the edge of the engine (JSON, screens).
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Text(pub Bytes);
 
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Json {
-    Utf8(String),
-    Base64 { base64: String },
-}
-
 impl Text {
     /// The bytes as text, if they are.
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
+    }
+
+    /// The bytes in base64, whether they are text or not.
+    pub fn to_base64(&self) -> String {
+        STANDARD.encode(&self.0)
+    }
+
+    /// Bytes from base64; `None` if it is none.
+    pub fn from_base64(coded: &str) -> Option<Text> {
+        STANDARD.decode(coded).ok().map(|bytes| Text(bytes.into()))
     }
 }
 
@@ -32,7 +35,7 @@ impl std::fmt::Display for Text {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.as_str() {
             Some(text) => f.write_str(text),
-            None => write!(f, "base64:{}", STANDARD.encode(&self.0)),
+            None => write!(f, "base64:{}", self.to_base64()),
         }
     }
 }
@@ -47,16 +50,7 @@ impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.as_str() {
             Some(text) => serializer.serialize_str(text),
-            None => Json::Base64 { base64: STANDARD.encode(&self.0) }.serialize(serializer),
+            None => serializer.collect_map([("base64", self.to_base64())]),
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
-        Ok(Text(match Json::deserialize(deserializer)? {
-            Json::Utf8(text) => Bytes::from(text),
-            Json::Base64 { base64 } => Bytes::from(STANDARD.decode(base64).map_err(D::Error::custom)?),
-        }))
     }
 }

@@ -3,19 +3,20 @@
 //! Everything is checked before anything changes. Refusals of Kafka's own (topics, settings) come from where Kafka's come.
 
 use super::command::{Command, CommitOffset, Configs, Refusal, SeekEdge, SeekTo, TopicPartition};
+use super::written::Object;
 use super::{configs, import};
 use crate::broker::EARLIEST_TIMESTAMP;
 use crate::broker::LATEST_TIMESTAMP;
 use crate::client::consumer::{Reads, SeekTarget};
 use crate::client::producer::Outgoing;
 use crate::client::{Consumer, Generator, Producer};
-use crate::node::{MS, Partition, Time};
+use crate::node::{MS, Outputs, Partition, Time};
 use crate::protocol::wire::{self, Request, Response};
 use crate::protocol::{ErrorCode, validate_topic_name};
 use crate::sim::{Application, ClientNode, ProcessState, Trace, World};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The producer that `send` and `import` use when none is named.
@@ -68,7 +69,7 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
                 let topic: Arc<str> = Arc::from(topic.as_str());
                 with_producer(world, trace, &name, |now, producer, out| producer.send_all(now, &topic, records.into_iter(), out));
             }
-            Ok(json!({ "queued": queued, "rejected": rejected }))
+            Ok(Object::of([("queued", queued.into()), ("rejected", rejected.into())]))
         }
         Command::AddConsumer { id, group, topics, partitions, processing_ms, configs } => {
             add_consumer(world, trace, id, group.as_deref(), topics.as_deref(), partitions.as_deref(), *processing_ms, configs)
@@ -360,20 +361,28 @@ fn running_consumer<'a>(world: &'a World, id: &str, field: &str) -> Result<&'a C
     Ok(consumer)
 }
 
-fn with_producer(world: &mut World, trace: &mut Trace, id: &str, act: impl FnOnce(Time, &mut Producer, &mut crate::node::Outputs)) {
-    world.act(id, trace, |now, application, out| {
-        if let Application::Producer { producer, .. } = application {
+fn with_producer(world: &mut World, trace: &mut Trace, id: &str, act: impl FnOnce(Time, &mut Producer, &mut Outputs)) {
+    let mut act = Some(act);
+    with_application(world, trace, id, &mut |now, application, out| {
+        if let (Application::Producer { producer, .. }, Some(act)) = (application, act.take()) {
             act(now, producer, out);
         }
     });
 }
 
-fn with_consumer<R>(world: &mut World, trace: &mut Trace, id: &str, act: impl FnOnce(Time, &mut Consumer, &mut crate::node::Outputs) -> R) {
-    world.act(id, trace, |now, application, out| {
-        if let Application::Consumer { consumer, .. } = application {
+fn with_consumer<R>(world: &mut World, trace: &mut Trace, id: &str, act: impl FnOnce(Time, &mut Consumer, &mut Outputs) -> R) {
+    let mut act = Some(act);
+    with_application(world, trace, id, &mut |now, application, out| {
+        if let (Application::Consumer { consumer, .. }, Some(act)) = (application, act.take()) {
             act(now, consumer, out);
         }
     });
+}
+
+/// The one copy of what a world does around an act, for all of them.
+#[inline(never)]
+fn with_application(world: &mut World, trace: &mut Trace, id: &str, act: &mut dyn FnMut(Time, &mut Application, &mut Outputs)) {
+    world.act(id, trace, act);
 }
 
 impl Command {

@@ -95,7 +95,8 @@ pub fn effective_topic(given: &Configs) -> Configs {
 /// The settings of a scope that have an effect, with the values in force.
 fn effective(scope: Scope, given: &Configs) -> Configs {
     let default = |name: &str| settings::lookup(scope, name).and_then(|setting| setting.default).map(str::to_owned);
-    let mut values: Configs = heeded(scope).iter().filter_map(|name| Some(((*name).to_owned(), default(name)?))).collect();
+    let mut values = Configs::new();
+    values.extend(heeded(scope).iter().filter_map(|name| Some(((*name).to_owned(), default(name)?))));
     values.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
     values
 }

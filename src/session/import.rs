@@ -8,7 +8,6 @@
 
 use super::command::{ImportFormat, Refusal};
 use bytes::Bytes;
-use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +26,7 @@ pub struct ParsedRecord {
 }
 
 /// A line that is not a record, and why.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rejected {
     pub line: u32,
     pub reason: String,
@@ -162,9 +161,9 @@ fn csv_record(header: &csv::StringRecord, row: &csv::StringRecord, key_column: O
         if 1 < value.len() {
             value.push(',');
         }
-        value += &serde_json::Value::from(name).to_string();
+        value += &serde_json::to_string(name).unwrap_or_default();
         value.push(':');
-        value += &serde_json::Value::from(field).to_string();
+        value += &serde_json::to_string(field).unwrap_or_default();
     }
     value.push('}');
     if LINE_BYTES_MAX < value.len() {

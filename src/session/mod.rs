@@ -5,10 +5,11 @@
 pub mod apply;
 pub mod command;
 mod configs;
+pub mod fields;
 pub mod import;
 mod parse;
 mod scene;
-pub mod tagged;
+pub mod written;
 
 pub use configs::effective_topic as effective_topic_configs;
 pub use parse::{parse_command, parse_saved};

@@ -1,94 +1,187 @@
 //! JSON into commands and saved sessions, with the path of what is wrong.
+//!
+//! Owns the names of commands and fields as they are read; what a command or a session means is checked when it is applied or loaded.
 
-use super::command::{Command, NOT_YET, Refusal, Saved, TimedCommand};
+use super::command::{
+    Cluster, Command, CommitOffset, ImportFormat, NOT_YET, Refusal, Saved, SeekEdge, SeekTo, TimedCommand, TopicPartition,
+};
+use super::fields::{Fields, FromValue, Misfit, Read, object, quoted};
 use crate::protocol::ErrorCode;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Commands of one saved session, at the most.
 const COMMANDS_MAX: usize = 100_000;
 
 /// Reads a command. An unknown or malformed one is `INVALID_ARGUMENT`; one whose engine part does not exist yet is `UNSUPPORTED_VERSION`.
 pub fn parse_command(value: Value) -> Result<Command, Refusal> {
-    let Value::Object(fields) = value else {
-        return Err(Refusal::argument("type", "A command is an object with a type."));
-    };
-    match fields.get("type") {
-        Some(Value::String(name)) if NOT_YET.contains(&name.as_str()) => {
-            Err(Refusal::kafka(ErrorCode::UnsupportedVersion, format!("{name} comes with a later version.")).at("type"))
-        }
-        Some(Value::String(_)) => read(fields),
-        Some(_) => Err(Refusal::argument("type", "A command's type is a string.")),
-        None => Err(Refusal::argument("type", "A command has a type.")),
-    }
+    Ok(Command::from_value(value)?)
 }
 
 /// Reads a saved session; what it means is checked when it is loaded.
 pub fn parse_saved(value: Value) -> Result<Saved, Refusal> {
-    let Value::Object(mut fields) = value else {
-        return Err(Refusal::argument("format", "A saved session is an object."));
-    };
-    if fields.get("format").and_then(Value::as_str) != Some("brokerlab") {
-        return Err(Refusal::argument("format", "A saved session has the format \"brokerlab\"."));
-    }
-    if fields.get("version").and_then(Value::as_u64) != Some(1) {
-        return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, "Saved sessions of version 1 are read.").at("version"));
-    }
-    let commands = match fields.insert("commands".to_owned(), Value::Array(Vec::new())) {
-        Some(Value::Array(commands)) if commands.len() <= COMMANDS_MAX => commands,
-        Some(Value::Array(_)) => return Err(Refusal::argument("commands", format!("A session has at most {COMMANDS_MAX} commands."))),
-        Some(_) => return Err(Refusal::argument("commands", "The commands are a list.")),
-        None => return Err(Refusal::argument("commands", "The commands are missing.")),
-    };
-    let mut saved: Saved = read(fields)?;
-    for (index, timed) in commands.into_iter().enumerate() {
-        let path = |field: &str| format!("commands[{index}].{field}");
-        let Value::Object(mut timed) = timed else {
-            return Err(Refusal::argument(&format!("commands[{index}]"), "A command of a saved session is an object with at and command."));
-        };
-        let Some(at) = timed.remove("at").as_ref().and_then(Value::as_f64) else {
-            return Err(Refusal::argument(&path("at"), "A command's time is a number of milliseconds."));
-        };
-        let command = timed.remove("command").unwrap_or(Value::Null);
-        if let Some(extra) = timed.keys().next() {
-            return Err(Refusal::argument(&path(extra), format!("A timed command has no {extra}.")));
-        }
-        let command = parse_command(command).map_err(|refusal| {
-            let field = refusal.field.clone().unwrap_or_default();
-            refusal.at(&path(&format!("command.{field}")))
-        })?;
-        saved.commands.push(TimedCommand { at, command });
-    }
-    Ok(saved)
+    Ok(Saved::from_value(value)?)
 }
 
-/// Reads an object; on failure finds the field to blame.
-fn read<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Refusal> {
-    serde_json::from_value(Value::Object(fields.clone())).map_err(|error| {
-        let message = error.to_string();
-        let field = named_field(&message).unwrap_or_else(|| blamed_field::<T>(&fields, &message));
-        Refusal::argument(&field, message)
+impl FromValue for Command {
+    fn from_value(mut value: Value) -> Read<Command> {
+        let wrong = |sentence: String| Misfit::from(Refusal::argument("type", sentence));
+        let Value::Object(fields) = &mut value else {
+            return Err(wrong("A command is an object with a type.".to_owned()));
+        };
+        let kind = match fields.remove("type") {
+            Some(Value::String(kind)) => kind,
+            Some(_) => return Err(wrong("A command's type is a string.".to_owned())),
+            None => return Err(wrong("A command has a type.".to_owned())),
+        };
+        if NOT_YET.contains(&kind.as_str()) {
+            return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, format!("{kind} comes with a later version.")).at("type").into());
+        }
+        let article = if kind.starts_with(['a', 'i']) { "An" } else { "A" };
+        object(value, &format!("{article} {kind} command"), |fields| command(&kind, fields))
+    }
+}
+
+fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
+    Ok(match kind {
+        "createTopic" => Command::CreateTopic {
+            name: fields.take("name"),
+            partitions: fields.take("partitions"),
+            replication_factor: fields.take("replicationFactor"),
+            configs: fields.optional("configs"),
+        },
+        "addProducer" => Command::AddProducer {
+            id: fields.take("id"),
+            topic: fields.take("topic"),
+            records_per_second: fields.optional("recordsPerSecond"),
+            keys: fields.optional("keys"),
+            value: fields.optional("value"),
+            configs: fields.optional("configs"),
+        },
+        "removeProducer" => Command::RemoveProducer { id: fields.take("id") },
+        "send" => Command::Send {
+            producer: fields.optional("producer"),
+            topic: fields.take("topic"),
+            key: fields.optional("key"),
+            value: fields.optional("value"),
+            headers: fields.optional("headers"),
+            partition: fields.optional("partition"),
+            timestamp: fields.optional("timestamp"),
+        },
+        "import" => Command::Import {
+            topic: fields.take("topic"),
+            format: fields.try_take("format")?,
+            text: fields.take("text"),
+            key_field: fields.optional("keyField"),
+        },
+        "addConsumer" => Command::AddConsumer {
+            id: fields.take("id"),
+            group: fields.optional("group"),
+            topics: fields.optional("topics"),
+            partitions: fields.optional("partitions"),
+            processing_ms: fields.optional("processingMs"),
+            configs: fields.optional("configs"),
+        },
+        "removeConsumer" => Command::RemoveConsumer { id: fields.take("id") },
+        "crashConsumer" => Command::CrashConsumer { id: fields.take("id") },
+        "pauseConsumer" => Command::PauseConsumer { id: fields.take("id") },
+        "resumeConsumer" => Command::ResumeConsumer { id: fields.take("id") },
+        "commit" => Command::Commit { consumer: fields.take("consumer"), offsets: fields.optional("offsets") },
+        "seek" => Command::Seek {
+            consumer: fields.take("consumer"),
+            topic: fields.take("topic"),
+            partition: fields.take("partition"),
+            to: fields.try_take("to")?,
+        },
+        "crashBroker" => Command::CrashBroker { broker: fields.take("broker") },
+        "restartBroker" => Command::RestartBroker { broker: fields.take("broker") },
+        _ => return Err(Refusal::argument("type", format!("There is no command {}.", quoted(kind))).into()),
     })
 }
 
-/// The field that serde's message names in backticks ("missing field `x`", "unknown field `x`", "unknown variant `x`").
-fn named_field(message: &str) -> Option<String> {
-    if message.starts_with("unknown variant") {
-        return None;
+impl FromValue for ImportFormat {
+    fn from_value(value: Value) -> Read<ImportFormat> {
+        match value.as_str() {
+            Some("jsonl") => Ok(ImportFormat::Jsonl),
+            Some("csv") => Ok(ImportFormat::Csv),
+            _ => Err(Misfit::expected("\"jsonl\" or \"csv\"", &value)),
+        }
     }
-    let (_, rest) = message.split_once("field `")?;
-    rest.split_once('`').map(|(name, _)| name.to_owned())
 }
 
-/// A value of the wrong type is not named: it is the one without which the message is another.
-fn blamed_field<T: DeserializeOwned>(fields: &Map<String, Value>, message: &str) -> String {
-    let another = |name: &&String| {
-        let mut rest = fields.clone();
-        rest.remove(*name);
-        match serde_json::from_value::<T>(Value::Object(rest)) {
-            Ok(_) => true,
-            Err(error) => error.to_string() != message,
+impl FromValue for TopicPartition {
+    fn from_value(value: Value) -> Read<TopicPartition> {
+        object(value, "A partition", |fields| Ok(TopicPartition { topic: fields.take("topic"), partition: fields.take("partition") }))
+    }
+}
+
+impl FromValue for CommitOffset {
+    fn from_value(value: Value) -> Read<CommitOffset> {
+        object(value, "An offset to commit", |fields| {
+            Ok(CommitOffset {
+                topic: fields.take("topic"),
+                partition: fields.take("partition"),
+                offset: fields.take("offset"),
+                metadata: fields.optional("metadata"),
+            })
+        })
+    }
+}
+
+impl FromValue for SeekTo {
+    fn from_value(value: Value) -> Read<SeekTo> {
+        match &value {
+            Value::Object(_) => object(value, "A place to seek", |fields| Ok(SeekTo::Timestamp { timestamp: fields.take("timestamp") })),
+            Value::Number(_) => Ok(SeekTo::Offset(i64::from_value(value)?)),
+            Value::String(edge) if edge == "beginning" => Ok(SeekTo::Edge(SeekEdge::Beginning)),
+            Value::String(edge) if edge == "end" => Ok(SeekTo::Edge(SeekEdge::End)),
+            _ => Err(Misfit::expected("an offset, \"beginning\", \"end\" or {\"timestamp\": ...}", &value)),
         }
-    };
-    fields.keys().filter(|name| *name != "type").find(another).map_or_else(|| "type".to_owned(), Clone::clone)
+    }
+}
+
+impl FromValue for TimedCommand {
+    fn from_value(value: Value) -> Read<TimedCommand> {
+        object(value, "A timed command", |fields| Ok(TimedCommand { at: fields.take("at"), command: fields.try_take("command")? }))
+    }
+}
+
+impl FromValue for Cluster {
+    fn from_value(value: Value) -> Read<Cluster> {
+        object(value, "A cluster", |fields| {
+            Ok(Cluster {
+                brokers: fields.take("brokers"),
+                controllers: fields.optional("controllers"),
+                racks: fields.optional("racks"),
+                configs: fields.optional("configs"),
+                start_timestamp: fields.optional("startTimestamp"),
+            })
+        })
+    }
+}
+
+impl FromValue for Saved {
+    fn from_value(value: Value) -> Read<Saved> {
+        if !value.is_object() {
+            return Err(Refusal::argument("format", "A saved session is an object.").into());
+        }
+        if value["format"] != "brokerlab" {
+            return Err(Refusal::argument("format", "A saved session has the format \"brokerlab\".").into());
+        }
+        if value["version"].as_u64() != Some(1) {
+            return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, "Saved sessions of version 1 are read.").at("version").into());
+        }
+        if value["commands"].as_array().is_some_and(|commands| COMMANDS_MAX < commands.len()) {
+            return Err(Refusal::argument("commands", format!("A session has at most {COMMANDS_MAX} commands.")).into());
+        }
+        object(value, "A saved session", |fields| {
+            Ok(Saved {
+                format: fields.take("format"),
+                version: fields.take("version"),
+                seed: fields.take("seed"),
+                cluster: fields.try_take("cluster")?,
+                commands: fields.take("commands"),
+                until: fields.take("until"),
+            })
+        })
+    }
 }

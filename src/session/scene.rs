@@ -45,5 +45,7 @@ pub fn default_scene() -> Saved {
 }
 
 fn given(configs: &[(&str, &str)]) -> Configs {
-    configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    let mut given = Configs::new();
+    given.extend(configs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    given
 }

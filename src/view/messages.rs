@@ -8,31 +8,51 @@ use crate::protocol::text::Text;
 use crate::replica::PartitionKey;
 use crate::session::Session;
 use crate::session::command::Refusal;
-use serde::Deserialize;
+use crate::session::fields::{FromValue, Misfit, Read, object};
+use serde_json::Value;
 
 /// Records in one answer, unless asked for fewer.
 const MESSAGES_MAX: usize = 10_000;
 
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MessageQuery {
     pub topic: String,
     pub partition: i32,
     /// The first offset; absent: the log's start.
-    #[serde(default)]
     pub offset: Option<i64>,
-    #[serde(default)]
     pub max: Option<usize>,
-    #[serde(default)]
     pub isolation: Option<Isolation>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Isolation {
     ReadUncommitted,
     /// Without transactions it sees the same.
     ReadCommitted,
+}
+
+impl FromValue for MessageQuery {
+    fn from_value(value: Value) -> Read<MessageQuery> {
+        object(value, "A query for messages", |fields| {
+            Ok(MessageQuery {
+                topic: fields.take("topic"),
+                partition: fields.take("partition"),
+                offset: fields.optional("offset"),
+                max: fields.optional("max"),
+                isolation: fields.optional("isolation"),
+            })
+        })
+    }
+}
+
+impl FromValue for Isolation {
+    fn from_value(value: Value) -> Read<Isolation> {
+        match value.as_str() {
+            Some("read_uncommitted") => Ok(Isolation::ReadUncommitted),
+            Some("read_committed") => Ok(Isolation::ReadCommitted),
+            _ => Err(Misfit::expected("\"read_uncommitted\" or \"read_committed\"", &value)),
+        }
+    }
 }
 
 /// What a consumer could read now: records below the leader's high watermark. Of a partition without a leader: what its last leader had.

@@ -14,7 +14,7 @@ use crate::broker::Broker;
 use crate::client::consumer::Reads;
 use crate::coordinator::{Group, OFFSETS_TOPIC, partition_for};
 use crate::node::{MS, Time};
-use crate::ordered::{OrderedSet, sort_by};
+use crate::ordered::OrderedSet;
 use crate::protocol::Batch;
 use crate::protocol::consumer_protocol::Assignment;
 use crate::protocol::metadata::TopicMetadata;
@@ -60,8 +60,9 @@ fn broker_view(world: &World, broker: &Broker, state: ProcessState) -> BrokerVie
 /// The user's topics in the order of their names, then the internal ones.
 fn topics_in_order(world: &World) -> Vec<&TopicMetadata> {
     let image = world.controller().image();
-    let mut topics: Vec<&TopicMetadata> = image.topic_ids.values().filter_map(|id| image.topics.get(id)).collect();
-    sort_by(&mut topics, |one, other| is_internal(&one.name).cmp(&is_internal(&other.name)));
+    let all = image.topic_ids.values().filter_map(|id| image.topics.get(id));
+    let (internal, mut topics): (Vec<_>, Vec<_>) = all.partition(|topic| is_internal(&topic.name));
+    topics.extend(internal);
     topics
 }
 

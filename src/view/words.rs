@@ -2,8 +2,9 @@
 
 use crate::node::{LeaveReason, Note, NoteKind, Partition, RebalanceReason, Summary};
 use crate::protocol::ErrorCode;
+use crate::session::written::Object;
 use crate::sim::World;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The kind's name in the automation interface.
 pub fn kind(note: &NoteKind) -> &'static str {
@@ -233,44 +234,58 @@ pub fn short(world: &World, note: &Note) -> String {
 pub fn detail(world: &World, note: &NoteKind) -> Value {
     match note {
         NoteKind::TopicCreated { partitions, replication_factor, .. } => {
-            json!({ "partitions": partitions, "replicationFactor": replication_factor })
+            Object::of([("partitions", (*partitions).into()), ("replicationFactor", (*replication_factor).into())])
         }
-        NoteKind::BrokerRegistered { broker, epoch } => json!({ "broker": broker, "epoch": epoch }),
-        NoteKind::BrokerUnfenced { broker } | NoteKind::BrokerFenced { broker } => json!({ "broker": broker }),
-        NoteKind::BrokerStarted | NoteKind::BrokerCrashed => json!({}),
-        NoteKind::LeaderElected { leader, leader_epoch, isr, .. } => json!({ "leader": leader, "leaderEpoch": leader_epoch, "isr": isr }),
-        NoteKind::IsrShrunk { isr, removed, .. } => json!({ "isr": isr, "removed": removed }),
-        NoteKind::IsrExpanded { isr, added, .. } => json!({ "isr": isr, "added": added }),
-        NoteKind::RecordAppended { base_offset, last_offset, leader_epoch, leader, .. } => {
-            json!({ "baseOffset": base_offset, "lastOffset": last_offset, "leaderEpoch": leader_epoch, "leader": leader })
+        NoteKind::BrokerRegistered { broker, epoch } => Object::of([("broker", (*broker).into()), ("epoch", (*epoch).into())]),
+        NoteKind::BrokerUnfenced { broker } | NoteKind::BrokerFenced { broker } => Object::of([("broker", (*broker).into())]),
+        NoteKind::BrokerStarted | NoteKind::BrokerCrashed => Object::of([]),
+        NoteKind::LeaderElected { leader, leader_epoch, isr, .. } => {
+            Object::of([("leader", (*leader).into()), ("leaderEpoch", (*leader_epoch).into()), ("isr", isr.as_slice().into())])
         }
-        NoteKind::HighWatermarkAdvanced { from, to, leader, .. } => json!({ "from": from, "to": to, "leader": leader }),
-        NoteKind::Truncated { from, to, .. } => json!({ "from": from, "to": to }),
-        NoteKind::RecordAcknowledged { base_offset, records, acks, .. } => {
-            json!({ "baseOffset": (0 <= *base_offset).then_some(base_offset), "records": records, "acks": acks })
+        NoteKind::IsrShrunk { isr, removed, .. } => Object::of([("isr", isr.as_slice().into()), ("removed", removed.as_slice().into())]),
+        NoteKind::IsrExpanded { isr, added, .. } => Object::of([("isr", isr.as_slice().into()), ("added", added.as_slice().into())]),
+        NoteKind::RecordAppended { base_offset, last_offset, leader_epoch, leader, .. } => Object::of([
+            ("baseOffset", (*base_offset).into()),
+            ("lastOffset", (*last_offset).into()),
+            ("leaderEpoch", (*leader_epoch).into()),
+            ("leader", (*leader).into()),
+        ]),
+        NoteKind::HighWatermarkAdvanced { from, to, leader, .. } => {
+            Object::of([("from", (*from).into()), ("to", (*to).into()), ("leader", (*leader).into())])
         }
-        NoteKind::RecordFailed { records, .. } | NoteKind::ProduceRetried { records, .. } => json!({ "records": records }),
+        NoteKind::Truncated { from, to, .. } => Object::of([("from", (*from).into()), ("to", (*to).into())]),
+        NoteKind::RecordAcknowledged { base_offset, records, acks, .. } => Object::of([
+            ("baseOffset", (0 <= *base_offset).then_some(*base_offset).into()),
+            ("records", (*records).into()),
+            ("acks", (*acks).into()),
+        ]),
+        NoteKind::RecordFailed { records, .. } | NoteKind::ProduceRetried { records, .. } => Object::of([("records", (*records).into())]),
         NoteKind::RecordDelivered { first_offset, last_offset, records, .. } => {
-            json!({ "firstOffset": first_offset, "lastOffset": last_offset, "records": records })
+            Object::of([("firstOffset", (*first_offset).into()), ("lastOffset", (*last_offset).into()), ("records", (*records).into())])
         }
-        NoteKind::OffsetReset { offset, .. } => json!({ "offset": offset }),
-        NoteKind::OffsetCommitted { group, offset, .. } => json!({ "group": group, "offset": offset }),
+        NoteKind::OffsetReset { offset, .. } => Object::of([("offset", (*offset).into())]),
+        NoteKind::OffsetCommitted { group, offset, .. } => Object::of([("group", (&**group).into()), ("offset", (*offset).into())]),
         NoteKind::MemberJoined { group, member } | NoteKind::MemberLeft { group, member, .. } => {
-            json!({ "group": group, "member": member })
+            Object::of([("group", (&**group).into()), ("member", (&**member).into())])
         }
-        NoteKind::RebalanceStarted { group, .. } => json!({ "group": group }),
+        NoteKind::RebalanceStarted { group, .. } => Object::of([("group", (&**group).into())]),
         NoteKind::Rebalanced { group, generation, members } | NoteKind::GroupLoaded { group, generation, members } => {
-            json!({ "group": group, "generation": generation, "members": members })
+            Object::of([("group", (&**group).into()), ("generation", (*generation).into()), ("members", (*members).into())])
         }
-        NoteKind::AssignmentReceived { group, partitions } | NoteKind::AssignmentRevoked { group, partitions } => {
-            json!({ "group": group, "partitions": partitions.iter().map(Partition::to_string).collect::<Vec<_>>() })
-        }
+        NoteKind::AssignmentReceived { group, partitions } | NoteKind::AssignmentRevoked { group, partitions } => Object::of([
+            ("group", (&**group).into()),
+            ("partitions", partitions.iter().map(Partition::to_string).collect::<Vec<_>>().into()),
+        ]),
         NoteKind::RequestSent { message, to, summary }
         | NoteKind::ResponseSent { message, to, summary }
-        | NoteKind::MessageDropped { message, to, summary } => {
-            json!({ "message": message, "to": world.name(*to), "api": summary.api.name(), "records": summary.records, "offset": summary.offset })
-        }
-        NoteKind::CommandApplied { name, target } => json!({ "command": name, "target": target }),
-        NoteKind::CommandRefused { name, code } => json!({ "command": name, "code": code }),
+        | NoteKind::MessageDropped { message, to, summary } => Object::of([
+            ("message", (*message).into()),
+            ("to", world.name(*to).into()),
+            ("api", summary.api.name().into()),
+            ("records", summary.records.into()),
+            ("offset", summary.offset.into()),
+        ]),
+        NoteKind::CommandApplied { name, target } => Object::of([("command", (*name).into()), ("target", (&**target).into())]),
+        NoteKind::CommandRefused { name, code } => Object::of([("command", (*name).into()), ("code", (&**code).into())]),
     }
 }

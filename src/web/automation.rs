@@ -1,7 +1,7 @@
 //! `window.brokerlab`: the page's session for scripts, tests and levels. Same session, same commands, same refusals; the page draws after each call.
 
 use super::{act::Act, js};
-use crate::session::{self, Session, StepKind, command::Refusal};
+use crate::session::{self, Session, StepKind, command::Refusal, fields::FromValue};
 use crate::view::{self, MessageQuery};
 use js_sys::{Object, Reflect};
 use serde_json::Value;
@@ -100,8 +100,7 @@ fn events(session: &mut Session, since: Value) -> Answer {
 }
 
 fn messages(session: &mut Session, query: Value) -> Answer {
-    let query: MessageQuery = serde_json::from_value(query).map_err(|error| Refusal::argument("query", error.to_string()))?;
-    js::from_rust(&view::messages(session, &query)?)
+    js::from_rust(&view::messages(session, &MessageQuery::from_value(query)?)?)
 }
 
 /// Milliseconds from a script; the session judges the range.

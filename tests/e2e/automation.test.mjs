@@ -99,6 +99,8 @@ test("refusals are errors with Kafka's name and the field, and change nothing", 
     ["brokerlab.advance(Infinity)", "INVALID_ARGUMENT", "ms"],
     ["brokerlab.seek(-1)", "INVALID_ARGUMENT", "ms"],
     ["brokerlab.load({})", "INVALID_ARGUMENT", "format"],
+    ["brokerlab.messages({ topic: 'keyed', partition: 'x' })", "INVALID_ARGUMENT", "partition"],
+    ["brokerlab.messages({ topic: 'keyed', partition: 0, from: 1 })", "INVALID_ARGUMENT", "from"],
   ]) {
     const error = await refusal(call);
     assert.ok(error, `${call} is not refused`);

@@ -1,0 +1,190 @@
+//! Commands and saved sessions into JSON: the other half of [`super::parse`].
+//!
+//! Owns the JSON forms. What is absent is left out, and so are settings, keys and headers when there are none; but a record's key and value are
+//! written as `null`, which means something.
+
+use super::command::{Cluster, Command, CommitOffset, Configs, ImportFormat, SeekEdge, SeekTo, TimedCommand, TopicPartition};
+use super::import::Rejected;
+use crate::protocol::text::Text;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+/// An object being written, field by field. Neither [`serde_json::json`] nor a collected map: the one brings serde's writer of values along,
+/// the other a merge sort.
+#[derive(Default)]
+pub struct Object(Map<String, Value>);
+
+impl Object {
+    /// An object of fields that are all there.
+    pub fn of<const N: usize>(fields: [(&str, Value); N]) -> Value {
+        let mut object = Object::default();
+        for (name, value) in fields {
+            object.insert(name, value);
+        }
+        Value::Object(object.0)
+    }
+
+    fn put(&mut self, name: &str, value: impl Into<Value>) {
+        self.insert(name, value.into());
+    }
+
+    fn put_some(&mut self, name: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.insert(name, value.into());
+        }
+    }
+
+    fn put_configs(&mut self, configs: &Configs) {
+        if !configs.is_empty() {
+            let mut object = Object::default();
+            for (name, value) in configs {
+                object.put(name, value.as_str());
+            }
+            self.insert("configs", Value::Object(object.0));
+        }
+    }
+
+    #[inline(never)]
+    fn insert(&mut self, name: &str, value: Value) {
+        self.0.insert(name.to_owned(), value);
+    }
+}
+
+impl Command {
+    /// The command as an object with its name as `type`.
+    pub fn to_value(&self) -> Value {
+        let mut object = Object::default();
+        object.put("type", self.name());
+        match self {
+            Command::CreateTopic { name, partitions, replication_factor, configs } => {
+                object.put("name", name.as_str());
+                object.put("partitions", *partitions);
+                object.put("replicationFactor", *replication_factor);
+                object.put_configs(configs);
+            }
+            Command::AddProducer { id, topic, records_per_second, keys, value, configs } => {
+                object.put("id", id.as_str());
+                object.put("topic", topic.as_str());
+                object.put_some("recordsPerSecond", *records_per_second);
+                object.put_some("keys", Some(keys.as_slice()).filter(|keys| !keys.is_empty()));
+                object.put_some("value", value.as_deref());
+                object.put_configs(configs);
+            }
+            Command::Send { producer, topic, key, value, headers, partition, timestamp } => {
+                object.put_some("producer", producer.as_deref());
+                object.put("topic", topic.as_str());
+                object.put("key", key.as_ref());
+                object.put("value", value.as_ref());
+                object.put_some("headers", Some(headers.iter().map(header).collect::<Value>()).filter(|_| !headers.is_empty()));
+                object.put_some("partition", *partition);
+                object.put_some("timestamp", *timestamp);
+            }
+            Command::Import { topic, format, text, key_field } => {
+                let format = match format {
+                    ImportFormat::Jsonl => "jsonl",
+                    ImportFormat::Csv => "csv",
+                };
+                object.put("topic", topic.as_str());
+                object.put("format", format);
+                object.put("text", &**text);
+                object.put_some("keyField", key_field.as_deref());
+            }
+            Command::AddConsumer { id, group, topics, partitions, processing_ms, configs } => {
+                object.put("id", id.as_str());
+                object.put_some("group", group.as_deref());
+                object.put_some("topics", topics.as_deref());
+                object.put_some("partitions", partitions.as_deref());
+                object.put_some("processingMs", *processing_ms);
+                object.put_configs(configs);
+            }
+            Command::RemoveProducer { id }
+            | Command::RemoveConsumer { id }
+            | Command::CrashConsumer { id }
+            | Command::PauseConsumer { id }
+            | Command::ResumeConsumer { id } => object.put("id", id.as_str()),
+            Command::Commit { consumer, offsets } => {
+                object.put("consumer", consumer.as_str());
+                object.put_some("offsets", offsets.as_deref());
+            }
+            Command::Seek { consumer, topic, partition, to } => {
+                object.put("consumer", consumer.as_str());
+                object.put("topic", topic.as_str());
+                object.put("partition", *partition);
+                object.put("to", *to);
+            }
+            Command::CrashBroker { broker } | Command::RestartBroker { broker } => object.put("broker", *broker),
+        }
+        Value::Object(object.0)
+    }
+}
+
+fn header((name, value): &(String, Option<Text>)) -> Value {
+    Value::from([Value::from(name.as_str()), Value::from(value.as_ref())])
+}
+
+impl From<&Text> for Value {
+    fn from(text: &Text) -> Value {
+        match text.as_str() {
+            Some(text) => Value::from(text),
+            None => Object::of([("base64", text.to_base64().into())]),
+        }
+    }
+}
+
+impl From<TopicPartition> for Value {
+    fn from(partition: TopicPartition) -> Value {
+        Object::of([("topic", partition.topic.into()), ("partition", partition.partition.into())])
+    }
+}
+
+impl From<CommitOffset> for Value {
+    fn from(offset: CommitOffset) -> Value {
+        let mut object = Object::default();
+        object.put("topic", offset.topic);
+        object.put("partition", offset.partition);
+        object.put("offset", offset.offset);
+        object.put_some("metadata", offset.metadata);
+        Value::Object(object.0)
+    }
+}
+
+impl From<SeekTo> for Value {
+    fn from(to: SeekTo) -> Value {
+        match to {
+            SeekTo::Offset(offset) => offset.into(),
+            SeekTo::Edge(SeekEdge::Beginning) => "beginning".into(),
+            SeekTo::Edge(SeekEdge::End) => "end".into(),
+            SeekTo::Timestamp { timestamp } => Object::of([("timestamp", timestamp.into())]),
+        }
+    }
+}
+
+impl From<Rejected> for Value {
+    fn from(rejected: Rejected) -> Value {
+        Object::of([("line", rejected.line.into()), ("reason", rejected.reason.into())])
+    }
+}
+
+impl Serialize for Command {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_value().serialize(serializer)
+    }
+}
+
+impl Serialize for TimedCommand {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Object::of([("at", self.at.into()), ("command", self.command.to_value())]).serialize(serializer)
+    }
+}
+
+impl Serialize for Cluster {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = Object::default();
+        object.put("brokers", self.brokers);
+        object.put_some("controllers", self.controllers);
+        object.put_some("racks", self.racks.as_deref());
+        object.put_configs(&self.configs);
+        object.put_some("startTimestamp", self.start_timestamp);
+        Value::Object(object.0).serialize(serializer)
+    }
+}
