@@ -82,6 +82,20 @@ fn every_name_that_a_goal_requires_stands_in_the_text() {
     }
 }
 
+#[test]
+fn the_page_is_told_of_the_same_files() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/www/lessons");
+    let listed: Vec<String> =
+        std::fs::read_to_string(format!("{folder}/index.txt")).expect("the index").lines().map(str::to_owned).collect();
+    let ids: Vec<String> = listed
+        .iter()
+        .map(|name| std::fs::read_to_string(format!("{folder}/{name}")).unwrap_or_else(|error| panic!("{name}: {error}")))
+        .map(|file| brokerlab::lesson::front_matter::parse(&file).expect("a level").id)
+        .collect();
+    assert_eq!(ids, levels().iter().map(|level| level.id.clone()).collect::<Vec<_>>());
+    assert_eq!(listed.len() + 1, std::fs::read_dir(folder).expect("the levels").count(), "a file that the index does not name");
+}
+
 /// Names of topics, groups, clients and keys in the level's goals.
 fn required_names(level: &Level) -> Vec<String> {
     let file = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/www/lessons"))

@@ -13,9 +13,25 @@ rescue.addEventListener("click", () => {
 });
 document.getElementById("stopped-reload").addEventListener("click", () => location.reload());
 
+// The levels are files beside the program, fetched with it. Without them the page has no lessons, and everything else.
+async function lessons() {
+  const text = async (path) => {
+    const answer = await fetch(new URL(path, document.baseURI));
+    if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+    return answer.text();
+  };
+  const names = (await text("lessons/index.txt")).trim().split("\n");
+  return Promise.all(names.map((name) => text(`lessons/${name}`)));
+}
+
 try {
-  const page = await import(new URL(js, document.baseURI));
-  await page.default({ module_or_path: new URL(wasm, document.baseURI) });
+  const program = fetch(new URL(wasm, document.baseURI));
+  const [page, files] = await Promise.all([
+    import(new URL(js, document.baseURI)),
+    lessons().catch((error) => (console.error(error), [])),
+  ]);
+  globalThis.brokerlabLessons = files;
+  await page.default({ module_or_path: program });
   document.getElementById("loading").remove();
 } catch (error) {
   // A panic in the start is shown by the page itself; this is for a browser without what the page needs.

@@ -25,7 +25,10 @@ use condition::Condition;
 use facts::Facts;
 use std::sync::OnceLock;
 
-/// In the order in which they are taught.
+static LEVELS: OnceLock<Vec<Level>> = OnceLock::new();
+
+/// The files, in the order in which they are taught. `www/lessons/index.txt` names the same ones for the page.
+#[cfg(not(target_arch = "wasm32"))]
 const FILES: &[&str] = &[
     include_str!("../../www/lessons/01-keys.md"),
     include_str!("../../www/lessons/02-offsets.md"),
@@ -34,11 +37,33 @@ const FILES: &[&str] = &[
     include_str!("../../www/lessons/05-leader-crash.md"),
 ];
 
-/// All levels, read on first use. A level's file is part of the program: one that cannot be read is our own mistake, and says so.
+/// All levels, in that order.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn levels() -> &'static [Level] {
-    static LEVELS: OnceLock<Vec<Level>> = OnceLock::new();
-    let read = |file: &&str| front_matter::parse(file).unwrap_or_else(|error| panic!("level {:.60}: {error}", file));
+    let read = |file: &&str| front_matter::parse(file).unwrap_or_else(|error| panic!("level {file:.60}: {error}"));
     LEVELS.get_or_init(|| FILES.iter().map(read).collect())
+}
+
+/// All levels that were handed over.
+#[cfg(target_arch = "wasm32")]
+pub fn levels() -> &'static [Level] {
+    LEVELS.get().map_or(&[], Vec::as_slice)
+}
+
+/// Hands over the files of all levels, in the order in which they are taught. A browser may have kept a file of another version: what cannot
+/// be read is left out, and why is returned.
+#[cfg(target_arch = "wasm32")]
+pub fn install(files: &[String]) -> Vec<String> {
+    let (mut levels, mut slips) = (Vec::new(), Vec::new());
+    for file in files {
+        match front_matter::parse(file) {
+            Ok(level) => levels.push(level),
+            Err(slip) => slips.push(slip),
+        }
+    }
+    // Handed over twice, the first ones stay.
+    let _ = LEVELS.set(levels);
+    slips
 }
 
 /// One lesson to be solved on the real engine.

@@ -139,7 +139,7 @@ fn create_topic(
     match answer.topics.first() {
         Some(result) if result.error_code != 0 => {
             let code = ErrorCode::of(result.error_code);
-            let sentence = result.error_message.as_ref().map_or(code.message(), |text| text.as_str());
+            let sentence = result.error_message.as_ref().map_or(code.name(), |text| text.as_str());
             let field = match code {
                 ErrorCode::InvalidPartitions => "partitions",
                 ErrorCode::InvalidReplicationFactor => "replicationFactor",

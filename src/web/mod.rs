@@ -44,12 +44,24 @@ mod theme;
 mod timeline;
 mod tree;
 
+use wasm_bindgen::JsValue;
+
 /// Puts the page into the document.
 pub fn start() {
     panic::install();
     theme::restore();
+    open_lessons();
     // The root empties the element it is put into; the messages of index.html stand beside it.
     if let Some(place) = web_sys::window().and_then(|w| w.document()).and_then(|d| d.get_element_by_id("app")) {
         yew::Renderer::<app::App>::with_root(place).render();
+    }
+}
+
+/// Takes the levels that `boot.js` has fetched.
+fn open_lessons() {
+    let fetched = js_sys::Reflect::get(&js_sys::global(), &JsValue::from_str("brokerlabLessons")).unwrap_or_default();
+    let files: Vec<String> = js_sys::Array::from(&fetched).iter().filter_map(|file| file.as_string()).collect();
+    for slip in crate::lesson::install(&files) {
+        web_sys::console::error_1(&JsValue::from_str(&slip));
     }
 }

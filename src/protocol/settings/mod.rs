@@ -62,6 +62,8 @@ pub struct Setting {
     /// Has no default: a Java client refuses to start without it.
     pub required: bool,
     pub valid: Valid,
+    /// One sentence. The page shows none of them, and would download them all.
+    #[cfg(not(target_arch = "wasm32"))]
     pub doc: &'static str,
 }
 
@@ -96,7 +98,17 @@ impl Kind {
 
 impl Setting {
     const fn new(name: &'static str, kind: Kind, default: Option<&'static str>, doc: &'static str) -> Setting {
-        Setting { name, kind, default, required: false, valid: Valid::Any, doc }
+        #[cfg(target_arch = "wasm32")]
+        let _ = doc;
+        Setting {
+            name,
+            kind,
+            default,
+            required: false,
+            valid: Valid::Any,
+            #[cfg(not(target_arch = "wasm32"))]
+            doc,
+        }
     }
 
     const fn required(self) -> Setting {
