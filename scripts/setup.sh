@@ -47,22 +47,23 @@ debian() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
-# The compiler, and the one that builds for wasm32: the same where rustup can add the target, Debian's where it cannot.
+# The compiler, and the one that builds for wasm32: the same where rustup can add the target and the standard library's source, Debian's
+# where it cannot.
 setup_rust() {
   command -v cc >/dev/null || debian gcc libc6-dev
   if ! command -v cargo >/dev/null; then
     command -v apt-get >/dev/null || die "Rust is missing. Install it with rustup (rustup.rs) and run this again."
     debian rustc-web cargo-web rust-web-clippy rustfmt-web
   fi
-  has_target rustc && return
+  has_target rustc && has_source rustc && return
   if command -v rustup >/dev/null; then
-    if rustup target add "$WASM" >"$CACHE/log/rustup.log" 2>&1; then
+    if (rustup target add "$WASM" && rustup component add rust-src) >"$CACHE/log/rustup.log" 2>&1; then
       say "wasm32 target: added by rustup"
       return
     fi
     export WASM_TOOLCHAIN=debian
   fi
-  if [ -x /usr/bin/rustc ] && has_target /usr/bin/rustc; then
+  if [ -x /usr/bin/rustc ] && has_target /usr/bin/rustc && has_source /usr/bin/rustc; then
     link_debian
     return
   fi
@@ -76,6 +77,9 @@ has_target() {
   local libdir
   libdir=$("$1" --print target-libdir --target "$WASM" 2>/dev/null) && ls "$libdir"/libcore-*.rlib >/dev/null 2>&1
 }
+
+# The standard library's source, which the page builds anew for its size.
+has_source() { [ -f "$("$1" --print sysroot)/lib/rustlib/src/rust/library/std/Cargo.toml" ]; }
 
 link_debian() {
   command -v rustup >/dev/null || return 0
@@ -141,11 +145,11 @@ setup_test_tools() {
   setup_browser
 }
 
-# The page must not tell where it was built, nor differ for it: panic messages name their source files.
-page_flags() {
-  local source flags="--remap-path-prefix=$ROOT=brokerlab"
-  for source in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do flags="$flags --remap-path-prefix=$source=crates"; done
-  echo "$flags"
+# with_page COMMAND...: runs it so that cargo builds for the page. Its standard library is built for size, and a panic stops the program at once,
+# without a message: both together are a tenth of the download. What is unstable is how to ask for them, hence RUSTC_BOOTSTRAP.
+with_page() {
+  with_wasm env RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_abort CARGO_UNSTABLE_BUILD_STD_FEATURES=optimize_for_size \
+    RUSTFLAGS="-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none" "$@"
 }
 
 # Whether dist/ is newer than everything it is made of.
@@ -155,7 +159,7 @@ page_is_fresh() {
 }
 
 build_page() {
-  # The sources must be there before their place can be named.
-  (cd "$ROOT" && with_wasm cargo fetch --quiet --target "$WASM") || return
-  (cd "$ROOT" && RUSTFLAGS=$(page_flags) with_wasm trunk build --offline "$@")
+  # Trunk works offline: what is missing is fetched first.
+  (cd "$ROOT" && with_page cargo fetch --quiet --target "$WASM") || return
+  (cd "$ROOT" && with_page trunk build --offline "$@")
 }

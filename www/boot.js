@@ -1,9 +1,15 @@
 // Starts the page. A file of its own, because the content security policy allows no inline script.
 const { js, wasm } = document.querySelector("script[data-wasm]").dataset;
 
-// What the message of index.html offers when the engine has stopped: the newest copy of the session that the page kept.
-const rescue = document.getElementById("stopped-export");
-rescue.addEventListener("click", () => {
+// A broken invariant stops the engine; this says so calmly instead of leaving a dead page. What the message offers is the newest copy of the
+// session that the page kept.
+const stopped = document.getElementById("stopped");
+const stop = (error) => {
+  if (error instanceof WebAssembly.RuntimeError) stopped.hidden = false;
+};
+addEventListener("error", (event) => stop(event.error));
+addEventListener("unhandledrejection", (event) => stop(event.reason));
+document.getElementById("stopped-export").addEventListener("click", () => {
   const saved = sessionStorage.getItem("brokerlab.rescue");
   if (saved === null) return;
   const link = document.createElement("a");
@@ -34,8 +40,8 @@ try {
   await page.default({ module_or_path: program });
   document.getElementById("loading").remove();
 } catch (error) {
-  // A panic in the start is shown by the page itself; this is for a browser without what the page needs.
+  // The engine stopped as it started, or the browser lacks what the page needs.
   console.error(error);
-  document.getElementById("loading").remove();
-  document.getElementById("stopped").hidden = false;
+  document.getElementById("loading")?.remove();
+  stopped.hidden = false;
 }

@@ -18,7 +18,6 @@ use super::{
     kafka_line,
     keys::Keys,
     lesson::lesson,
-    panic::RESCUE,
     producers::producers,
     route, save, shortcuts,
     shot::{Shared, Shot},
@@ -320,7 +319,7 @@ impl App {
                 if in_dialog {
                     self.close_dialog();
                 }
-                save::keep(RESCUE, &self.saved_text());
+                save::keep(save::RESCUE, &self.saved_text());
             }
             (Err(refusal), true) => self.refusal = Some(refusal.into()),
             (Err(refusal), false) => self.alert = Some(refusal.into()),

@@ -31,7 +31,6 @@ mod lesson;
 mod lesson_run;
 mod markdown;
 mod messages;
-mod panic;
 mod parts;
 mod producers;
 mod route;
@@ -48,7 +47,6 @@ use wasm_bindgen::JsValue;
 
 /// Puts the page into the document.
 pub fn start() {
-    panic::install();
     theme::restore();
     open_lessons();
     // The root empties the element it is put into; the messages of index.html stand beside it.

@@ -1,10 +1,12 @@
-//! Things that leave the page: the clipboard, a downloaded file, the rescue copy for after a panic.
+//! Things that leave the page: the clipboard, a downloaded file, the rescue copy for after the engine has stopped.
 
 use gloo::file::{Blob, ObjectUrl};
 use gloo::storage::{SessionStorage, Storage};
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
+/// Session storage: the newest save that was small enough. `boot.js` offers it when the engine has stopped.
+pub const RESCUE: &str = "brokerlab.rescue";
 /// A rescue copy larger than this is not kept: writing it would be felt.
 const RESCUE_MAX: usize = 1 << 20;
 
