@@ -352,7 +352,7 @@ fn valid_text(valid: Valid) -> String {
         Valid::Any => String::new(),
         Valid::AtLeast(least) => format!("[{least},...]"),
         Valid::Between(least, most) => format!("[{least},...,{most}]"),
-        Valid::RealBetween(least, most) => format!("[{least:?},...,{most:?}]"),
+        Valid::RealBetween(least, most) => format!("[{least},...,{most}]"),
         Valid::LevelOrDefault(least, most) => format!("[{least},...,{most}] or -1"),
         Valid::OneOf(words) | Valid::EachOf(words) => format!("[{}]", words.join(", ")),
         // Java prints the words of one of them without a hint that any case will do.

@@ -20,8 +20,8 @@ pub static SECURITY: &[Setting] = &[
         .valid(Valid::Between(0, 3_600)),
     short("sasl.login.refresh.min.period.seconds", "60", "Seconds that a credential is kept at least.").valid(Valid::Between(0, 900)),
     double("sasl.login.refresh.window.factor", "0.8", "Share of a credential's life after which it is refreshed.")
-        .valid(Valid::RealBetween("0.5", "1")),
-    double("sasl.login.refresh.window.jitter", "0.05", "Random share of its life added to that.").valid(Valid::RealBetween("0", "0.25")),
+        .valid(Valid::RealBetween("0.5", "1.0")),
+    double("sasl.login.refresh.window.jitter", "0.05", "Random share of its life added to that.").valid(Valid::RealBetween("0.0", "0.25")),
     long("sasl.login.retry.backoff.max.ms", "10000", "The longest wait between login attempts."),
     long("sasl.login.retry.backoff.ms", "100", "The first wait between login attempts."),
     text("sasl.mechanism", "GSSAPI", "How the client proves who it is."),
