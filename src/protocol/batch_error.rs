@@ -48,7 +48,9 @@ impl BatchError {
         match self {
             BatchError::Length(_) | BatchError::FutureMagic(_) => Stage::Split,
             BatchError::OldMagic(_) | BatchError::Size { .. } | BatchError::Checksum { .. } => Stage::EnsureValid,
-            BatchError::UnknownCodec(_) | BatchError::Compressed { .. } | BatchError::Count(_) | BatchError::Record { .. } => Stage::Iterate,
+            BatchError::UnknownCodec(_) | BatchError::Compressed { .. } | BatchError::Count(_) | BatchError::Record { .. } => {
+                Stage::Iterate
+            }
             BatchError::Control(_) => Stage::Control,
         }
     }
@@ -87,7 +89,9 @@ impl std::fmt::Display for BatchError {
                 write!(f, "The batch's checksum is {stated:08x}, its bytes give {computed:08x}.")
             }
             BatchError::UnknownCodec(id) => write!(f, "The batch names compression codec {id}, which does not exist."),
-            BatchError::Compressed { codec, flaw } => write!(f, "The batch is compressed with {} and cannot be read: {flaw}.", codec.name()),
+            BatchError::Compressed { codec, flaw } => {
+                write!(f, "The batch is compressed with {} and cannot be read: {flaw}.", codec.name())
+            }
             BatchError::Count(count) => write!(f, "The batch says that it has {count} records."),
             BatchError::Record { index, flaw } => write!(f, "Record {index} of the batch is malformed: {flaw}."),
             BatchError::Control(flaw) => write!(f, "The control record is malformed: {flaw}."),

@@ -3,7 +3,7 @@
 //! The blocks themselves are lz4_flex's. What is behind the end mark is not read, nor is the checksum of the content compared: neither does Kafka.
 //! Source: KIP-57; `Lz4BlockOutputStream`, `Lz4BlockInputStream`; lz4_Frame_format.md.
 
-use super::{CUT_OFF, Flaw, Output, TOO_LONG, take, take_slice};
+use super::{Flaw, Output, TOO_LONG, take, take_slice};
 use lz4_flex::block::{compress as compress_block, decompress_into};
 
 const MAGIC: u32 = 0x184d_2204;
