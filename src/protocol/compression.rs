@@ -94,6 +94,13 @@ impl Compression {
         Compression { codec, gzip_level: 6 }
     }
 
+    /// gzip at the level that a setting names: 1 to 9, or -1 (and nothing at all) for its default.
+    pub fn gzip(level: Option<i64>) -> Compression {
+        let default = Compression::of(Codec::Gzip);
+        let given = level.and_then(|level| u8::try_from(level).ok()).filter(|level| (1..=9).contains(level));
+        Compression { gzip_level: given.unwrap_or(default.gzip_level), ..default }
+    }
+
     /// Compresses one batch's records.
     pub fn compress(self, records: &[u8]) -> Vec<u8> {
         match self.codec {

@@ -87,13 +87,22 @@ impl Batch {
     /// The same batch with the broker's time for all its records (`message.timestamp.type=LogAppendTime`): new bytes with a new checksum.
     /// The records' own deltas stay as the producer wrote them.
     pub fn with_log_append_time(&self, timestamp: i64) -> Result<Batch, BatchError> {
+        self.with_times(attribute::LOG_APPEND_TIME, timestamp)
+    }
+
+    /// The same batch with the producer's times, of which this is the newest: new bytes with a new checksum.
+    pub fn with_create_time(&self, max_timestamp: i64) -> Result<Batch, BatchError> {
+        self.with_times(0, max_timestamp)
+    }
+
+    fn with_times(&self, time_type: i16, max_timestamp: i64) -> Result<Batch, BatchError> {
         let header = BatchHeader::read(&self.bytes)?;
         let mut bytes = self.bytes.to_vec();
-        lay(&mut bytes, field::ATTRIBUTES, &(header.attributes | attribute::LOG_APPEND_TIME).to_be_bytes());
-        lay(&mut bytes, field::MAX_TIMESTAMP, &timestamp.to_be_bytes());
+        lay(&mut bytes, field::ATTRIBUTES, &(header.attributes & !attribute::LOG_APPEND_TIME | time_type).to_be_bytes());
+        lay(&mut bytes, field::MAX_TIMESTAMP, &max_timestamp.to_be_bytes());
         let crc = crc32c::crc32c(&bytes[field::ATTRIBUTES..]);
         lay(&mut bytes, field::CRC, &crc.to_be_bytes());
-        Ok(Batch { max_timestamp: timestamp, bytes: Bytes::from(bytes), ..*self })
+        Ok(Batch { max_timestamp, bytes: Bytes::from(bytes), ..*self })
     }
 }
 
