@@ -66,7 +66,8 @@ fn read_in_every_way(bytes: &Bytes) {
         records(&batch).for_each(drop);
         if let Ok(stored) = Batch::from_wire(batch) {
             stored.records().for_each(drop);
-            let _ = (stored.to_wire(), stored.next_offset(), stored.with_log_append_time(7));
+            let _ =
+                (stored.to_wire(), stored.next_offset(), stored.with_log_append_time(7), stored.with_create_time(7), stored.uncompressed());
             let _ = stored.header().map(|header| (header.last_sequence(), header.last_offset(), header.codec()));
         }
     }
@@ -138,6 +139,10 @@ proptest! {
         validate(&wire).unwrap();
         prop_assert_eq!(records(&wire).collect::<Vec<_>>(), stored.records().collect::<Vec<_>>());
         prop_assert_eq!(stored.records().last().unwrap().unwrap().offset + 1, stored.next_offset());
+        prop_assert_eq!(stored.is_compressed(), options.compression.codec != Codec::None);
+        let plain = stored.uncompressed();
+        prop_assert_eq!(validate(&plain.bytes).unwrap().codec(), Ok(Codec::None));
+        prop_assert_eq!(plain.records().collect::<Vec<_>>(), stored.records().collect::<Vec<_>>());
         let again = Batch::from_wire(wire).unwrap();
         prop_assert_eq!((again.base_offset, again.leader_epoch), (base_offset, leader_epoch));
     }

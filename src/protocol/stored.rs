@@ -4,8 +4,9 @@
 //! one allocation. Knows nothing of segments or epochs' history. Source: `UnifiedLog.append`, which writes the same two fields in place.
 
 use super::{
-    batch::{BatchHeader, attribute, field},
+    batch::{BatchHeader, HEADER_SIZE, LOG_OVERHEAD, attribute, field},
     batch_error::BatchError,
+    compression::{Codec, DECOMPRESSED_MAX},
     record::Records,
 };
 use bytes::Bytes;
@@ -53,6 +54,11 @@ impl Batch {
         self.bytes.len()
     }
 
+    /// Whether its records must be decompressed before they are read.
+    pub fn is_compressed(&self) -> bool {
+        BatchHeader::read(&self.bytes).is_ok_and(|header| header.attributes & attribute::CODEC != Codec::None.id())
+    }
+
     pub fn last_offset(&self) -> i64 {
         self.base_offset.wrapping_add(i64::from(self.last_offset_delta))
     }
@@ -69,6 +75,22 @@ impl Batch {
             Err(error) => (None, Some(Err(error))),
         };
         refused.into_iter().chain(records.into_iter().flatten())
+    }
+
+    /// The same records in a sound batch without compression, for a reader that comes back for more. Its own bytes are shared if there is nothing to
+    /// undo; a batch that does not decompress whole stays as it is: what can be read of it is read record by record.
+    pub fn uncompressed(&self) -> Batch {
+        let Ok(header) = BatchHeader::read(&self.bytes) else { return self.clone() };
+        let Ok(codec @ (Codec::Gzip | Codec::Snappy | Codec::Lz4 | Codec::Zstd)) = header.codec() else { return self.clone() };
+        let decompressed = codec.decompress(&self.bytes[HEADER_SIZE..], DECOMPRESSED_MAX);
+        if decompressed.flaw.is_some() {
+            return self.clone();
+        }
+        let mut bytes = [&self.bytes[..HEADER_SIZE], &decompressed.bytes[..]].concat();
+        let length = (bytes.len() - LOG_OVERHEAD) as i32;
+        lay(&mut bytes, field::LENGTH, &length.to_be_bytes());
+        lay(&mut bytes, field::ATTRIBUTES, &(header.attributes & !attribute::CODEC).to_be_bytes());
+        Batch { bytes: sealed(bytes), ..*self }
     }
 
     /// The bytes for outside the engine, base offset and leader epoch laid over them. Copies only if they differ.
@@ -100,10 +122,15 @@ impl Batch {
         let mut bytes = self.bytes.to_vec();
         lay(&mut bytes, field::ATTRIBUTES, &(header.attributes & !attribute::LOG_APPEND_TIME | time_type).to_be_bytes());
         lay(&mut bytes, field::MAX_TIMESTAMP, &max_timestamp.to_be_bytes());
-        let crc = crc32c::crc32c(&bytes[field::ATTRIBUTES..]);
-        lay(&mut bytes, field::CRC, &crc.to_be_bytes());
-        Ok(Batch { max_timestamp, bytes: Bytes::from(bytes), ..*self })
+        Ok(Batch { max_timestamp, bytes: sealed(bytes), ..*self })
     }
+}
+
+/// A whole batch with its checksum made right.
+fn sealed(mut bytes: Vec<u8>) -> Bytes {
+    let crc = crc32c::crc32c(&bytes[field::ATTRIBUTES..]);
+    lay(&mut bytes, field::CRC, &crc.to_be_bytes());
+    Bytes::from(bytes)
 }
 
 /// Writes a header field, if the bytes reach that far.
