@@ -97,6 +97,16 @@ fn contents_longer_than_any_block_come_back_smaller() {
     }
 }
 
+/// What cannot be made smaller is stored as it is, and counts like anything else.
+#[test]
+fn a_limit_is_kept_by_stored_blocks_too() {
+    let noise: Vec<u8> = (0..5_000u64).map(|number| (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+    for codec in Codec::ALL {
+        let found = codec.decompress(&Compression::of(codec).compress(&noise), 4_000);
+        assert!(found.flaw.is_some() && found.bytes.len() <= 4_000, "{}: {}", codec.name(), found.bytes.len());
+    }
+}
+
 #[test]
 fn a_higher_gzip_level_makes_fewer_bytes() {
     let words: Vec<u8> = (0..4_000u32).flat_map(|number| format!("{{\"id\":{}}}", number * 7_919 % 1_009).into_bytes()).collect();
@@ -108,9 +118,11 @@ fn a_higher_gzip_level_makes_fewer_bytes() {
 #[test]
 fn a_zstd_frame_gets_no_memory_for_what_it_only_claims() {
     let header = |window: u8| vec![0x28, 0xb5, 0x2f, 0xfd, 0, window];
-    // One last raw block with the byte "x".
-    let claims = [header(0xff), vec![0x09, 0, 0, b'x']].concat();
-    assert_eq!(Codec::Zstd.decompress(&claims, LIMIT), whole(b"x".to_vec()));
+    // One last raw block with the byte "x": a window of 128 MiB, as Kafka's level 22 has it, of 2 GiB, and the largest that can be named.
+    for window in [0x88, 0xa8, 0xff] {
+        let claims = [header(window), vec![0x09, 0, 0, b'x']].concat();
+        assert_eq!(Codec::Zstd.decompress(&claims, LIMIT), whole(b"x".to_vec()), "{window:x}");
+    }
     let block = (128u32 << 10) << 3 | 1 << 1;
     let bomb = [header(0x58), [&block.to_le_bytes()[..3], &[0]].concat().repeat(10_000)].concat();
     let bomb = [bomb, [&(block | 1).to_le_bytes()[..3], &[0]].concat()].concat();

@@ -201,6 +201,24 @@ fn a_codec_that_does_not_exist_is_unsupported_and_bytes_that_do_not_decompress_a
 }
 
 #[test]
+fn records_that_are_all_there_are_refused_if_their_stream_is_damaged_behind_them() {
+    let mut leader = Leader::of_topic(json!({}));
+    let mut gzip = batch(compressed(Codec::Gzip)).to_vec();
+    let checksum = gzip.len() - 8;
+    gzip[checksum] ^= 1;
+    leader.refuses(sealed(gzip), ErrorCode::UnknownServerError);
+    let mut zstd = batch(compressed(Codec::Zstd)).to_vec();
+    zstd.extend_from_slice(b"more");
+    leader.refuses(sealed(zstd), ErrorCode::UnknownServerError);
+    // Java's readers of the two others stop at the stream's end, and so do ours: what is behind it does no harm.
+    for codec in [Codec::Gzip, Codec::Lz4] {
+        let mut longer = batch(compressed(codec)).to_vec();
+        longer.extend_from_slice(b"more");
+        Leader::of_topic(json!({})).appends(sealed(longer));
+    }
+}
+
+#[test]
 fn a_batch_larger_than_max_message_bytes_is_too_large_by_the_bytes_it_is_stored_in() {
     let plain = batch(BatchOptions::default());
     let packed = batch(compressed(Codec::Gzip));
