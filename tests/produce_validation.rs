@@ -201,6 +201,22 @@ fn a_codec_that_does_not_exist_is_unsupported_and_bytes_that_do_not_decompress_a
 }
 
 #[test]
+fn a_few_bytes_that_decompress_to_more_than_a_page_can_hold_are_too_large() {
+    let mut leader = Leader::of_topic(json!({}));
+    let mut bomb = batch(compressed(Codec::Zstd)).slice(..HEADER_SIZE).to_vec();
+    // A frame of a thousand blocks, each 128 KiB of zeros in four bytes: as one record it would be whole.
+    bomb.extend_from_slice(&[0x28, 0xb5, 0x2f, 0xfd, 0, 0x58]);
+    let block = (128u32 << 10) << 3 | 1 << 1;
+    bomb.extend_from_slice(&[&block.to_le_bytes()[..3], &[0]].concat().repeat(1_000));
+    bomb.extend_from_slice(&[1, 0, 0]);
+    let one_record = 0xffff_ff7fu32.to_be_bytes();
+    bomb.splice(HEADER_SIZE + 6..HEADER_SIZE + 6, [&[4 << 3, 0, 0], &one_record[..]].concat());
+    let bomb = with(&with(&sealed(bomb), field::RECORD_COUNT, 1i32.to_be_bytes()), field::LAST_OFFSET_DELTA, 0i32.to_be_bytes());
+    assert!(bomb.len() < 5_000);
+    leader.refuses(bomb, ErrorCode::MessageTooLarge);
+}
+
+#[test]
 fn records_that_are_all_there_are_refused_if_their_stream_is_damaged_behind_them() {
     let mut leader = Leader::of_topic(json!({}));
     let mut gzip = batch(compressed(Codec::Gzip)).to_vec();

@@ -2,7 +2,10 @@
 //!
 //! Kafka throws `CorruptRecordException`, `InvalidRecordException` and their kin from four places; [`Stage`] names the place.
 
-use super::{ErrorCode, compression::Codec};
+use super::{
+    ErrorCode,
+    compression::{Codec, TOO_LONG},
+};
 
 /// Where reading stopped. The names are those of the golden data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,10 +59,12 @@ impl BatchError {
     }
 
     /// What a broker answers. Kafka has no name for bytes that do not decompress, since the checksum is right; a codec number that does not exist
-    /// runs into the same there, and gets the name that says what is wrong here.
+    /// runs into the same there, and gets the name that says what is wrong here. What is too long once it is decompressed, which Kafka does not mind,
+    /// may come again in smaller batches.
     pub fn code(&self) -> ErrorCode {
         match self {
             BatchError::UnknownCodec(_) => ErrorCode::UnsupportedCompressionType,
+            BatchError::Compressed { flaw, .. } if *flaw == TOO_LONG => ErrorCode::MessageTooLarge,
             BatchError::Compressed { .. } => ErrorCode::UnknownServerError,
             BatchError::Count(_) | BatchError::Record { .. } | BatchError::Control(_) => ErrorCode::InvalidRecord,
             _ => ErrorCode::CorruptMessage,

@@ -13,8 +13,9 @@ mod zstd;
 /// sixty times what `max.message.bytes` lets a batch have by default.
 pub const DECOMPRESSED_MAX: usize = 64 << 20;
 
-/// What a stream that goes on after it has filled its limit is refused with.
-const TOO_LONG: &str = "it decompresses to more bytes than a batch may have here";
+/// The flaw of a stream that goes on after it has filled its limit.
+pub const TOO_LONG: &str = "it decompresses to more bytes than a batch may have here";
+/// The flaw of a stream that ends before its end.
 const CUT_OFF: &str = "its compressed bytes are cut off";
 
 /// How the records of a batch are compressed. The numbers are those of the batch's attributes.
