@@ -2,7 +2,7 @@
 //! The codecs against bytes that nobody chose: what is written comes back, and no bytes make them panic.
 
 use brokerlab::protocol::{
-    Batch, BatchBuilder, BatchOptions, Header, Marker, Outcome, Record,
+    Batch, BatchBuilder, BatchOptions, Codec, Compression, Header, Marker, Outcome, Record,
     consumer_protocol::{Assignment, StickyUserData, Subscription, TopicPartitions, read_cooperative_generation},
     group_records::{GroupKey, GroupValue, MemberValue, OffsetValue},
     records, size_upper_bound, split, validate,
@@ -24,14 +24,19 @@ fn record_lists() -> impl Strategy<Value = Vec<Record>> {
     })
 }
 
+fn compressions() -> impl Strategy<Value = Compression> {
+    (prop::sample::select(&Codec::ALL[..]), 1u8..=9).prop_map(|(codec, gzip_level)| Compression { codec, gzip_level })
+}
+
 fn options() -> impl Strategy<Value = BatchOptions> {
-    (any::<i64>(), any::<i16>(), any::<i32>(), any::<bool>(), option::of(0..i64::MAX)).prop_map(
-        |(producer_id, producer_epoch, base_sequence, transactional, delete_horizon)| BatchOptions {
+    (any::<i64>(), any::<i16>(), any::<i32>(), any::<bool>(), option::of(0..i64::MAX), compressions()).prop_map(
+        |(producer_id, producer_epoch, base_sequence, transactional, delete_horizon, compression)| BatchOptions {
             producer_id,
             producer_epoch,
             base_sequence,
             transactional,
             delete_horizon,
+            compression,
             ..BatchOptions::default()
         },
     )
@@ -61,7 +66,8 @@ fn read_in_every_way(bytes: &Bytes) {
         records(&batch).for_each(drop);
         if let Ok(stored) = Batch::from_wire(batch) {
             stored.records().for_each(drop);
-            let _ = (stored.to_wire(), stored.next_offset(), stored.with_log_append_time(7));
+            let _ =
+                (stored.to_wire(), stored.next_offset(), stored.with_log_append_time(7), stored.with_create_time(7), stored.uncompressed());
             let _ = stored.header().map(|header| (header.last_sequence(), header.last_offset(), header.codec()));
         }
     }
@@ -133,6 +139,10 @@ proptest! {
         validate(&wire).unwrap();
         prop_assert_eq!(records(&wire).collect::<Vec<_>>(), stored.records().collect::<Vec<_>>());
         prop_assert_eq!(stored.records().last().unwrap().unwrap().offset + 1, stored.next_offset());
+        prop_assert_eq!(stored.is_compressed(), options.compression.codec != Codec::None);
+        let plain = stored.uncompressed();
+        prop_assert_eq!(validate(&plain.bytes).unwrap().codec(), Ok(Codec::None));
+        prop_assert_eq!(plain.records().collect::<Vec<_>>(), stored.records().collect::<Vec<_>>());
         let again = Batch::from_wire(wire).unwrap();
         prop_assert_eq!((again.base_offset, again.leader_epoch), (base_offset, leader_epoch));
     }
@@ -210,10 +220,10 @@ proptest! {
 
     #[test]
     fn damaged_bytes_do_not_panic(
-        list in record_lists(), subscription in subscriptions(), group in groups(),
+        list in record_lists(), options in options(), subscription in subscriptions(), group in groups(),
         damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..5), cut in any::<prop::sample::Index>(),
     ) {
-        for bytes in [build(BatchOptions::default(), &list), subscription.to_bytes(3), group.to_bytes()] {
+        for bytes in [build(options, &list), subscription.to_bytes(3), group.to_bytes()] {
             let mut bytes = bytes.to_vec();
             for (place, byte) in &damage {
                 let place = place.index(bytes.len());

@@ -12,6 +12,7 @@ mod lifecycle;
 mod lookup;
 mod produce;
 mod replication;
+mod validation;
 
 use crate::coordinator::{Coordinator, CoordinatorConfig};
 use crate::node::{Chance, Connection, Input, NodeId, Outputs, Time, Timer};
@@ -28,6 +29,7 @@ pub use lookup::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
 use replication::Fetcher;
 use std::sync::Arc;
 use uuid::Uuid;
+pub use validation::LogRules;
 
 /// Settings of a broker, with Kafka's names and defaults.
 #[derive(Clone, Debug)]
@@ -51,8 +53,8 @@ pub struct BrokerConfig {
     pub checkpoint_interval: Time,
     /// `min.insync.replicas`, where the topic does not set it
     pub min_insync_replicas: usize,
-    /// `message.max.bytes`, where the topic does not set `max.message.bytes`
-    pub message_max_bytes: usize,
+    /// What holds for batches where the topic does not say
+    pub log_rules: LogRules,
     /// `fetch.max.bytes`
     pub fetch_max_bytes: i32,
     /// `auto.create.topics.enable`

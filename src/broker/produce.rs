@@ -1,15 +1,16 @@
-//! Produce requests: checks before the append, and waiting for the ISR with acks=all.
+//! Produce requests: who may append where, and waiting for the ISR with acks=all. What a batch must be is checked in [`super::validation`].
 //!
-//! Source: `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`, `DelayedProduce`, `LogValidator`.
+//! Source: `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`, `DelayedProduce`.
 
 use super::Broker;
+use super::validation::{Origin, Refused, validate};
 use crate::coordinator::Then;
 use crate::node::{Connection, MS, NodeId, Outputs, Time, Timer};
+use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
-use crate::protocol::wire::{ProduceBatches, Response};
-use crate::protocol::{self, Batch};
+use crate::protocol::wire::{self, ProduceBatches, Response};
 use crate::replica::PartitionKey;
-use k::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use k::produce_response::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages as k;
 
 /// acks=all on the wire.
@@ -29,6 +30,17 @@ pub enum DelayedProduce {
         waiting: Waiting,
         then: Then,
     },
+}
+
+/// Records that this broker has taken as a leader.
+#[derive(Clone, Copy, Debug)]
+pub struct Appended {
+    base_offset: i64,
+    /// The high watermark that acks=all waits for.
+    required: i64,
+    leader_epoch: i32,
+    /// The time that the records were given, if not their producer's.
+    log_append_time: Option<i64>,
 }
 
 /// One partition of a delayed produce.
@@ -75,13 +87,23 @@ impl Broker {
                 result.base_offset = -1;
                 result.log_append_time_ms = -1;
                 let appended = match batches.next() {
-                    Some(batch) => self.append(now, key, batch, message.acks, out),
-                    None => Err(ErrorCode::InvalidRecord),
+                    Some(batch) => self.append(now, key, batch, Origin::Client, message.acks, out),
+                    None => Err(ErrorCode::InvalidRecord.into()),
                 };
                 match appended {
-                    Err(error) => result.error_code = error.code(),
-                    Ok((base_offset, required, leader_epoch)) => {
+                    Err(refused) => {
+                        result.error_code = refused.code.code();
+                        result.error_message = refused.message.as_deref().map(wire::text);
+                        let of_record = |(index, flaw): &(i32, String)| {
+                            BatchIndexAndErrorMessage::default()
+                                .with_batch_index(*index)
+                                .with_batch_index_error_message(Some(wire::text(flaw)))
+                        };
+                        result.record_errors = refused.records.iter().map(of_record).collect();
+                    }
+                    Ok(Appended { base_offset, required, leader_epoch, log_append_time }) => {
                         result.base_offset = base_offset;
+                        result.log_append_time_ms = log_append_time.unwrap_or(-1);
                         result.log_start_offset = self.replicas.get(&key).map_or(-1, |replica| replica.log.start_offset());
                         waiting.push(Waiting {
                             key,
@@ -111,36 +133,34 @@ impl Broker {
         }
     }
 
-    /// Appends one batch as the leader. Returns its offset, the high watermark that acks=all waits for, and the leader epoch.
-    pub(super) fn append(
+    /// Appends one batch as the leader.
+    fn append(
         &mut self,
         now: Time,
         key: PartitionKey,
         batch: Batch,
+        origin: Origin,
         acks: i16,
         out: &mut Outputs,
-    ) -> Result<(i64, i64, i32), ErrorCode> {
+    ) -> Result<Appended, Refused> {
         if !matches!(acks, ACKS_ALL..=1) {
-            return Err(ErrorCode::InvalidRequiredAcks);
+            return Err(ErrorCode::InvalidRequiredAcks.into());
         }
-        let Some(topic) = self.image.topics.get(&key.topic) else { return Err(ErrorCode::UnknownTopicId) };
-        let message_max =
-            topic.configs.get("max.message.bytes").and_then(|value| value.parse().ok()).unwrap_or(self.config.message_max_bytes);
-        let Some(replica) = self.replicas.get_mut(&key) else { return Err(ErrorCode::UnknownTopicOrPartition) };
-        let Some(leader) = replica.leader() else { return Err(ErrorCode::NotLeaderOrFollower) };
+        let Some(topic) = self.image.topics.get(&key.topic) else { return Err(ErrorCode::UnknownTopicId.into()) };
+        let rules = self.config.log_rules.of_topic(&topic.configs);
+        let Some(replica) = self.replicas.get_mut(&key) else { return Err(ErrorCode::UnknownTopicOrPartition.into()) };
+        let Some(leader) = replica.leader() else { return Err(ErrorCode::NotLeaderOrFollower.into()) };
         if acks == ACKS_ALL && leader.is_under_min_isr() {
-            return Err(ErrorCode::NotEnoughReplicas);
+            return Err(ErrorCode::NotEnoughReplicas.into());
         }
         let leader_epoch = leader.epoch;
-        if message_max < batch.bytes.len() {
-            return Err(ErrorCode::MessageTooLarge);
-        }
-        protocol::validate(&batch.bytes).map_err(|error| error.code())?;
+        let now_ms = self.config.coordinator.start_timestamp + (now / MS) as i64;
+        let batch = validate(batch, origin, &rules, now_ms)?;
         let base_offset = replica.append_as_leader(batch, out);
         let required = replica.log.end_offset();
         self.advance(now, key, out);
         self.moved.insert(key);
-        Ok((base_offset, required, leader_epoch))
+        Ok(Appended { base_offset, required, leader_epoch, log_append_time: rules.log_append_time.then_some(now_ms) })
     }
 
     /// Appends the coordinator's records with acks=all.
@@ -152,9 +172,9 @@ impl Broker {
         then: Then,
         out: &mut Outputs,
     ) -> Result<(), (Then, ErrorCode)> {
-        match self.append(now, key, batch, ACKS_ALL, out) {
-            Err(error) => Err((then, error)),
-            Ok((_, required, leader_epoch)) => {
+        match self.append(now, key, batch, Origin::Coordinator, ACKS_ALL, out) {
+            Err(refused) => Err((then, refused.code)),
+            Ok(Appended { required, leader_epoch, .. }) => {
                 let waiting = Waiting { key, required, leader_epoch, place: (0, 0) };
                 self.produces.watch(DelayedProduce::Coordinator { waiting, then }, [key]);
                 Ok(())

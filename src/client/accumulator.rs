@@ -1,11 +1,14 @@
 //! Records on their way into batches: one queue of batches for each partition.
 //!
+//! A batch is full by its estimated size: it is compressed when it is taken out to be sent, not before. One that a broker finds too large is split.
 //! Source: `RecordAccumulator`, `ProducerBatch`, `BufferPool`. It knows no requests: the sender takes batches out and puts them back to retry.
 
+use crate::client::compression_ratio::{CompressionRatios, Ratio, estimated, ratio};
 use crate::client::producer::Outgoing;
 use crate::node::{Partition, Time};
 use crate::ordered::OrderedMap;
-use crate::protocol::{Batch, BatchBuilder, BatchOptions};
+use crate::protocol::batch::HEADER_SIZE;
+use crate::protocol::{Batch, BatchBuilder, BatchOptions, Codec, Compression, size_upper_bound};
 use std::collections::VecDeque;
 
 /// A batch of records for one partition.
@@ -18,20 +21,67 @@ pub struct ProducerBatch {
     pub attempts: u32,
     /// Not before this time: it waits after a failure.
     pub not_before: Time,
+    /// Part of one that was too large.
+    split: bool,
     content: Content,
 }
 
 #[derive(Clone, Debug)]
 enum Content {
-    Open(Box<BatchBuilder>),
-    /// Sent at least once; a retry sends the same bytes.
-    Closed(Batch),
+    Open(Box<Open>),
+    /// Compressed, and but for parts of a split batch sent at least once; a retry sends the same bytes.
+    Closed(Batch, Ratio),
+}
+
+/// A batch that takes records.
+#[derive(Clone, Debug)]
+struct Open {
+    builder: BatchBuilder,
+    compression: Compression,
+    /// What its records are expected to compress to.
+    ratio: Ratio,
+    /// `batch.size`, or what the first record needs if that is more.
+    limit: usize,
+}
+
+impl Open {
+    fn new(compression: Compression, ratio: Ratio, limit: usize) -> Open {
+        let builder = BatchBuilder::new(BatchOptions { compression, ..BatchOptions::default() }, 0);
+        Open { builder, compression, ratio, limit }
+    }
+
+    /// Bytes that the batch will have, as far as one knows.
+    fn size(&self) -> usize {
+        match self.compression.codec {
+            Codec::None => self.builder.size(),
+            _ => HEADER_SIZE + estimated(self.builder.size() - HEADER_SIZE, self.ratio),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        !self.builder.is_empty() && self.limit <= self.size()
+    }
+
+    /// Whether a record that makes the builder this large comes in: the first one always, others as if they did not compress.
+    fn has_room(&self, builder_size: usize) -> bool {
+        self.builder.is_empty() || (!self.is_full() && self.size() + builder_size - self.builder.size() <= self.limit)
+    }
+
+    /// The finished batch, and what its records were compressed to.
+    fn close(self) -> (Batch, Ratio) {
+        let uncompressed = self.builder.size() - HEADER_SIZE;
+        let batch = Batch::from_wire(self.builder.build()).expect("a batch that was just built has a header");
+        let observed = ratio(batch.size() - HEADER_SIZE, uncompressed);
+        (batch, observed)
+    }
 }
 
 /// All batches that have not been acknowledged and are not on their way.
 #[derive(Clone, Debug)]
 pub struct Accumulator {
     batch_size: usize,
+    compression: Compression,
+    ratios: CompressionRatios,
     linger: Time,
     buffer_memory: usize,
     queues: OrderedMap<Partition, VecDeque<ProducerBatch>>,
@@ -40,8 +90,9 @@ pub struct Accumulator {
 }
 
 impl Accumulator {
-    pub fn new(batch_size: usize, linger: Time, buffer_memory: usize) -> Accumulator {
-        Accumulator { batch_size, linger, buffer_memory, queues: OrderedMap::new(), bytes: 0, records: 0 }
+    pub fn new(batch_size: usize, compression: Compression, linger: Time, buffer_memory: usize) -> Accumulator {
+        let ratios = CompressionRatios::default();
+        Accumulator { batch_size, compression, ratios, linger, buffer_memory, queues: OrderedMap::new(), bytes: 0, records: 0 }
     }
 
     /// From now on no batch waits for more records.
@@ -65,23 +116,25 @@ impl Accumulator {
         let queue = self.queues.or_default(partition.clone());
         self.bytes += size;
         self.records += 1;
-        if let Some(ProducerBatch { content: Content::Open(builder), records, size: batch_size, .. }) = queue.back_mut()
-            && builder.size_with(timestamp, key, value, &headers) <= self.batch_size
+        if let Some(ProducerBatch { content: Content::Open(open), records, size: batch_size, .. }) = queue.back_mut()
+            && open.has_room(open.builder.size_with(timestamp, key, value, &headers))
         {
-            builder.append(timestamp, key, value, &headers);
+            open.builder.append(timestamp, key, value, &headers);
             *records += 1;
             *batch_size += size;
             return;
         }
-        let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
-        builder.append(timestamp, key, value, &headers);
+        let limit = self.batch_size.max(size_upper_bound(key, value, &headers));
+        let mut open = Open::new(self.compression, self.ratios.of(&partition.topic), limit);
+        open.builder.append(timestamp, key, value, &headers);
         queue.push_back(ProducerBatch {
             created: now,
             records: 1,
             size,
             attempts: 0,
             not_before: 0,
-            content: Content::Open(Box::new(builder)),
+            split: false,
+            content: Content::Open(Box::new(open)),
         });
     }
 
@@ -90,8 +143,8 @@ impl Accumulator {
         let first = queue.front()?;
         let full = 1 < queue.len()
             || match &first.content {
-                Content::Open(builder) => self.batch_size <= builder.size(),
-                Content::Closed(_) => true,
+                Content::Open(open) => open.is_full(),
+                Content::Closed(..) => true,
             };
         Some(if full { first.not_before } else { (first.created + self.linger).max(first.not_before) })
     }
@@ -104,11 +157,15 @@ impl Accumulator {
     /// Takes the first batch of a partition out to be sent.
     pub fn drain(&mut self, partition: &Partition) -> Option<(ProducerBatch, Batch)> {
         let mut batch = self.queues.get_mut(partition)?.pop_front()?;
-        let closed = match batch.content {
-            Content::Open(builder) => Batch::from_wire(builder.build()).expect("a batch that was just built has a header"),
-            Content::Closed(closed) => closed,
+        let (closed, ratio) = match batch.content {
+            Content::Open(open) => {
+                let (closed, observed) = open.close();
+                self.ratios.observe(&partition.topic, observed);
+                (closed, observed)
+            }
+            Content::Closed(closed, ratio) => (closed, ratio),
         };
-        batch.content = Content::Closed(closed.clone());
+        batch.content = Content::Closed(closed.clone(), ratio);
         self.left(&batch);
         Some((batch, closed))
     }
@@ -118,6 +175,64 @@ impl Accumulator {
         self.bytes += batch.size;
         self.records += batch.records as u64;
         self.queues.or_default(partition.clone()).push_front(batch);
+    }
+
+    /// Puts the records of a batch that was too large back at the head of its queue, in smaller batches. A batch of one record cannot be split: it is
+    /// given back.
+    pub fn split(&mut self, partition: &Partition, batch: ProducerBatch) -> Result<(), ProducerBatch> {
+        let Content::Closed(large, observed) = &batch.content else { return Err(batch) };
+        let Ok(records) = large.records().collect::<Result<Vec<_>, _>>() else { return Err(batch) };
+        if records.len() < 2 {
+            return Err(batch);
+        }
+        let records: Vec<(i64, Outgoing)> = records
+            .into_iter()
+            .map(|record| {
+                let outgoing = Outgoing {
+                    key: record.key,
+                    value: record.value,
+                    headers: record.headers,
+                    partition: Some(partition.index),
+                    timestamp: None,
+                };
+                (record.timestamp, outgoing)
+            })
+            .collect();
+        let bound = |record: &Outgoing| size_upper_bound(record.key.as_deref(), record.value.as_deref(), &record.borrowed_headers());
+        // Parts that are still too large are halved.
+        let largest = records.iter().map(|(_, record)| bound(record)).max().unwrap_or(0);
+        let target = if batch.split { largest.max(large.size() / 2) } else { self.batch_size };
+        self.ratios.reset(&partition.topic, *observed);
+        let expected = self.ratios.of(&partition.topic);
+
+        let mut parts: Vec<(Open, i32, usize)> = Vec::new();
+        for (timestamp, record) in &records {
+            let (key, value, headers) = (record.key.as_deref(), record.value.as_deref(), record.borrowed_headers());
+            let fits = parts.last().is_some_and(|(open, ..)| open.has_room(open.builder.size_with(*timestamp, key, value, &headers)));
+            if !fits {
+                parts.push((Open::new(self.compression, expected, target.max(bound(record))), 0, 0));
+            }
+            if let Some((open, count, size)) = parts.last_mut() {
+                open.builder.append(*timestamp, key, value, &headers);
+                *count += 1;
+                *size += record.size();
+            }
+        }
+        for (open, records, size) in parts.into_iter().rev() {
+            let (closed, observed) = open.close();
+            self.ratios.observe(&partition.topic, observed);
+            let part = ProducerBatch {
+                records,
+                size,
+                attempts: 0,
+                not_before: 0,
+                split: true,
+                content: Content::Closed(closed, observed),
+                ..batch
+            };
+            self.put_back(partition, part);
+        }
+        Ok(())
     }
 
     /// Takes out the batches that were begun before `limit`.

@@ -5,6 +5,7 @@
 
 mod accumulator;
 pub mod assignor;
+mod compression_ratio;
 pub mod consumer;
 mod generator;
 pub mod network;

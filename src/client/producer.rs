@@ -8,9 +8,8 @@ use super::generator::Generator;
 use super::network::{Alarm, Network, NetworkConfig, Pending};
 use crate::node::{Chance, Channel, Input, MS, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
-use crate::protocol::partition_for_key;
 use crate::protocol::wire::{Request, Response};
-use crate::protocol::{ErrorCode, Header};
+use crate::protocol::{Compression, ErrorCode, Header, partition_for_key, size_upper_bound};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
 use std::collections::VecDeque;
@@ -27,6 +26,8 @@ pub struct ProducerConfig {
     pub linger: Time,
     /// `batch.size`
     pub batch_size: usize,
+    /// `compression.type` and the codec's level
+    pub compression: Compression,
     /// `buffer.memory`
     pub buffer_memory: usize,
     /// `max.block.ms`
@@ -59,6 +60,11 @@ impl Outgoing {
     /// The headers as a batch is written with them.
     pub fn borrowed_headers(&self) -> Vec<Header<'_>> {
         self.headers.iter().map(|(name, value)| (name.as_ref(), value.as_deref())).collect()
+    }
+
+    /// Bytes that it may take in a request, uncompressed, batch and all.
+    fn size_upper_bound(&self) -> usize {
+        size_upper_bound(self.key.as_deref(), self.value.as_deref(), &self.borrowed_headers())
     }
 
     /// Bytes of key, value and headers.
@@ -113,7 +119,7 @@ impl Producer {
     ) -> Producer {
         Producer {
             network: Network::new(client_id, bootstrap, config.network.clone(), chance),
-            accumulator: Accumulator::new(config.batch_size, config.linger, config.buffer_memory),
+            accumulator: Accumulator::new(config.batch_size, config.compression, config.linger, config.buffer_memory),
             blocked: VecDeque::new(),
             sticky: OrderedMap::new(),
             generator,
@@ -218,7 +224,7 @@ impl Producer {
     fn enqueue(&mut self, now: Time, topic: &TopicName, record: Outgoing, out: &mut Outputs) {
         self.counts.sent += 1;
         self.network.want(now, topic);
-        if self.config.max_request_size < record.size() {
+        if self.config.max_request_size < record.size_upper_bound() {
             self.fail(None, topic, 1, ErrorCode::MessageTooLarge, out);
             return;
         }
@@ -393,6 +399,15 @@ impl Producer {
     }
 
     fn retry_or_fail(&mut self, now: Time, partition: Partition, mut batch: ProducerBatch, error: ErrorCode, out: &mut Outputs) {
+        if error == ErrorCode::MessageTooLarge {
+            // Its parts are as old as it is, but none of them has been tried yet.
+            let records = batch.records;
+            match self.accumulator.split(&partition, batch) {
+                Ok(()) => out.note(NoteKind::ProduceRetried { partition, records, error }),
+                Err(batch) => self.fail(Some(partition.clone()), &partition.topic, batch.records, error, out),
+            }
+            return;
+        }
         let in_time = now < batch.created + self.config.delivery_timeout;
         if !(error.retriable() && in_time && batch.attempts < self.config.retries) {
             self.fail(Some(partition.clone()), &partition.topic, batch.records, error, out);

@@ -5,8 +5,7 @@
 //!
 //! The checksum covers everything behind itself. Base offset and leader epoch lie before it, so a broker sets them without touching it.
 
-use super::batch_error::BatchError;
-use super::checksum::checksum;
+use super::{batch_error::BatchError, checksum::checksum, compression::Codec};
 use bytes::Bytes;
 
 /// Where the fields of the header begin.
@@ -50,29 +49,6 @@ pub const NO_TIMESTAMP: i64 = -1;
 pub const NO_LEADER_EPOCH: i32 = -1;
 /// The smallest length field that the splitter follows: a record of format 0 without key and value.
 const SMALLEST_LENGTH: i32 = 14;
-
-/// How the records of a batch are compressed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Codec {
-    None,
-    Gzip,
-    Snappy,
-    Lz4,
-    Zstd,
-}
-
-impl Codec {
-    /// As settings and tools write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Codec::None => "none",
-            Codec::Gzip => "gzip",
-            Codec::Snappy => "snappy",
-            Codec::Lz4 => "lz4",
-            Codec::Zstd => "zstd",
-        }
-    }
-}
 
 /// The header as it stands in the bytes, nothing checked but their number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,14 +100,8 @@ impl BatchHeader {
 
     /// The codec, if its number is one of Kafka's. Only reading records asks: a batch without records may name any.
     pub fn codec(&self) -> Result<Codec, BatchError> {
-        match self.attributes & attribute::CODEC {
-            0 => Ok(Codec::None),
-            1 => Ok(Codec::Gzip),
-            2 => Ok(Codec::Snappy),
-            3 => Ok(Codec::Lz4),
-            4 => Ok(Codec::Zstd),
-            other => Err(BatchError::UnknownCodec(other as u8)),
-        }
+        let id = self.attributes & attribute::CODEC;
+        Codec::of_id(id).ok_or(BatchError::UnknownCodec(id as u8))
     }
 
     /// Offset of the last record there was when the batch was produced; compaction keeps it.

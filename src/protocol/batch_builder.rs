@@ -1,6 +1,6 @@
-//! Writing a record batch of format 2, uncompressed: byte for byte what Kafka's own builder writes.
+//! Writing a record batch of format 2: uncompressed, byte for byte what Kafka's own builder writes; compressed, bytes that hold the same.
 //!
-//! Owns one growing allocation. Knows nothing of when a batch is full: it tells its size before and after. Source: `MemoryRecordsBuilder`,
+//! Owns one growing allocation, compressed at the end. Knows nothing of when a batch is full: it tells its size before and after. Source: `MemoryRecordsBuilder`,
 //! `DefaultRecordBatch.writeHeader`. The first record's time is the base of the others', unless a delete horizon is.
 
 use super::checksum::checksum;
@@ -8,6 +8,7 @@ use super::{
     batch::{
         HEADER_SIZE, LOG_OVERHEAD, MAGIC, NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, attribute, field,
     },
+    compression::{Codec, Compression},
     control_record::Marker,
     record::{Header, body_size, content_size, put_record},
     varint::varint_size,
@@ -22,6 +23,7 @@ pub struct BatchOptions {
     pub base_sequence: i32,
     pub transactional: bool,
     pub control: bool,
+    pub compression: Compression,
     /// The broker's time in milliseconds, if it counts for every record.
     pub log_append_time: Option<i64>,
     /// Set by compaction: from when tombstones and markers may go.
@@ -29,7 +31,7 @@ pub struct BatchOptions {
 }
 
 impl Default for BatchOptions {
-    /// A plain producer's batch: no producer id, create time.
+    /// A plain producer's batch: no producer id, create time, not compressed.
     fn default() -> BatchOptions {
         BatchOptions {
             producer_id: NO_PRODUCER_ID,
@@ -37,6 +39,7 @@ impl Default for BatchOptions {
             base_sequence: NO_SEQUENCE,
             transactional: false,
             control: false,
+            compression: Compression::NONE,
             log_append_time: None,
             delete_horizon: None,
         }
@@ -88,12 +91,12 @@ impl BatchBuilder {
         builder.build()
     }
 
-    /// Bytes so far.
+    /// Bytes so far, uncompressed.
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Bytes once this record is appended.
+    /// Bytes once this record is appended, uncompressed.
     pub fn size_with(&self, timestamp: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> usize {
         let body = body_size(self.last_offset_delta.wrapping_add(1), self.timestamp_delta(timestamp), key, value, headers);
         self.bytes.len() + varint_size(body as i32) + body
@@ -132,6 +135,12 @@ impl BatchBuilder {
 
     /// The finished batch of a compacted one: it goes on covering the offsets that it had, and an empty one keeps its time.
     pub fn build_covering(mut self, last_offset_delta: i32, max_timestamp: i64) -> Bytes {
+        if self.options.compression.codec != Codec::None {
+            let compressed = self.options.compression.compress(&self.bytes[HEADER_SIZE..]);
+            self.bytes.truncate(HEADER_SIZE);
+            self.bytes.extend_from_slice(&compressed);
+            self.bytes.shrink_to_fit();
+        }
         let length = (self.bytes.len() - LOG_OVERHEAD) as i32;
         self.put(field::LENGTH, length.to_be_bytes());
         self.put(field::LEADER_EPOCH, NO_LEADER_EPOCH.to_be_bytes());
@@ -155,7 +164,8 @@ impl BatchBuilder {
 
     fn attributes(&self) -> i16 {
         let bit = |set: bool, bit: i16| if set { bit } else { 0 };
-        bit(self.options.log_append_time.is_some(), attribute::LOG_APPEND_TIME)
+        self.options.compression.codec.id()
+            | bit(self.options.log_append_time.is_some(), attribute::LOG_APPEND_TIME)
             | bit(self.options.transactional, attribute::TRANSACTIONAL)
             | bit(self.options.control, attribute::CONTROL)
             | bit(self.options.delete_horizon.is_some(), attribute::DELETE_HORIZON)

@@ -2,7 +2,10 @@
 //!
 //! Kafka throws `CorruptRecordException`, `InvalidRecordException` and their kin from four places; [`Stage`] names the place.
 
-use super::{ErrorCode, batch::Codec};
+use super::{
+    ErrorCode,
+    compression::{Codec, TOO_LONG},
+};
 
 /// Where reading stopped. The names are those of the golden data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,8 +35,8 @@ pub enum BatchError {
     Checksum { stated: u32, computed: u32 },
     /// A codec number that Kafka does not have.
     UnknownCodec(u8),
-    /// A codec that this build cannot decompress.
-    Compressed(Codec),
+    /// Compressed records that do not decompress, or not within the limit.
+    Compressed { codec: Codec, flaw: &'static str },
     /// A negative record count.
     Count(i32),
     /// The record at this index within the batch.
@@ -48,15 +51,21 @@ impl BatchError {
         match self {
             BatchError::Length(_) | BatchError::FutureMagic(_) => Stage::Split,
             BatchError::OldMagic(_) | BatchError::Size { .. } | BatchError::Checksum { .. } => Stage::EnsureValid,
-            BatchError::UnknownCodec(_) | BatchError::Compressed(_) | BatchError::Count(_) | BatchError::Record { .. } => Stage::Iterate,
+            BatchError::UnknownCodec(_) | BatchError::Compressed { .. } | BatchError::Count(_) | BatchError::Record { .. } => {
+                Stage::Iterate
+            }
             BatchError::Control(_) => Stage::Control,
         }
     }
 
-    /// What a broker answers.
+    /// What a broker answers. Kafka has no name for bytes that do not decompress, since the checksum is right; a codec number that does not exist
+    /// runs into the same there, and gets the name that says what is wrong here. What is too long once it is decompressed, which Kafka does not mind,
+    /// may come again in smaller batches.
     pub fn code(&self) -> ErrorCode {
         match self {
-            BatchError::UnknownCodec(_) | BatchError::Compressed(_) => ErrorCode::UnsupportedCompressionType,
+            BatchError::UnknownCodec(_) => ErrorCode::UnsupportedCompressionType,
+            BatchError::Compressed { flaw, .. } if *flaw == TOO_LONG => ErrorCode::MessageTooLarge,
+            BatchError::Compressed { .. } => ErrorCode::UnknownServerError,
             BatchError::Count(_) | BatchError::Record { .. } | BatchError::Control(_) => ErrorCode::InvalidRecord,
             _ => ErrorCode::CorruptMessage,
         }
@@ -85,7 +94,9 @@ impl std::fmt::Display for BatchError {
                 write!(f, "The batch's checksum is {stated:08x}, its bytes give {computed:08x}.")
             }
             BatchError::UnknownCodec(id) => write!(f, "The batch names compression codec {id}, which does not exist."),
-            BatchError::Compressed(codec) => write!(f, "The batch is compressed with {}, which cannot be read.", codec.name()),
+            BatchError::Compressed { codec, flaw } => {
+                write!(f, "The batch is compressed with {} and cannot be read: {flaw}.", codec.name())
+            }
             BatchError::Count(count) => write!(f, "The batch says that it has {count} records."),
             BatchError::Record { index, flaw } => write!(f, "Record {index} of the batch is malformed: {flaw}."),
             BatchError::Control(flaw) => write!(f, "The control record is malformed: {flaw}."),

@@ -1,4 +1,4 @@
-//! Kafka's words and bytes: record batches, murmur2, error codes, settings, and the formats for which no message schema exists.
+//! Kafka's words and bytes: record batches and their compression, murmur2, error codes, settings, and the formats for which no message schema exists.
 //!
 //! Owns formats and definitions, each once. Knows nothing of logs, clusters or time: a batch is checked here for what it is, not for whether it may be
 //! appended. Whatever comes from outside is read with a limit and refused with a sentence.
@@ -7,6 +7,7 @@ pub mod batch;
 mod batch_builder;
 mod batch_error;
 mod checksum;
+pub mod compression;
 pub mod consumer_protocol;
 mod control_record;
 mod error;
@@ -22,9 +23,10 @@ mod topic_name;
 mod varint;
 pub mod wire;
 
-pub use batch::{BatchHeader, Codec, split, validate};
+pub use batch::{BatchHeader, split, validate};
 pub use batch_builder::{BatchBuilder, BatchOptions, size_upper_bound};
 pub use batch_error::{BatchError, Stage};
+pub use compression::{Codec, Compression};
 pub use control_record::{Marker, Outcome};
 pub use error::ErrorCode;
 pub use murmur2::{murmur2, partition_for_key};

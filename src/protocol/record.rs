@@ -1,13 +1,14 @@
 //! One record of a batch of format 2, and reading a batch's records one by one.
 //!
-//! Keys, values and headers are slices of the batch's own allocation. Knows nothing of logs. Source: KIP-98's message format; `DefaultRecord`,
+//! Keys, values and headers are slices of the batch's own allocation, or of the one that its records were decompressed into when the first was asked for. Knows nothing of logs. Source: KIP-98's message format; `DefaultRecord`,
 //! `DefaultRecordBatch.RecordIterator`.
 //!
 //! The last record that the header counts is given out only if no byte is left behind it, and a batch that counts none is not looked into: so does Kafka.
 
 use super::{
-    batch::{BatchHeader, Codec, HEADER_SIZE},
+    batch::{BatchHeader, HEADER_SIZE},
     batch_error::BatchError,
+    compression::{Codec, DECOMPRESSED_MAX},
     varint::{put_varint, put_varlong, take_varint, take_varlong, varint_size, varlong_size},
 };
 use bytes::Bytes;
@@ -84,17 +85,22 @@ fn put_blob(out: &mut Vec<u8>, blob: Option<&[u8]>) {
 pub fn records(batch: &Bytes) -> Records {
     match BatchHeader::read(batch) {
         Ok(header) => Records::of(batch, header),
-        Err(error) => Records { batch: Bytes::new(), next: 0, index: 0, count: 0, refused: Some(error), times: Times::EMPTY },
+        Err(error) => Records { refused: Some(error), ..Records::EMPTY },
     }
 }
 
 /// See [`records`].
 pub struct Records {
-    batch: Bytes,
+    /// The whole batch; once the first record was asked for, the decompressed records alone, if they are compressed.
+    bytes: Bytes,
     /// Where the next record begins.
     next: usize,
     index: i32,
     count: i32,
+    /// What is still to be undone.
+    compressed: Option<Codec>,
+    /// Where decompression stopped, if it did not reach the end: reading stops there, too.
+    flaw: Option<BatchError>,
     /// Found before the first record.
     refused: Option<BatchError>,
     times: Times,
@@ -107,42 +113,57 @@ struct Times {
     log_append_time: Option<i64>,
 }
 
-impl Times {
-    const EMPTY: Times = Times { base_offset: 0, base_timestamp: 0, log_append_time: None };
-}
-
 impl Records {
+    const EMPTY: Records = Records {
+        bytes: Bytes::new(),
+        next: 0,
+        index: 0,
+        count: 0,
+        compressed: None,
+        flaw: None,
+        refused: None,
+        times: Times { base_offset: 0, base_timestamp: 0, log_append_time: None },
+    };
+
     /// With a header that stands elsewhere: a stored batch has its own base offset.
     pub(super) fn of(batch: &Bytes, header: BatchHeader) -> Records {
-        let refused = match header.codec() {
-            _ if header.record_count == 0 => None,
-            Err(error) => Some(error),
-            Ok(Codec::None) if header.record_count < 0 => Some(BatchError::Count(header.record_count)),
-            Ok(Codec::None) => None,
-            Ok(codec) => Some(BatchError::Compressed(codec)),
+        let (compressed, refused) = match header.codec() {
+            _ if header.record_count == 0 => (None, None),
+            Err(error) => (None, Some(error)),
+            Ok(_) if header.record_count < 0 => (None, Some(BatchError::Count(header.record_count))),
+            Ok(Codec::None) => (None, None),
+            Ok(codec) => (Some(codec), None),
         };
         Records {
-            batch: batch.clone(),
+            bytes: batch.clone(),
             next: HEADER_SIZE,
-            index: 0,
             count: header.record_count,
+            compressed,
             refused,
             times: Times {
                 base_offset: header.base_offset,
                 base_timestamp: header.base_timestamp,
                 log_append_time: header.log_append_time(),
             },
+            ..Records::EMPTY
         }
     }
 
+    fn decompress(&mut self, codec: Codec) {
+        let decompressed = codec.decompress(self.bytes.get(HEADER_SIZE..).unwrap_or_default(), DECOMPRESSED_MAX);
+        self.bytes = Bytes::from(decompressed.bytes);
+        self.next = 0;
+        self.flaw = decompressed.flaw.map(|flaw| BatchError::Compressed { codec, flaw });
+    }
+
     fn read(&mut self) -> Result<Record, &'static str> {
-        let mut rest = &self.batch[self.next..];
+        let mut rest = self.bytes.get(self.next..).unwrap_or_default();
         let size = take_varint(&mut rest).ok_or("its length is cut off")?;
         let size = usize::try_from(size).map_err(|_| "its length is negative")?;
         let body = rest.get(..size).ok_or("it is longer than the rest of the batch")?;
-        self.next = self.batch.len() - rest.len() + size;
-        let record = read_body(&self.batch, body, &self.times)?;
-        if self.index + 1 == self.count && self.next != self.batch.len() {
+        self.next = self.bytes.len() - rest.len() + size;
+        let record = read_body(&self.bytes, body, &self.times)?;
+        if self.index + 1 == self.count && (self.next != self.bytes.len() || self.flaw.is_some()) {
             return Err("it is the last one, and bytes are left behind it");
         }
         Ok(record)
@@ -160,7 +181,10 @@ impl Iterator for Records {
         if self.count <= self.index {
             return None;
         }
-        let record = self.read().map_err(|flaw| BatchError::Record { index: self.index, flaw });
+        if let Some(codec) = self.compressed.take() {
+            self.decompress(codec);
+        }
+        let record = self.read().map_err(|flaw| self.flaw.take().unwrap_or(BatchError::Record { index: self.index, flaw }));
         self.index = if record.is_ok() { self.index + 1 } else { self.count };
         Some(record)
     }

@@ -5,8 +5,9 @@
 
 use super::checksum::checksum;
 use super::{
-    batch::{BatchHeader, attribute, field},
+    batch::{BatchHeader, HEADER_SIZE, LOG_OVERHEAD, attribute, field},
     batch_error::BatchError,
+    compression::{Codec, DECOMPRESSED_MAX},
     record::Records,
 };
 use bytes::Bytes;
@@ -54,6 +55,11 @@ impl Batch {
         self.bytes.len()
     }
 
+    /// Whether its records must be decompressed before they are read.
+    pub fn is_compressed(&self) -> bool {
+        BatchHeader::read(&self.bytes).is_ok_and(|header| header.attributes & attribute::CODEC != Codec::None.id())
+    }
+
     pub fn last_offset(&self) -> i64 {
         self.base_offset.wrapping_add(i64::from(self.last_offset_delta))
     }
@@ -72,6 +78,22 @@ impl Batch {
         refused.into_iter().chain(records.into_iter().flatten())
     }
 
+    /// The same records in a sound batch without compression, for a reader that comes back for more. Its own bytes are shared if there is nothing to
+    /// undo; a batch that does not decompress whole stays as it is: what can be read of it is read record by record.
+    pub fn uncompressed(&self) -> Batch {
+        let Ok(header) = BatchHeader::read(&self.bytes) else { return self.clone() };
+        let Ok(codec @ (Codec::Gzip | Codec::Snappy | Codec::Lz4 | Codec::Zstd)) = header.codec() else { return self.clone() };
+        let decompressed = codec.decompress(&self.bytes[HEADER_SIZE..], DECOMPRESSED_MAX);
+        if decompressed.flaw.is_some() {
+            return self.clone();
+        }
+        let mut bytes = [&self.bytes[..HEADER_SIZE], &decompressed.bytes[..]].concat();
+        let length = (bytes.len() - LOG_OVERHEAD) as i32;
+        lay(&mut bytes, field::LENGTH, &length.to_be_bytes());
+        lay(&mut bytes, field::ATTRIBUTES, &(header.attributes & !attribute::CODEC).to_be_bytes());
+        Batch { bytes: sealed(bytes), ..*self }
+    }
+
     /// The bytes for outside the engine, base offset and leader epoch laid over them. Copies only if they differ.
     pub fn to_wire(&self) -> Bytes {
         let is = |start: usize, bytes: &[u8]| self.bytes.get(start..start + bytes.len()) == Some(bytes);
@@ -88,14 +110,28 @@ impl Batch {
     /// The same batch with the broker's time for all its records (`message.timestamp.type=LogAppendTime`): new bytes with a new checksum.
     /// The records' own deltas stay as the producer wrote them.
     pub fn with_log_append_time(&self, timestamp: i64) -> Result<Batch, BatchError> {
+        self.with_times(attribute::LOG_APPEND_TIME, timestamp)
+    }
+
+    /// The same batch with the producer's times, of which this is the newest: new bytes with a new checksum.
+    pub fn with_create_time(&self, max_timestamp: i64) -> Result<Batch, BatchError> {
+        self.with_times(0, max_timestamp)
+    }
+
+    fn with_times(&self, time_type: i16, max_timestamp: i64) -> Result<Batch, BatchError> {
         let header = BatchHeader::read(&self.bytes)?;
         let mut bytes = self.bytes.to_vec();
-        lay(&mut bytes, field::ATTRIBUTES, &(header.attributes | attribute::LOG_APPEND_TIME).to_be_bytes());
-        lay(&mut bytes, field::MAX_TIMESTAMP, &timestamp.to_be_bytes());
-        let crc = checksum(&bytes[field::ATTRIBUTES..]);
-        lay(&mut bytes, field::CRC, &crc.to_be_bytes());
-        Ok(Batch { max_timestamp: timestamp, bytes: Bytes::from(bytes), ..*self })
+        lay(&mut bytes, field::ATTRIBUTES, &(header.attributes & !attribute::LOG_APPEND_TIME | time_type).to_be_bytes());
+        lay(&mut bytes, field::MAX_TIMESTAMP, &max_timestamp.to_be_bytes());
+        Ok(Batch { max_timestamp, bytes: sealed(bytes), ..*self })
     }
+}
+
+/// A whole batch with its checksum made right.
+fn sealed(mut bytes: Vec<u8>) -> Bytes {
+    let crc = checksum(&bytes[field::ATTRIBUTES..]);
+    lay(&mut bytes, field::CRC, &crc.to_be_bytes());
+    Bytes::from(bytes)
 }
 
 /// Writes a header field, if the bytes reach that far.

@@ -1,15 +1,15 @@
 //! Settings given as text, checked against the definitions and turned into what the nodes take.
 
 use super::command::{Cluster, Configs, Refusal};
-use crate::broker::BrokerConfig;
+use crate::broker::{BrokerConfig, LogRules};
 use crate::client::consumer::OffsetReset;
 use crate::client::network::NetworkConfig;
 use crate::client::{ConsumerConfig, ProducerConfig};
 use crate::controller::ControllerConfig;
 use crate::coordinator::CoordinatorConfig;
 use crate::node::{MS, Time};
-use crate::protocol::ErrorCode;
 use crate::protocol::settings::{self, Scope, Value};
+use crate::protocol::{Codec, Compression, ErrorCode};
 use crate::sim::{World, WorldConfig};
 use std::sync::Arc;
 
@@ -77,6 +77,10 @@ impl Values {
         Time::try_from(self.int(name)).unwrap_or(0).saturating_mul(MS).min(LONGEST)
     }
 
+    fn gzip_level(&self) -> u8 {
+        Compression::gzip(Some(self.int("compression.gzip.level"))).gzip_level
+    }
+
     fn network(&self, allow_auto_create: bool) -> NetworkConfig {
         NetworkConfig {
             request_timeout: self.millis("request.timeout.ms"),
@@ -108,6 +112,8 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "acks",
             "batch.size",
             "buffer.memory",
+            "compression.gzip.level",
+            "compression.type",
             "delivery.timeout.ms",
             "linger.ms",
             "max.block.ms",
@@ -136,12 +142,22 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "retry.backoff.ms",
             "session.timeout.ms",
         ],
-        Scope::Topic => &["max.message.bytes", "min.insync.replicas"],
+        Scope::Topic => &[
+            "compression.gzip.level",
+            "compression.type",
+            "max.message.bytes",
+            "message.timestamp.after.max.ms",
+            "message.timestamp.before.max.ms",
+            "message.timestamp.type",
+            "min.insync.replicas",
+        ],
         Scope::Broker => &[
             "auto.create.topics.enable",
             "auto.leader.rebalance.enable",
             "broker.heartbeat.interval.ms",
             "broker.session.timeout.ms",
+            "compression.gzip.level",
+            "compression.type",
             "default.replication.factor",
             "fetch.max.bytes",
             "group.initial.rebalance.delay.ms",
@@ -149,6 +165,9 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "group.max.size",
             "group.min.session.timeout.ms",
             "leader.imbalance.check.interval.seconds",
+            "log.message.timestamp.after.max.ms",
+            "log.message.timestamp.before.max.ms",
+            "log.message.timestamp.type",
             "message.max.bytes",
             "min.insync.replicas",
             "num.partitions",
@@ -199,6 +218,10 @@ pub fn producer(world: &World, given: &Configs) -> Result<(ProducerConfig, Confi
         acks,
         linger: values.millis("linger.ms"),
         batch_size: values.size("batch.size"),
+        compression: Compression {
+            codec: Codec::of_name(values.text("compression.type")).unwrap_or(Codec::None),
+            gzip_level: values.gzip_level(),
+        },
         buffer_memory: values.size("buffer.memory"),
         max_block: values.millis("max.block.ms"),
         max_request_size: values.size("max.request.size"),
@@ -305,7 +328,15 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         replica_fetch_backoff: values.millis("replica.fetch.backoff.ms"),
         checkpoint_interval: values.millis("replica.high.watermark.checkpoint.interval.ms"),
         min_insync_replicas: values.size("min.insync.replicas"),
-        message_max_bytes: values.size("message.max.bytes"),
+        log_rules: LogRules {
+            codec: Codec::of_name(values.text("compression.type")),
+            gzip_level: values.gzip_level(),
+            log_append_time: values.text("log.message.timestamp.type") == "LogAppendTime",
+            timestamp_before_max_ms: values.int("log.message.timestamp.before.max.ms"),
+            timestamp_after_max_ms: values.int("log.message.timestamp.after.max.ms"),
+            message_max_bytes: values.size("message.max.bytes"),
+            compacted: false,
+        },
         fetch_max_bytes: values.i32("fetch.max.bytes"),
         auto_create_topics: values.bool("auto.create.topics.enable"),
         offsets_topic_replication_factor: factor as i16,

@@ -14,7 +14,7 @@ use crate::broker::Broker;
 use crate::client::consumer::Reads;
 use crate::coordinator::{Group, OFFSETS_TOPIC, partition_for};
 use crate::node::{MS, Time};
-use crate::ordered::OrderedSet;
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::Batch;
 use crate::protocol::consumer_protocol::Assignment;
 use crate::protocol::metadata::TopicMetadata;
@@ -241,11 +241,12 @@ pub fn picture(session: &Session, cells: usize) -> Picture {
     for topic in topics_in_order(world).into_iter().filter(|topic| !is_internal(&topic.name)) {
         for (index, state) in (0..).zip(&topic.partitions) {
             let key = PartitionKey { topic: topic.id, index };
+            let mut decompressed = Decompressed::new();
             for broker in &state.replicas {
                 let replica = replica_on(world, *broker, &key);
                 let end = replica.map_or(0, |replica| replica.log.end_offset());
                 let first = (end - cells as i64).max(replica.map_or(0, |replica| replica.log.start_offset()));
-                let cells = replica.map(|replica| cells_from(replica, first)).unwrap_or_default();
+                let cells = replica.map(|replica| cells_from(replica, first, &mut decompressed)).unwrap_or_default();
                 picture.strips.push(Strip { topic: topic.name.to_string(), partition: index, broker: *broker, first, cells });
             }
         }
@@ -254,16 +255,34 @@ pub fn picture(session: &Session, cells: usize) -> Picture {
     picture
 }
 
-fn cells_from(replica: &Replica, first: i64) -> Vec<Cell> {
-    let cell = |batch: &Batch| {
-        let leader_epoch = batch.leader_epoch;
-        batch.records().flatten().map(move |record| Cell {
-            offset: record.offset,
-            key_hash: record.key.as_ref().map(|key| murmur2(key) as u32),
-            leader_epoch,
-        })
-    };
-    replica.log.batches_from(first).flat_map(cell).filter(|cell| first <= cell.offset).collect()
+/// The cells of a partition's compressed batches, by where their bytes are: replicas share them, so each is decompressed once a picture.
+type Decompressed = OrderedMap<usize, Vec<Cell>>;
+
+fn cells_from(replica: &Replica, first: i64, decompressed: &mut Decompressed) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for batch in replica.log.batches_from(first) {
+        let place = batch.bytes.as_ptr() as usize;
+        if !batch.is_compressed() {
+            cells.extend(cells_of(batch));
+        } else if let Some(known) = decompressed.get(&place) {
+            cells.extend_from_slice(known);
+        } else {
+            let known: Vec<Cell> = cells_of(batch).collect();
+            cells.extend_from_slice(&known);
+            decompressed.insert(place, known);
+        }
+    }
+    cells.retain(|cell| first <= cell.offset);
+    cells
+}
+
+fn cells_of(batch: &Batch) -> impl Iterator<Item = Cell> {
+    let leader_epoch = batch.leader_epoch;
+    batch.records().flatten().map(move |record| Cell {
+        offset: record.offset,
+        key_hash: record.key.as_ref().map(|key| murmur2(key) as u32),
+        leader_epoch,
+    })
 }
 
 /// Only the messages on their way: what the canvas needs each frame.

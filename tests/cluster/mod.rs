@@ -18,7 +18,17 @@ impl Cluster {
     }
 
     pub fn seeded(seed: u64, brokers: u32) -> Cluster {
-        let cluster = ClusterSpec { brokers, controllers: None, racks: None, configs: Default::default(), start_timestamp: None };
+        Cluster::with(seed, brokers, json!({}))
+    }
+
+    /// Brokers with settings of their own.
+    pub fn configured(brokers: u32, configs: Value) -> Cluster {
+        Cluster::with(7, brokers, configs)
+    }
+
+    fn with(seed: u64, brokers: u32, configs: Value) -> Cluster {
+        let configs = serde_json::from_value(configs).expect("settings are text by name");
+        let cluster = ClusterSpec { brokers, controllers: None, racks: None, configs, start_timestamp: None };
         let saved = Saved { format: "brokerlab".to_owned(), version: 1, seed, cluster, commands: Vec::new(), until: 1_000.0 };
         Cluster { session: Session::load(&saved).expect("an empty session loads") }
     }

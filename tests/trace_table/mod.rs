@@ -1,10 +1,18 @@
 //! Trace hashes of the default scene. A change of the engine that changes what happens changes them: look at what happens first, then renew them.
 
 use brokerlab::session::{Session, default_scene, parse_command};
+use brokerlab::view;
 use serde_json::json;
 
 /// Virtual seconds lived after the scene, with and without a broker's crash, and the hash.
 const TABLE: &[(f64, bool, &str)] = &[(20.0, false, "f2571823f0e492eb"), (60.0, true, "dbfed11f2c7d62dd")];
+/// A producer of this codec beside the scene's own, the hash after twenty seconds, and the bytes that all replicas have by then.
+const COMPRESSED: &[(&str, &str, u64)] = &[
+    ("gzip", "23366f5593044c79", 554_709),
+    ("snappy", "75b15e609925fed9", 715_536),
+    ("lz4", "64a94ede01309d4f", 719_568),
+    ("zstd", "f4134acb6d98f614", 668_424),
+];
 
 /// Plays the scene and compares.
 pub fn check() {
@@ -16,4 +24,19 @@ pub fn check() {
         session.advance(seconds * 1_000.0).expect("time advances");
         assert_eq!(session.trace_hash(), *expected, "{seconds} s, crash: {crash}");
     }
+    for (codec, hash, bytes) in COMPRESSED {
+        assert_eq!(compressed(codec), ((*hash).to_owned(), *bytes), "{codec}");
+    }
+}
+
+/// How many records a batch takes, and so what happens, depends on how many bytes the ones before it were compressed to.
+fn compressed(codec: &str) -> (String, u64) {
+    let mut session = Session::load(&default_scene()).expect("the scene");
+    let producer = json!({ "type": "addProducer", "id": "packer", "topic": "user-events", "recordsPerSecond": 500, "keys": ["a", "b", "c"],
+        "value": "{\"event\":\"page_view\",\"user\":\"{key}\",\"n\":{seq},\"amount\":{rand}}",
+        "configs": { "compression.type": codec, "batch.size": "1500", "linger.ms": "200" } });
+    session.apply(parse_command(producer).expect("a command")).expect("a new producer");
+    session.advance(20_000.0).expect("time advances");
+    let partitions = view::view(&session).topics.into_iter().flat_map(|topic| topic.partitions);
+    (session.trace_hash(), partitions.flat_map(|partition| partition.replicas).map(|replica| replica.bytes).sum())
 }

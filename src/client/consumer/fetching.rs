@@ -367,7 +367,9 @@ impl Consumer {
     pub(super) fn take_records(&mut self, most: usize) -> VecDeque<(Partition, Record)> {
         let mut taken = VecDeque::new();
         for (partition, state) in &mut self.partitions {
-            while let (Whence::Offset(position), Some(batch)) = (state.whence, state.buffer.front()) {
+            while let (Whence::Offset(position), Some(batch)) = (state.whence, state.buffer.front_mut()) {
+                // Once, however many polls it takes.
+                *batch = batch.uncompressed();
                 let mut left_over = false;
                 for record in batch.records() {
                     // The broker checked the batch when it was produced; a record that cannot be read ends the batch.

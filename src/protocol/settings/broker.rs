@@ -14,6 +14,8 @@ pub static BROKER: &[Setting] = &[
     boolean("auto.leader.rebalance.enable", "true", "Whether the controller moves leadership back to preferred replicas."),
     int("broker.heartbeat.interval.ms", "2000", "How often a broker tells the controller that it lives."),
     int("broker.session.timeout.ms", "9000", "A broker that the controller does not hear for this long is fenced."),
+    int("compression.gzip.level", "-1", "gzip's level, where topics without one of their own are compressed anew.")
+        .valid(Valid::LevelOrDefault(1, 9)),
     text("compression.type", "producer", "How topics without a setting of their own store batches.").valid(Valid::OneOf(&[
         "uncompressed",
         "zstd",
