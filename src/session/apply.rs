@@ -133,7 +133,7 @@ fn create_topic(
     }
     let mut message = k::CreateTopicsRequest::default();
     message.topics.push(topic);
-    let Some(Response::CreateTopics(answer)) = world.ask(Request::CreateTopics(Box::new(message)), trace) else {
+    let Some(Response::CreateTopics(answer)) = world.ask(Request::CreateTopics(Arc::new(message)), trace) else {
         return Err(Refusal::kafka(ErrorCode::NotController, "No controller answers."));
     };
     match answer.topics.first() {
