@@ -3,6 +3,7 @@
 //! The nodes of a cluster hold dozens of small maps. The standard library's tree costs each of them several kilobytes of code, which the page
 //! would have to download, and is no faster below some thousands of entries. New keys mostly come last (correlations, offsets): those are pushed.
 
+use serde::{Serialize, Serializer};
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 
@@ -143,6 +144,20 @@ impl<K: Ord, V> OrderedMap<K, V> {
 
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.entries.iter_mut().map(|(_, value)| value)
+    }
+}
+
+impl<K: Ord, V> Extend<(K, V)> for OrderedMap<K, V> {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
+        for (key, value) in entries {
+            self.insert(key, value);
+        }
+    }
+}
+
+impl<K: Ord + Serialize, V: Serialize> Serialize for OrderedMap<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
     }
 }
 

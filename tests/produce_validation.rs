@@ -14,6 +14,7 @@ use cluster::Cluster;
 use kafka_protocol::messages as k;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::Arc;
 
 /// 2026-01-01T00:00:00Z, where virtual time begins.
 const START_MS: i64 = 1_767_225_600_000;
@@ -71,7 +72,7 @@ impl Leader {
             bytes,
         });
         let from = Connection { peer: NodeId::Client(99), channel: Channel::Data };
-        let request = Request::Produce(Box::new(message), vec![batch]);
+        let request = Request::Produce(Arc::new(message), Arc::from([batch]));
         let mut out = Outputs::default();
         self.broker.handle(self.now, Input::Request { from, client_id: Arc::from("raw"), correlation: 1, request }, &mut out);
         let answer = out.sends.into_iter().find_map(|sent| match sent.body {

@@ -4,18 +4,20 @@
 
 use super::Broker;
 use crate::node::{Connection, MS, Outputs, Time, Timer};
+use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
-use crate::protocol::wire::{FetchBatches, Response};
+use crate::protocol::wire::Response;
 use crate::replica::PartitionKey;
 use k::fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages as k;
+use std::sync::Arc;
 
 /// A fetch that found too little and waits.
 #[derive(Clone, Debug)]
 pub struct DelayedFetch {
     from: Connection,
     correlation: u32,
-    message: Box<k::FetchRequest>,
+    message: Arc<k::FetchRequest>,
 }
 
 impl DelayedFetch {
@@ -26,18 +28,24 @@ impl DelayedFetch {
 
 /// What a fetch finds at one moment.
 struct Found {
-    response: Box<k::FetchResponse>,
-    batches: FetchBatches,
+    response: k::FetchResponse,
+    batches: Vec<Vec<Batch>>,
     /// Not worth waiting: enough bytes, an error, or a log that has parted.
     at_once: bool,
 }
 
+impl Found {
+    fn into_response(self) -> Response {
+        Response::Fetch(Arc::new(self.response), self.batches.into())
+    }
+}
+
 impl Broker {
-    pub(super) fn fetch(&mut self, now: Time, from: Connection, correlation: u32, message: Box<k::FetchRequest>, out: &mut Outputs) {
+    pub(super) fn fetch(&mut self, now: Time, from: Connection, correlation: u32, message: Arc<k::FetchRequest>, out: &mut Outputs) {
         self.note_follower(now, &message, out);
         let found = self.find(&message);
         if found.at_once || message.max_wait_ms <= 0 || message.topics.is_empty() {
-            self.respond(from, correlation, Response::Fetch(found.response, found.batches), out);
+            self.respond(from, correlation, found.into_response(), out);
             return;
         }
         let keys: Vec<PartitionKey> = message.topics.iter().flat_map(partition_keys).collect();
@@ -50,7 +58,7 @@ impl Broker {
         for (number, delayed) in self.fetches.take_watching(key) {
             let found = self.find(&delayed.message);
             if found.at_once {
-                self.respond(delayed.from, delayed.correlation, Response::Fetch(found.response, found.batches), out);
+                self.respond(delayed.from, delayed.correlation, found.into_response(), out);
             } else {
                 self.fetches.put_back(number, delayed, key);
             }
@@ -61,7 +69,7 @@ impl Broker {
     pub(super) fn expire(&mut self, operation: u64, out: &mut Outputs) {
         if let Some(delayed) = self.fetches.expire(operation) {
             let found = self.find(&delayed.message);
-            self.respond(delayed.from, delayed.correlation, Response::Fetch(found.response, found.batches), out);
+            self.respond(delayed.from, delayed.correlation, found.into_response(), out);
         } else if let Some(delayed) = self.produces.expire(operation) {
             self.produce_timed_out(delayed, out);
         }
@@ -93,7 +101,7 @@ impl Broker {
     fn find(&self, message: &k::FetchRequest) -> Found {
         let is_follower = 0 <= message.replica_state.replica_id.0;
         let mut left = usize::try_from(message.max_bytes.min(self.config.fetch_max_bytes)).unwrap_or(0);
-        let mut found = Found { response: Box::default(), batches: Vec::new(), at_once: false };
+        let mut found = Found { response: k::FetchResponse::default(), batches: Vec::new(), at_once: false };
         let mut bytes = 0;
         for topic in &message.topics {
             let mut answer = FetchableTopicResponse::default();

@@ -9,6 +9,7 @@ use crate::protocol::metadata::PartitionState;
 use crate::protocol::wire::Request;
 use crate::replica::PartitionKey;
 use kafka_protocol::messages as k;
+use std::sync::Arc;
 
 impl Broker {
     /// Moves the high watermark as far as the ISR allows.
@@ -70,7 +71,7 @@ impl Broker {
         message.topics.push(topic);
         let correlation = self.correlation();
         self.altering.insert(correlation, key);
-        out.request(CONTROLLER, Channel::Control, correlation, Request::AlterPartition(Box::new(message)));
+        out.request(CONTROLLER, Channel::Control, correlation, Request::AlterPartition(Arc::new(message)));
     }
 
     pub(super) fn isr_altered(&mut self, now: Time, correlation: u32, message: &k::AlterPartitionResponse, out: &mut Outputs) {

@@ -45,14 +45,14 @@ impl Broker {
                 message.broker_id = k::BrokerId(self.id);
                 message.incarnation_id = self.incarnation;
                 message.rack = self.config.rack.as_deref().map(wire::text);
-                Request::BrokerRegistration(Box::new(message))
+                Request::BrokerRegistration(Arc::new(message))
             }
             Some(epoch) => {
                 let mut message = k::BrokerHeartbeatRequest::default();
                 message.broker_id = k::BrokerId(self.id);
                 message.broker_epoch = epoch;
                 message.current_metadata_offset = self.image.next_offset - 1;
-                Request::BrokerHeartbeat(Box::new(message))
+                Request::BrokerHeartbeat(Arc::new(message))
             }
         };
         out.request(CONTROLLER, Channel::Control, correlation, request);
@@ -98,7 +98,7 @@ impl Broker {
         message.replica_state.replica_id = k::BrokerId(self.id);
         message.max_wait_ms = METADATA_WAIT_MAX_MS;
         message.topics.push(topic);
-        out.request(CONTROLLER, Channel::Data, correlation, Request::Fetch(Box::new(message)));
+        out.request(CONTROLLER, Channel::Data, correlation, Request::Fetch(Arc::new(message)));
     }
 
     /// Applies records of the metadata log, then takes every role that changed.

@@ -13,6 +13,7 @@ use crate::replica::PartitionKey;
 use k::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use k::metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
 use kafka_protocol::messages as k;
+use std::sync::Arc;
 
 /// ListOffsets' name for the high watermark.
 pub const LATEST_TIMESTAMP: i64 = -1;
@@ -185,6 +186,6 @@ impl Broker {
         message.topics.push(topic);
         let correlation = self.correlation();
         self.creating.insert(correlation, name.to_owned());
-        out.request(CONTROLLER, Channel::Control, correlation, Request::CreateTopics(Box::new(message)));
+        out.request(CONTROLLER, Channel::Control, correlation, Request::CreateTopics(Arc::new(message)));
     }
 }

@@ -200,19 +200,19 @@ impl Broker {
     fn dispatch(&mut self, now: Time, arrived: connections::Arrived, out: &mut Outputs) {
         let connections::Arrived { from, client_id, correlation, request } = arrived;
         match request {
-            Request::Produce(message, batches) => self.produce(now, from, correlation, *message, batches, out),
+            Request::Produce(message, batches) => self.produce(now, from, correlation, &message, &batches, out),
             Request::Fetch(message) => self.fetch(now, from, correlation, message, out),
             Request::ListOffsets(message) => {
                 let response = self.list_offsets(&message);
-                self.respond(from, correlation, Response::ListOffsets(Box::new(response)), out);
+                self.respond(from, correlation, Response::ListOffsets(Arc::new(response)), out);
             }
             Request::Metadata(message) => {
                 let response = self.metadata(&message, out);
-                self.respond(from, correlation, Response::Metadata(Box::new(response)), out);
+                self.respond(from, correlation, Response::Metadata(Arc::new(response)), out);
             }
             Request::FindCoordinator(message) => {
                 let response = self.find_coordinator(&message, out);
-                self.respond(from, correlation, Response::FindCoordinator(Box::new(response)), out);
+                self.respond(from, correlation, Response::FindCoordinator(Arc::new(response)), out);
             }
             request @ (Request::JoinGroup(_)
             | Request::SyncGroup(_)
@@ -239,7 +239,7 @@ impl Broker {
                 self.metadata_request = None;
                 self.follow_metadata(now, &records, out);
             }
-            Response::Fetch(message, batches) => self.fetched(now, from, correlation, &message, batches, out),
+            Response::Fetch(message, batches) => self.fetched(now, from, correlation, &message, &batches, out),
             Response::BrokerRegistration(message) if self.lifecycle_request == Some(correlation) => self.registered(now, &message, out),
             Response::BrokerHeartbeat(message) if self.lifecycle_request == Some(correlation) => {
                 self.heartbeat_answered(now, &message, out)

@@ -8,10 +8,11 @@ use crate::coordinator::Then;
 use crate::node::{Connection, MS, NodeId, Outputs, Time, Timer};
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
-use crate::protocol::wire::{self, ProduceBatches, Response};
+use crate::protocol::wire::{self, Response};
 use crate::replica::PartitionKey;
 use k::produce_response::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages as k;
+use std::sync::Arc;
 
 /// acks=all on the wire.
 pub const ACKS_ALL: i16 = -1;
@@ -22,7 +23,7 @@ pub enum DelayedProduce {
     Client {
         from: Connection,
         correlation: u32,
-        response: Box<k::ProduceResponse>,
+        response: Arc<k::ProduceResponse>,
         waiting: Vec<Waiting>,
     },
     /// The coordinator's own records.
@@ -70,13 +71,13 @@ impl Broker {
         now: Time,
         from: Connection,
         correlation: u32,
-        message: k::ProduceRequest,
-        batches: ProduceBatches,
+        message: &k::ProduceRequest,
+        batches: &[Batch],
         out: &mut Outputs,
     ) {
         let mut response = k::ProduceResponse::default();
         let mut waiting = Vec::new();
-        let mut batches = batches.into_iter();
+        let mut batches = batches.iter().cloned();
         for topic in &message.topic_data {
             let mut answer = TopicProduceResponse::default();
             answer.topic_id = topic.topic_id;
@@ -124,12 +125,12 @@ impl Broker {
                 let keys: Vec<PartitionKey> = waiting.iter().map(|waiting| waiting.key).collect();
                 // It may be done already (a single replica): the partitions have moved, so it is tried before this event ends.
                 self.moved.extend(keys.iter().copied());
-                let delayed = DelayedProduce::Client { from, correlation, response: Box::new(response), waiting };
+                let delayed = DelayedProduce::Client { from, correlation, response: Arc::new(response), waiting };
                 let operation = self.produces.watch(delayed, keys);
                 let timeout = MS * Time::try_from(message.timeout_ms).unwrap_or(0);
                 out.timer(now + timeout, Timer::Purgatory { operation });
             }
-            _ => self.respond(from, correlation, Response::Produce(Box::new(response)), out),
+            _ => self.respond(from, correlation, Response::Produce(Arc::new(response)), out),
         }
     }
 
@@ -194,7 +195,7 @@ impl Broker {
                     waiting.retain(|waiting| match self.outcome(waiting) {
                         None => true,
                         Some(error) => {
-                            set_error(&mut response, waiting.place, error);
+                            set_error(Arc::make_mut(&mut response), waiting.place, error);
                             false
                         }
                     });
@@ -226,7 +227,7 @@ impl Broker {
         if let DelayedProduce::Client { from, correlation, mut response, waiting } = delayed {
             for waiting in &waiting {
                 let error = self.outcome(waiting).unwrap_or(ErrorCode::RequestTimedOut);
-                set_error(&mut response, waiting.place, error);
+                set_error(Arc::make_mut(&mut response), waiting.place, error);
             }
             self.respond(from, correlation, Response::Produce(response), out);
         }

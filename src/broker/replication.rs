@@ -5,10 +5,12 @@
 use super::Broker;
 use crate::node::{Channel, Connection, NodeId, Outputs, Time, Timer};
 use crate::ordered::OrderedSet;
-use crate::protocol::wire::{FetchBatches, Request};
+use crate::protocol::Batch;
+use crate::protocol::wire::Request;
 use crate::replica::PartitionKey;
 use crate::storage::EpochEnd;
 use kafka_protocol::messages as k;
+use std::sync::Arc;
 
 /// The fetch loop towards one leader.
 #[derive(Clone, Default, Debug)]
@@ -83,7 +85,7 @@ impl Broker {
         if let Some(fetcher) = self.fetchers.get_mut(&leader) {
             fetcher.in_flight = Some(correlation);
         }
-        out.request(NodeId::Broker(leader), Channel::Data, correlation, Request::Fetch(Box::new(message)));
+        out.request(NodeId::Broker(leader), Channel::Data, correlation, Request::Fetch(Arc::new(message)));
     }
 
     pub(super) fn fetched(
@@ -92,7 +94,7 @@ impl Broker {
         from: Connection,
         correlation: u32,
         message: &k::FetchResponse,
-        batches: FetchBatches,
+        batches: &[Vec<Batch>],
         out: &mut Outputs,
     ) {
         let NodeId::Broker(leader) = from.peer else { return };
@@ -101,11 +103,11 @@ impl Broker {
             _ => return,
         }
         let mut failed = Vec::new();
-        let mut batches = batches.into_iter();
+        let mut batches = batches.iter();
         for topic in &message.responses {
             for data in &topic.partitions {
                 let key = PartitionKey { topic: topic.topic_id, index: data.partition_index };
-                let batches = batches.next().unwrap_or_default();
+                let batches = batches.next().map_or(&[][..], Vec::as_slice);
                 let Some(replica) = self.replicas.get_mut(&key) else { continue };
                 // The role may have changed while the response was on its way.
                 if replica.following().is_none_or(|(following, _)| following != leader) {

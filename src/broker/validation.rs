@@ -6,9 +6,9 @@
 //!
 //! A batch is rewritten only where it must be: when the topic wants another codec, or its offsets have gaps. Everything else stands in the header.
 
+use crate::ordered::OrderedMap;
 use crate::protocol::batch::{HEADER_SIZE, MAGIC, NO_PRODUCER_ID, NO_TIMESTAMP};
 use crate::protocol::{self, Batch, BatchBuilder, BatchError, BatchHeader, BatchOptions, Codec, Compression, ErrorCode, Record};
-use std::collections::BTreeMap;
 
 /// Errors of single records that the sentence of a refusal names; the list beside it has all of them.
 const NAMED_MAX: usize = 3;
@@ -34,7 +34,7 @@ pub struct LogRules {
 
 impl LogRules {
     /// The broker's rules with what a topic sets itself. Its settings were checked when it was made.
-    pub fn of_topic(&self, configs: &BTreeMap<String, String>) -> LogRules {
+    pub fn of_topic(&self, configs: &OrderedMap<String, String>) -> LogRules {
         let text = |name: &str| configs.get(name).map(|value| value.trim());
         fn number<T: std::str::FromStr>(text: Option<&str>, default: T) -> T {
             text.and_then(|text| text.parse().ok()).unwrap_or(default)

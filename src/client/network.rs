@@ -196,7 +196,7 @@ impl<T> Network<T> {
         self.next_correlation += 1;
         self.metadata.under_way = Some((self.next_correlation, broker, now + self.config.request_timeout));
         self.metadata.due = None;
-        out.request(NodeId::Broker(broker), Channel::Data, self.next_correlation, Request::Metadata(Box::new(message)));
+        out.request(NodeId::Broker(broker), Channel::Data, self.next_correlation, Request::Metadata(Arc::new(message)));
     }
 
     /// Any broker will do: one by chance, as Kafka's clients pick the least loaded of a random start.

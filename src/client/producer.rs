@@ -369,7 +369,7 @@ impl Producer {
                 topic.partition_data.push(data);
             }
         }
-        let request = Request::Produce(Box::new(message), batches);
+        let request = Request::Produce(Arc::new(message), batches.into());
         if self.config.acks == 0 {
             self.network.send_and_forget(leader, request, out);
             for (partition, batch) in in_flight {

@@ -98,10 +98,10 @@ impl Controller {
                 self.waiting.push(WaitingFetch { from, correlation, offset });
                 return;
             }
-            Request::BrokerRegistration(message) => Response::BrokerRegistration(Box::new(self.register(now, &message, out))),
-            Request::BrokerHeartbeat(message) => Response::BrokerHeartbeat(Box::new(self.heartbeat(now, &message, out))),
-            Request::AlterPartition(message) => Response::AlterPartition(Box::new(self.alter_partition(&message, out))),
-            Request::CreateTopics(message) => Response::CreateTopics(Box::new(self.create_topics(&message, out))),
+            Request::BrokerRegistration(message) => Response::BrokerRegistration(Arc::new(self.register(now, &message, out))),
+            Request::BrokerHeartbeat(message) => Response::BrokerHeartbeat(Arc::new(self.heartbeat(now, &message, out))),
+            Request::AlterPartition(message) => Response::AlterPartition(Arc::new(self.alter_partition(&message, out))),
+            Request::CreateTopics(message) => Response::CreateTopics(Arc::new(self.create_topics(&message, out))),
             // The controller's listener has no other API; nodes of this world never send one.
             _ => return,
         };
@@ -130,7 +130,7 @@ impl Controller {
             topic.partitions.push(partition);
             let mut message = k::FetchResponse::default();
             message.responses.push(topic);
-            out.respond(fetch.from, fetch.correlation, Response::FetchMetadata(Box::new(message), records));
+            out.respond(fetch.from, fetch.correlation, Response::FetchMetadata(Arc::new(message), records));
             false
         });
     }

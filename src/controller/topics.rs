@@ -4,6 +4,7 @@
 
 use super::Controller;
 use crate::node::{NoteKind, Outputs, Partition};
+use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::{MetadataRecord, PartitionState};
 use crate::protocol::settings;
@@ -12,7 +13,6 @@ use k::create_topics_request::CreatableTopic;
 use k::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages as k;
 use kafka_protocol::protocol::StrBytes;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ const PARTITIONS_MAX: i32 = 10_000;
 
 struct NewTopic {
     name: Arc<str>,
-    configs: BTreeMap<String, String>,
+    configs: OrderedMap<String, String>,
     replicas: Vec<Vec<i32>>,
     replication_factor: i16,
 }
@@ -73,7 +73,7 @@ impl Controller {
             let sentence = "No broker is live: every registered one is fenced.".to_owned();
             return Err((ErrorCode::InvalidReplicationFactor, sentence));
         }
-        let mut configs = BTreeMap::new();
+        let mut configs = OrderedMap::new();
         for config in &asked.configs {
             let (key, value) = (config.name.to_string(), config.value.as_ref().map(ToString::to_string).unwrap_or_default());
             let setting = settings::lookup(settings::Scope::Topic, &key);

@@ -220,7 +220,7 @@ impl Group {
             if member.id == leader {
                 response.members.clone_from(&all);
             }
-            effects.replies.push((reply, Response::JoinGroup(Box::new(response))));
+            effects.replies.push((reply, Response::JoinGroup(Arc::new(response))));
         }
     }
 
@@ -303,13 +303,13 @@ pub(super) fn join_error(error: ErrorCode, member: &str) -> Response {
     response.error_code = error.code();
     response.generation_id = -1;
     response.member_id = wire::text(member);
-    Response::JoinGroup(Box::new(response))
+    Response::JoinGroup(Arc::new(response))
 }
 
 pub(super) fn sync_error(error: ErrorCode) -> Response {
     let mut response = k::SyncGroupResponse::default();
     response.error_code = error.code();
-    Response::SyncGroup(Box::new(response))
+    Response::SyncGroup(Arc::new(response))
 }
 
 pub(super) fn sync_success(protocol_type: &str, protocol: Option<&str>, assignment: &Bytes) -> Response {
@@ -317,5 +317,5 @@ pub(super) fn sync_success(protocol_type: &str, protocol: Option<&str>, assignme
     response.protocol_type = Some(wire::text(protocol_type));
     response.protocol_name = protocol.map(wire::text);
     response.assignment = assignment.clone();
-    Response::SyncGroup(Box::new(response))
+    Response::SyncGroup(Arc::new(response))
 }

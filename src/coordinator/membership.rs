@@ -98,7 +98,7 @@ impl Coordinator {
         member.expires = now + member.session_timeout;
         if settled {
             let member = member.clone();
-            effects.replies.push((reply, Response::JoinGroup(Box::new(group.rejoined(&member)))));
+            effects.replies.push((reply, Response::JoinGroup(Arc::new(group.rejoined(&member)))));
             return Ok(());
         }
         member.protocols = protocols;
@@ -159,7 +159,7 @@ impl Coordinator {
     pub(super) fn heartbeat(&mut self, now: Time, reply: ReplyTo, message: &k::HeartbeatRequest, effects: &mut Effects) {
         let mut response = k::HeartbeatResponse::default();
         response.error_code = self.checked_heartbeat(now, message).err().unwrap_or(ErrorCode::None).code();
-        effects.replies.push((reply, Response::Heartbeat(Box::new(response))));
+        effects.replies.push((reply, Response::Heartbeat(Arc::new(response))));
     }
 
     fn checked_heartbeat(&mut self, now: Time, message: &k::HeartbeatRequest) -> Result<(), ErrorCode> {
@@ -204,7 +204,7 @@ impl Coordinator {
                 }
             }
         }
-        effects.replies.push((reply, Response::LeaveGroup(Box::new(response))));
+        effects.replies.push((reply, Response::LeaveGroup(Arc::new(response))));
     }
 
     /// Removes members whose session has expired and ends rebalances that have waited long enough. Returns when to look again.

@@ -72,7 +72,7 @@ pub enum Then {
         group: Arc<str>,
         offsets: Vec<(offsets::OffsetKey, CommittedOffset)>,
         reply: ReplyTo,
-        response: Box<k::OffsetCommitResponse>,
+        response: Arc<k::OffsetCommitResponse>,
     },
     /// The assignment of this generation is safe: members that wait for it get it.
     AssignmentStored { group: Arc<str>, generation: i32 },
@@ -196,7 +196,7 @@ impl Coordinator {
         match then {
             Then::OffsetsCommitted { reply, mut response, .. } => {
                 let error = coordinator_error(error);
-                for partition in response.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+                for partition in Arc::make_mut(&mut response).topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
                     if partition.error_code == 0 {
                         partition.error_code = error.code();
                     }

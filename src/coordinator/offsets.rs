@@ -52,7 +52,7 @@ impl Coordinator {
             response.topics.push(answer);
         }
         if offsets.is_empty() {
-            effects.replies.push((reply, Response::OffsetCommit(Box::new(response))));
+            effects.replies.push((reply, Response::OffsetCommit(Arc::new(response))));
             return;
         }
         let group: Arc<str> = Arc::from(message.group_id.as_str());
@@ -69,7 +69,7 @@ impl Coordinator {
             (key.to_bytes(), Some(value.to_bytes()))
         };
         let records = offsets.iter().map(record).collect();
-        let then = Then::OffsetsCommitted { group: group.clone(), offsets, reply, response: Box::new(response) };
+        let then = Then::OffsetsCommitted { group: group.clone(), offsets, reply, response: Arc::new(response) };
         effects.appends.push(Append { partition: partition_for(&group, config.partitions), records, then });
     }
 
@@ -125,6 +125,6 @@ impl Coordinator {
             }
             response.groups.push(answer);
         }
-        effects.replies.push((reply, Response::OffsetFetch(Box::new(response))));
+        effects.replies.push((reply, Response::OffsetFetch(Arc::new(response))));
     }
 }

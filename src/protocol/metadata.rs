@@ -3,7 +3,6 @@
 //! Source: KIP-500, KIP-631. Kafka writes changes as deltas; a partition's record here always holds its whole state.
 
 use crate::ordered::OrderedMap;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -27,7 +26,7 @@ pub enum MetadataRecord {
     Topic {
         id: Uuid,
         name: Arc<str>,
-        configs: BTreeMap<String, String>,
+        configs: OrderedMap<String, String>,
     },
     Partition {
         topic: Uuid,
@@ -71,7 +70,7 @@ pub struct BrokerMetadata {
 pub struct TopicMetadata {
     pub id: Uuid,
     pub name: Arc<str>,
-    pub configs: BTreeMap<String, String>,
+    pub configs: OrderedMap<String, String>,
     pub partitions: Vec<PartitionState>,
 }
 

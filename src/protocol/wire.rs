@@ -11,49 +11,49 @@ use kafka_protocol::protocol::StrBytes;
 use std::sync::Arc;
 
 /// One batch for one partition of a Produce request, in the message's order.
-pub type ProduceBatches = Vec<Batch>;
+pub type ProduceBatches = Arc<[Batch]>;
 /// The batches of each partition of a Fetch response, in the message's order.
-pub type FetchBatches = Vec<Vec<Batch>>;
+pub type FetchBatches = Arc<[Vec<Batch>]>;
 
-/// The message is boxed: an event's size is that of its smallest part, and most are moved several times.
+/// The message is shared: an event is small and moved several times, and a snapshot of the world copies none that is on its way.
 #[derive(Clone, Debug)]
 pub enum Request {
-    Produce(Box<k::ProduceRequest>, ProduceBatches),
-    Fetch(Box<k::FetchRequest>),
-    ListOffsets(Box<k::ListOffsetsRequest>),
-    Metadata(Box<k::MetadataRequest>),
-    FindCoordinator(Box<k::FindCoordinatorRequest>),
-    JoinGroup(Box<k::JoinGroupRequest>),
-    SyncGroup(Box<k::SyncGroupRequest>),
-    Heartbeat(Box<k::HeartbeatRequest>),
-    LeaveGroup(Box<k::LeaveGroupRequest>),
-    OffsetCommit(Box<k::OffsetCommitRequest>),
-    OffsetFetch(Box<k::OffsetFetchRequest>),
-    CreateTopics(Box<k::CreateTopicsRequest>),
-    BrokerRegistration(Box<k::BrokerRegistrationRequest>),
-    BrokerHeartbeat(Box<k::BrokerHeartbeatRequest>),
-    AlterPartition(Box<k::AlterPartitionRequest>),
+    Produce(Arc<k::ProduceRequest>, ProduceBatches),
+    Fetch(Arc<k::FetchRequest>),
+    ListOffsets(Arc<k::ListOffsetsRequest>),
+    Metadata(Arc<k::MetadataRequest>),
+    FindCoordinator(Arc<k::FindCoordinatorRequest>),
+    JoinGroup(Arc<k::JoinGroupRequest>),
+    SyncGroup(Arc<k::SyncGroupRequest>),
+    Heartbeat(Arc<k::HeartbeatRequest>),
+    LeaveGroup(Arc<k::LeaveGroupRequest>),
+    OffsetCommit(Arc<k::OffsetCommitRequest>),
+    OffsetFetch(Arc<k::OffsetFetchRequest>),
+    CreateTopics(Arc<k::CreateTopicsRequest>),
+    BrokerRegistration(Arc<k::BrokerRegistrationRequest>),
+    BrokerHeartbeat(Arc<k::BrokerHeartbeatRequest>),
+    AlterPartition(Arc<k::AlterPartitionRequest>),
 }
 
 #[derive(Clone, Debug)]
 pub enum Response {
-    Produce(Box<k::ProduceResponse>),
-    Fetch(Box<k::FetchResponse>, FetchBatches),
+    Produce(Arc<k::ProduceResponse>),
+    Fetch(Arc<k::FetchResponse>, FetchBatches),
     /// A Fetch response of the metadata log.
-    FetchMetadata(Box<k::FetchResponse>, Vec<Arc<MetadataRecord>>),
-    ListOffsets(Box<k::ListOffsetsResponse>),
-    Metadata(Box<k::MetadataResponse>),
-    FindCoordinator(Box<k::FindCoordinatorResponse>),
-    JoinGroup(Box<k::JoinGroupResponse>),
-    SyncGroup(Box<k::SyncGroupResponse>),
-    Heartbeat(Box<k::HeartbeatResponse>),
-    LeaveGroup(Box<k::LeaveGroupResponse>),
-    OffsetCommit(Box<k::OffsetCommitResponse>),
-    OffsetFetch(Box<k::OffsetFetchResponse>),
-    CreateTopics(Box<k::CreateTopicsResponse>),
-    BrokerRegistration(Box<k::BrokerRegistrationResponse>),
-    BrokerHeartbeat(Box<k::BrokerHeartbeatResponse>),
-    AlterPartition(Box<k::AlterPartitionResponse>),
+    FetchMetadata(Arc<k::FetchResponse>, Arc<[Arc<MetadataRecord>]>),
+    ListOffsets(Arc<k::ListOffsetsResponse>),
+    Metadata(Arc<k::MetadataResponse>),
+    FindCoordinator(Arc<k::FindCoordinatorResponse>),
+    JoinGroup(Arc<k::JoinGroupResponse>),
+    SyncGroup(Arc<k::SyncGroupResponse>),
+    Heartbeat(Arc<k::HeartbeatResponse>),
+    LeaveGroup(Arc<k::LeaveGroupResponse>),
+    OffsetCommit(Arc<k::OffsetCommitResponse>),
+    OffsetFetch(Arc<k::OffsetFetchResponse>),
+    CreateTopics(Arc<k::CreateTopicsResponse>),
+    BrokerRegistration(Arc<k::BrokerRegistrationResponse>),
+    BrokerHeartbeat(Arc<k::BrokerHeartbeatResponse>),
+    AlterPartition(Arc<k::AlterPartitionResponse>),
 }
 
 /// Kafka's name of a request type.

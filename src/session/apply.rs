@@ -133,7 +133,7 @@ fn create_topic(
     }
     let mut message = k::CreateTopicsRequest::default();
     message.topics.push(topic);
-    let Some(Response::CreateTopics(answer)) = world.ask(Request::CreateTopics(Box::new(message)), trace) else {
+    let Some(Response::CreateTopics(answer)) = world.ask(Request::CreateTopics(Arc::new(message)), trace) else {
         return Err(Refusal::kafka(ErrorCode::NotController, "No controller answers."));
     };
     match answer.topics.first() {
@@ -228,7 +228,7 @@ fn send(world: &mut World, trace: &mut Trace, named: Option<&str>, topic: &str, 
 /// Makes the default producer on first use. One request in flight: a retry must not change the order.
 fn default_producer(world: &mut World, trace: &mut Trace, topic: &str) -> Result<String, Refusal> {
     if world.client(DEFAULT_PRODUCER).is_none() {
-        let given = Configs::from([("max.in.flight.requests.per.connection".to_owned(), "1".to_owned())]);
+        let given = Configs::from_iter([("max.in.flight.requests.per.connection".to_owned(), "1".to_owned())]);
         add_producer(world, trace, DEFAULT_PRODUCER, topic, &GeneratorSpec { rate: None, keys: &[], template: None }, &given)?;
     }
     producer(world, DEFAULT_PRODUCER, "producer")?;

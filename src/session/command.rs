@@ -3,14 +3,14 @@
 //! Owns the shape of commands and saved sessions. Knows nothing of what a command does (that is [`super::apply`]), nor of its JSON: that is
 //! read by [`super::parse`] and written by [`super::written`].
 
+use crate::ordered::OrderedMap;
 use crate::protocol::{ErrorCode, text::Text};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Settings as Kafka writes them: dotted names, string values. Filled by `extend` or `insert` and not collected, which sorts first: a merge
 /// sort for each place that does so.
-pub type Configs = BTreeMap<String, String>;
+pub type Configs = OrderedMap<String, String>;
 
 /// A topic's partition, by name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -9,7 +9,7 @@
 use super::command::{ImportFormat, Refusal};
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Bytes of one line or value: Kafka's default `max.request.size`, beyond which a producer refuses the record anyway.
 pub const LINE_BYTES_MAX: usize = 1_048_576;
@@ -104,7 +104,7 @@ fn json_key(line: &RawValue, field: &str) -> Result<Bytes, String> {
 
 /// A field by its name or, if there is none of that name, by its dotted path. Numbers keep their spelling: nothing is re-serialised.
 fn json_field<'a>(value: &'a RawValue, path: &str) -> Option<&'a RawValue> {
-    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(value.get()).ok()?;
+    let fields: std::collections::BTreeMap<String, &RawValue> = serde_json::from_str(value.get()).ok()?;
     if let Some(found) = fields.get(path) {
         return Some(found);
     }

@@ -56,7 +56,7 @@ fn of_response(response: &Response, image: &MetadataImage) -> Summary {
             summary.records = batches.iter().flatten().map(|batch| batch.record_count as u32).sum();
             let partitions =
                 message.responses.iter().flat_map(|topic| topic.partitions.iter().map(|data| (topic.topic_id, data.partition_index)));
-            let carrying = partitions.clone().zip(batches).find(|(_, batches)| !batches.is_empty());
+            let carrying = partitions.clone().zip(batches.iter()).find(|(_, batches)| !batches.is_empty());
             let chosen = carrying.as_ref().map(|(partition, _)| *partition).or(partitions.clone().next());
             summary.partition = chosen.and_then(|(topic, index)| named(image, &topic, index));
             summary.offset = carrying.and_then(|(_, batches)| batches.first()).map(|batch| batch.base_offset);

@@ -10,7 +10,6 @@ use crate::node::{Body, Chance, Channel, Connection, Input, NodeId, Note, NoteKi
 use crate::ordered::{OrderedMap, sort_by};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{Request, Response};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A message takes this long from node to node, at the least.
@@ -76,11 +75,11 @@ pub enum Application {
     Producer {
         topic: Arc<str>,
         producer: Box<Producer>,
-        configs: BTreeMap<String, String>,
+        configs: OrderedMap<String, String>,
     },
     Consumer {
         consumer: Box<Consumer>,
-        configs: BTreeMap<String, String>,
+        configs: OrderedMap<String, String>,
     },
 }
 

@@ -6,6 +6,7 @@ use brokerlab::session::command::{Cluster as ClusterSpec, Refusal, Saved};
 use brokerlab::session::{Session, parse_command};
 use brokerlab::view::{self, EventView, GroupView, MessageQuery, PartitionView, View};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 pub struct Cluster {
     pub session: Session,
@@ -27,7 +28,8 @@ impl Cluster {
     }
 
     fn with(seed: u64, brokers: u32, configs: Value) -> Cluster {
-        let configs = serde_json::from_value(configs).expect("settings are text by name");
+        let configs: BTreeMap<String, String> = serde_json::from_value(configs).expect("settings are text by name");
+        let configs = configs.into_iter().collect();
         let cluster = ClusterSpec { brokers, controllers: None, racks: None, configs, start_timestamp: None };
         let saved = Saved { format: "brokerlab".to_owned(), version: 1, seed, cluster, commands: Vec::new(), until: 1_000.0 };
         Cluster { session: Session::load(&saved).expect("an empty session loads") }

@@ -6,7 +6,7 @@ use super::{Asked, Consumer, OffsetReset, Reads};
 use crate::node::{Channel, NoteKind, Outputs, Partition, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
-use crate::protocol::wire::{self, FetchBatches, Request};
+use crate::protocol::wire::{self, Request};
 use crate::protocol::{Batch, Record};
 use kafka_protocol::messages as k;
 use std::collections::VecDeque;
@@ -146,7 +146,7 @@ impl Consumer {
                 leader,
                 Channel::Data,
                 Asked::ListOffsets(partitions),
-                Request::ListOffsets(Box::new(message)),
+                Request::ListOffsets(Arc::new(message)),
                 None,
                 out,
             );
@@ -302,7 +302,7 @@ impl Consumer {
                 }
                 in_order.push((partition, offset));
             }
-            self.network.send(now, leader, Channel::Data, Asked::Fetch(in_order), Request::Fetch(Box::new(message)), None, out);
+            self.network.send(now, leader, Channel::Data, Asked::Fetch(in_order), Request::Fetch(Arc::new(message)), None, out);
         }
     }
 
@@ -312,7 +312,7 @@ impl Consumer {
         leader: i32,
         asked: Vec<(Partition, i64)>,
         message: &k::FetchResponse,
-        batches: FetchBatches,
+        batches: &[Vec<Batch>],
         out: &mut Outputs,
     ) {
         let found = message.responses.iter().flat_map(|topic| &topic.partitions).zip(batches);
@@ -331,7 +331,7 @@ impl Consumer {
         partition: Partition,
         position: i64,
         data: &k::fetch_response::PartitionData,
-        batches: Vec<Batch>,
+        batches: &[Batch],
         out: &mut Outputs,
     ) {
         let (reset, at) = (self.reset_whence(), now + self.network.backoff(0));
@@ -344,7 +344,7 @@ impl Consumer {
                 state.go_to(Whence::Offset(offset));
                 out.note(NoteKind::OffsetReset { partition, offset });
             }
-            ErrorCode::None => state.buffer.extend(batches),
+            ErrorCode::None => state.buffer.extend(batches.iter().cloned()),
             ErrorCode::OffsetOutOfRange => {
                 state.go_to(reset);
                 if reset == Whence::Lost {

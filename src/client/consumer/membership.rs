@@ -145,7 +145,7 @@ impl Consumer {
         let mut message = k::FindCoordinatorRequest::default();
         message.coordinator_keys.push(wire::text(&group));
         self.membership.finding = true;
-        self.network.send(now, broker, Channel::Data, Asked::FindCoordinator, Request::FindCoordinator(Box::new(message)), None, out);
+        self.network.send(now, broker, Channel::Data, Asked::FindCoordinator, Request::FindCoordinator(Arc::new(message)), None, out);
     }
 
     pub(super) fn find_coordinator_again(&mut self, now: Time) {
@@ -202,7 +202,7 @@ impl Consumer {
         message.protocols.push(protocol);
         self.membership.state = MemberState::PreparingRebalance;
         let timeout = Some(self.config.max_poll_interval + JOIN_TIMEOUT_LAPSE);
-        self.network.send(now, coordinator, Channel::Coordinator, Asked::JoinGroup, Request::JoinGroup(Box::new(message)), timeout, out);
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::JoinGroup, Request::JoinGroup(Arc::new(message)), timeout, out);
     }
 
     /// Commits what has been read, and gives the partitions up.
@@ -318,7 +318,7 @@ impl Consumer {
         message.protocol_name = Some(wire::text(RANGE));
         message.assignments = assignments;
         let timeout = Some(self.config.max_poll_interval + JOIN_TIMEOUT_LAPSE);
-        self.network.send(now, coordinator, Channel::Coordinator, Asked::SyncGroup, Request::SyncGroup(Box::new(message)), timeout, out);
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::SyncGroup, Request::SyncGroup(Arc::new(message)), timeout, out);
     }
 
     pub(super) fn synced(&mut self, now: Time, message: &k::SyncGroupResponse, out: &mut Outputs) {
@@ -354,7 +354,7 @@ impl Consumer {
         message.generation_id = self.membership.generation;
         message.member_id = wire::text(&self.membership.member_id);
         self.membership.heartbeat_under_way = true;
-        self.network.send(now, coordinator, Channel::Coordinator, Asked::Heartbeat, Request::Heartbeat(Box::new(message)), None, out);
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::Heartbeat, Request::Heartbeat(Arc::new(message)), None, out);
     }
 
     pub(super) fn heartbeat_answered(&mut self, now: Time, message: &k::HeartbeatResponse, out: &mut Outputs) {
@@ -421,7 +421,7 @@ impl Consumer {
                 topic.partitions.push(wanted);
             }
         }
-        self.network.send(now, coordinator, Channel::Coordinator, Asked::OffsetCommit, Request::OffsetCommit(Box::new(message)), None, out);
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::OffsetCommit, Request::OffsetCommit(Arc::new(message)), None, out);
     }
 
     pub(super) fn committed(&mut self, now: Time, message: &k::OffsetCommitResponse) {
@@ -451,7 +451,7 @@ impl Consumer {
         asked.topics = Some(topics);
         let mut message = k::OffsetFetchRequest::default();
         message.groups.push(asked);
-        self.network.send(now, coordinator, Channel::Coordinator, Asked::OffsetFetch, Request::OffsetFetch(Box::new(message)), None, out);
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::OffsetFetch, Request::OffsetFetch(Arc::new(message)), None, out);
         true
     }
 
@@ -474,7 +474,7 @@ impl Consumer {
             let mut message = k::LeaveGroupRequest::default();
             message.group_id = k::GroupId(wire::text(&group));
             message.members.push(leaving);
-            self.network.send(now, coordinator, Channel::Coordinator, Asked::LeaveGroup, Request::LeaveGroup(Box::new(message)), None, out);
+            self.network.send(now, coordinator, Channel::Coordinator, Asked::LeaveGroup, Request::LeaveGroup(Arc::new(message)), None, out);
         }
     }
 }

@@ -195,7 +195,7 @@ impl Consumer {
 
     fn answered(&mut self, now: Time, pending: Pending<Asked>, response: Response, out: &mut Outputs) {
         match (pending.what, response) {
-            (Asked::Fetch(asked), Response::Fetch(message, batches)) => self.fetched(now, pending.to, asked, &message, batches, out),
+            (Asked::Fetch(asked), Response::Fetch(message, batches)) => self.fetched(now, pending.to, asked, &message, &batches, out),
             (Asked::ListOffsets(_), Response::ListOffsets(message)) => self.offsets_listed(now, &message, out),
             (Asked::OffsetFetch, Response::OffsetFetch(message)) => self.offsets_fetched(now, &message, out),
             (Asked::OffsetCommit, Response::OffsetCommit(message)) => self.committed(now, &message),

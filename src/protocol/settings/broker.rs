@@ -56,7 +56,7 @@ pub static BROKER: &[Setting] = &[
         .at_least(0),
     long("log.cleaner.max.compaction.lag.ms", NEVER, "After this long a record must be within reach of compaction.").at_least(1),
     double("log.cleaner.min.cleanable.ratio", "0.5", "Share of a log that must be uncompacted before compaction is worth it.")
-        .valid(Valid::RealBetween("0.0", "1.0")),
+        .valid(Valid::RealBetween("0", "1")),
     long("log.cleaner.min.compaction.lag.ms", "0", "How long a record is safe from compaction.").at_least(0),
     list("log.cleanup.policy", "delete", "What happens to old records of topics that do not say.")
         .valid(Valid::EachOf(&["compact", "delete"])),

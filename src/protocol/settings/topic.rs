@@ -43,7 +43,7 @@ pub static TOPIC: &[Setting] = &[
     text("message.timestamp.type", "CreateTime", "Whose time counts: the producer's or the leader's at the append.")
         .valid(Valid::OneOf(&["CreateTime", "LogAppendTime"])),
     double("min.cleanable.dirty.ratio", "0.5", "Share of the log that must be uncompacted before compaction is worth it.")
-        .valid(Valid::RealBetween("0.0", "1.0")),
+        .valid(Valid::RealBetween("0", "1")),
     long("min.compaction.lag.ms", "0", "How long a record is safe from compaction.").at_least(0),
     int("min.insync.replicas", "1", "Replicas that must be in sync for a write with acks=all, and for the high watermark to move.")
         .at_least(1),

@@ -5,13 +5,13 @@ use super::{
     frame::{Frame, FrameProps},
     settings::{Setting, configs, settings},
 };
+use crate::ordered::OrderedMap;
 use crate::session::command::{Command, Configs, Refusal};
 use crate::web::tree::{html, mount};
 use crate::web::{
     act::{Act, Dialog},
     shot::{Shared, Shot},
 };
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use yew::prelude::*;
 
@@ -45,7 +45,7 @@ impl FieldSpec {
 
 /// What was typed, by path; settings under `configs.NAME`.
 #[derive(Clone, PartialEq, Default)]
-pub struct Values(pub BTreeMap<String, String>);
+pub struct Values(pub OrderedMap<String, String>);
 
 impl Values {
     pub fn text(&self, path: &str) -> String {

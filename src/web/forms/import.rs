@@ -147,7 +147,6 @@ pub fn Import(p: &Props) -> Html {
             refusal: p.shot.import.as_ref().and_then(|i| i.refusal.clone()).map(Rc::new),
             act: p.act.clone(),
             children,
-            ..FrameProps::default()
         },
         None,
     )
