@@ -9,7 +9,7 @@
 use super::command::{ImportFormat, Refusal};
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Bytes of one line or value: Kafka's default `max.request.size`, beyond which a producer refuses the record anyway.
 pub const LINE_BYTES_MAX: usize = 1_048_576;
