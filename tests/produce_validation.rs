@@ -14,7 +14,6 @@ use cluster::Cluster;
 use kafka_protocol::messages as k;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::Arc;
 
 /// 2026-01-01T00:00:00Z, where virtual time begins.
 const START_MS: i64 = 1_767_225_600_000;
