@@ -74,9 +74,10 @@ pub enum Input {
         correlation: u32,
         response: Response,
     },
-    /// The connections with this node are gone: what was in flight to it gets no answer.
+    /// The connections with this node are gone, or the one of this channel: what was in flight on them gets no answer.
     Disconnected {
         peer: NodeId,
+        channel: Option<Channel>,
     },
     Timer(Timer),
 }
@@ -102,6 +103,8 @@ pub enum Timer {
     Purgatory { operation: u64 },
     /// Broker: the coordinator looks at its members' sessions and its rebalances' deadlines.
     Groups,
+    /// Broker: give up requests to other nodes that got no answer in time.
+    RequestTimeouts,
     /// Client: the application's next record is due.
     Generate { round: u32 },
     /// Client: look at what is due (linger, backoff, poll, commit, heartbeat).
@@ -122,12 +125,24 @@ pub enum Body {
     Response(Response),
 }
 
+impl Body {
+    /// About how many bytes it has on the wire: its records exactly, and a round number for the rest.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Body::Request(request) => request.bytes(),
+            Body::Response(response) => response.bytes(),
+        }
+    }
+}
+
 /// What a node wants done. One is kept and reused for all events, so that handling an event does not allocate for it.
 #[derive(Clone, Default, Debug)]
 pub struct Outputs {
     pub sends: Vec<Send>,
     pub timers: Vec<(Time, Timer)>,
     pub notes: Vec<NoteKind>,
+    /// Connections that the node closes, after what it sends: whoever is at the other end hears so.
+    pub closes: Vec<Connection>,
 }
 
 impl Outputs {
@@ -145,6 +160,10 @@ impl Outputs {
 
     pub fn note(&mut self, kind: NoteKind) {
         self.notes.push(kind);
+    }
+
+    pub fn close(&mut self, peer: NodeId, channel: Channel) {
+        self.closes.push(Connection { peer, channel });
     }
 }
 
@@ -188,6 +207,19 @@ pub enum NoteKind {
     MessageDropped { message: u64, to: NodeId, summary: Summary },
     CommandApplied { name: &'static str, target: Arc<str> },
     CommandRefused { name: &'static str, code: Arc<str> },
+    // Faults stand last: a kind's place enters the trace's hash, and histories without faults keep theirs.
+    MessageLost { message: u64, to: NodeId, summary: Summary, cause: Loss },
+    MessageDelayed { message: u64, to: NodeId, summary: Summary, by: Time },
+    MessageDuplicated { message: u64, to: NodeId, summary: Summary, copy: u64 },
+}
+
+/// Why a message does not arrive although somebody listens there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Loss {
+    /// The link is cut.
+    Cut,
+    /// `messageFault` or `dropNext` chose it.
+    Dropped,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

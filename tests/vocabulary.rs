@@ -38,6 +38,14 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "seek", "consumer": "c", "topic": "t", "partition": 0, "to": { "timestamp": 5 } }),
         json!({ "type": "crashBroker", "broker": i32::MIN }),
         json!({ "type": "restartBroker", "broker": 1 }),
+        json!({ "type": "setLink", "from": "*", "to": "broker-1" }),
+        json!({ "type": "setLink", "from": "*", "to": "broker-1", "latencyMs": 2.5, "bytesPerSecond": u64::MAX, "cut": true }),
+        json!({ "type": "messageFault", "message": u64::MAX, "action": "drop" }),
+        json!({ "type": "messageFault", "message": 0, "action": "delay", "delayMs": 0.5 }),
+        json!({ "type": "messageFault", "message": 0, "action": "duplicate" }),
+        json!({ "type": "dropNext", "api": "Produce" }),
+        json!({ "type": "dropNext", "api": "Produce", "broker": 1, "what": "request" }),
+        json!({ "type": "dropNext", "api": "Produce", "broker": 1, "what": "response" }),
     ]
 }
 
@@ -61,8 +69,24 @@ fn every_command_is_read_and_written_the_same() {
 
 #[test]
 fn what_may_be_absent_may_be_null_and_nothing_else_may() {
-    let may = ["recordsPerSecond", "value", "producer", "key", "partition", "timestamp", "keyField", "group", "topics", "processingMs"];
-    let may_in_one = [("addConsumer", "partitions"), ("commit", "offsets")];
+    let may = [
+        "recordsPerSecond",
+        "value",
+        "producer",
+        "key",
+        "partition",
+        "timestamp",
+        "keyField",
+        "group",
+        "topics",
+        "processingMs",
+        "latencyMs",
+        "bytesPerSecond",
+        "cut",
+        "delayMs",
+        "what",
+    ];
+    let may_in_one = [("addConsumer", "partitions"), ("commit", "offsets"), ("dropNext", "broker")];
     for json in every_command() {
         let kind = json["type"].as_str().expect("a type");
         for name in json.as_object().expect("an object").keys().filter(|name| *name != "type") {
@@ -169,7 +193,7 @@ fn a_refusal_is_a_sentence_with_the_path_of_the_field() {
     ] {
         assert_eq!(refused(command), format!("INVALID_ARGUMENT {expected}"));
     }
-    assert_eq!(refused(json!({ "type": "dropNext" })), "UNSUPPORTED_VERSION type: dropNext comes with a later version.");
+    assert_eq!(refused(json!({ "type": "reassign" })), "UNSUPPORTED_VERSION type: reassign comes with a later version.");
 }
 
 #[test]

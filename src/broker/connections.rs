@@ -2,7 +2,7 @@
 //!
 //! Source: `SocketServer` mutes a channel while a request of it is in work. That is why answers keep their order.
 
-use crate::node::{Connection, NodeId};
+use crate::node::Connection;
 use crate::ordered::OrderedMap;
 use crate::protocol::wire::Request;
 use std::collections::VecDeque;
@@ -56,9 +56,9 @@ impl Connections {
         self.ready.pop_front()
     }
 
-    /// Every connection of this peer is gone, with what waited on it.
-    pub fn forget(&mut self, peer: NodeId) {
-        self.busy.retain(|connection, _| connection.peer != peer);
-        self.ready.retain(|arrived| arrived.from.peer != peer);
+    /// These connections are gone, with what waited on them.
+    pub fn forget(&mut self, gone: impl Fn(Connection) -> bool) {
+        self.busy.retain(|connection, _| !gone(*connection));
+        self.ready.retain(|arrived| !gone(arrived.from));
     }
 }

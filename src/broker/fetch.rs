@@ -91,7 +91,7 @@ impl Broker {
                     continue;
                 }
                 replica.follower_fetched(now, follower, message.replica_state.replica_epoch, asked.fetch_offset);
-                self.maybe_expand_isr(key, follower, out);
+                self.maybe_expand_isr(now, key, follower, out);
                 self.advance(now, key, out);
             }
         }

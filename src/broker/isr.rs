@@ -21,13 +21,13 @@ impl Broker {
         }
     }
 
-    pub(super) fn maybe_expand_isr(&mut self, key: PartitionKey, follower: i32, out: &mut Outputs) {
+    pub(super) fn maybe_expand_isr(&mut self, now: Time, key: PartitionKey, follower: i32, out: &mut Outputs) {
         if !self.image.is_live(follower) {
             return;
         }
         let wanted = self.replicas.get(&key).and_then(|replica| replica.leader()?.expanded_isr(follower, replica.high_watermark()));
         if let Some(isr) = wanted {
-            self.alter_partition(key, isr, out);
+            self.alter_partition(now, key, isr, out);
         }
     }
 
@@ -38,12 +38,12 @@ impl Broker {
         };
         let wanted: Vec<(PartitionKey, Vec<i32>)> = self.replicas.iter().filter_map(shrunk).collect();
         for (key, isr) in wanted {
-            self.alter_partition(key, isr, out);
+            self.alter_partition(now, key, isr, out);
         }
     }
 
     /// Asks the controller for another ISR. Until it answers, the old and the new one both count, and nothing else is asked.
-    fn alter_partition(&mut self, key: PartitionKey, isr: Vec<i32>, out: &mut Outputs) {
+    pub(super) fn alter_partition(&mut self, now: Time, key: PartitionKey, isr: Vec<i32>, out: &mut Outputs) {
         let (own_id, own_epoch) = (self.id, self.epoch());
         let image = &self.image;
         let Some(leader) = self.replicas.get_mut(&key).and_then(|replica| replica.leader_mut()) else { return };
@@ -70,12 +70,12 @@ impl Broker {
         message.broker_epoch = own_epoch;
         message.topics.push(topic);
         let correlation = self.correlation();
-        self.altering.insert(correlation, key);
+        self.altering.insert(correlation, (key, now));
         out.request(CONTROLLER, Channel::Control, correlation, Request::AlterPartition(Arc::new(message)));
     }
 
     pub(super) fn isr_altered(&mut self, now: Time, correlation: u32, message: &k::AlterPartitionResponse, out: &mut Outputs) {
-        let Some(key) = self.altering.remove(&correlation) else { return };
+        let Some((key, _)) = self.altering.remove(&correlation) else { return };
         let answer = message.topics.first().and_then(|topic| topic.partitions.first());
         let Some(leader) = self.replicas.get_mut(&key).and_then(|replica| replica.leader_mut()) else { return };
         let error = ErrorCode::of(if message.error_code != 0 { message.error_code } else { answer.map_or(0, |answer| answer.error_code) });

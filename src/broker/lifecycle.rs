@@ -26,6 +26,7 @@ impl Broker {
         self.send_heartbeat(now, out);
         out.timer(now + self.config.replica_lag_time_max / 2, Timer::ReplicaLag);
         out.timer(now + self.config.checkpoint_interval, Timer::HighWatermarkCheckpoint);
+        self.watch_requests(now, out);
     }
 
     /// A heartbeat timer; only the one set last means anything.
@@ -101,6 +102,14 @@ impl Broker {
         out.request(CONTROLLER, Channel::Data, correlation, Request::Fetch(Arc::new(message)));
     }
 
+    /// Nothing has come for so long that the connection must be dead: ask again over a new one.
+    pub(super) fn poll_died(&mut self, out: &mut Outputs) {
+        if self.metadata_request.is_some() {
+            out.close(CONTROLLER, Channel::Data);
+            self.fetch_metadata(out);
+        }
+    }
+
     /// Applies records of the metadata log, then takes every role that changed.
     pub(super) fn follow_metadata(&mut self, now: Time, records: &[Arc<MetadataRecord>], out: &mut Outputs) {
         for record in records {
@@ -128,7 +137,7 @@ impl Broker {
         for key in std::mem::take(&mut self.unpublished) {
             self.assume_role(now, key, out);
         }
-        self.assign_fetchers(out);
+        self.assign_fetchers(now, out);
         // A fenced broker does not wait for the next heartbeat to say that it has caught up.
         if self.fenced && self.lifecycle_request.is_none() {
             self.send_heartbeat(now, out);

@@ -4,7 +4,7 @@
 
 use super::{Broker, CONTROLLER};
 use crate::coordinator::{OFFSETS_TOPIC, partition_for};
-use crate::node::{Channel, Outputs};
+use crate::node::{Channel, Outputs, Time};
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::TopicMetadata;
 use crate::protocol::validate_topic_name;
@@ -21,7 +21,7 @@ pub const LATEST_TIMESTAMP: i64 = -1;
 pub const EARLIEST_TIMESTAMP: i64 = -2;
 
 impl Broker {
-    pub(super) fn metadata(&mut self, message: &k::MetadataRequest, out: &mut Outputs) -> k::MetadataResponse {
+    pub(super) fn metadata(&mut self, now: Time, message: &k::MetadataRequest, out: &mut Outputs) -> k::MetadataResponse {
         let mut response = k::MetadataResponse::default();
         response.controller_id = k::BrokerId(self.id);
         for (id, known) in self.image.brokers.iter().filter(|(_, known)| !known.fenced) {
@@ -41,7 +41,7 @@ impl Broker {
                         None => {
                             let mut unknown = MetadataResponseTopic::default();
                             unknown.name.clone_from(&asked.name);
-                            unknown.error_code = self.missing_topic(name, message.allow_auto_topic_creation, out).code();
+                            unknown.error_code = self.missing_topic(now, name, message.allow_auto_topic_creation, out).code();
                             unknown
                         }
                     });
@@ -52,7 +52,7 @@ impl Broker {
     }
 
     /// A topic that does not exist is made on the way, if both sides allow it; the client asks again.
-    fn missing_topic(&mut self, name: &str, allowed: bool, out: &mut Outputs) -> ErrorCode {
+    fn missing_topic(&mut self, now: Time, name: &str, allowed: bool, out: &mut Outputs) -> ErrorCode {
         if validate_topic_name(name).is_err() {
             return ErrorCode::InvalidTopicException;
         }
@@ -60,7 +60,7 @@ impl Broker {
             let mut topic = k::create_topics_request::CreatableTopic::default();
             topic.name = wire::topic(name);
             (topic.num_partitions, topic.replication_factor) = (-1, -1);
-            self.create_topic(name, topic, out);
+            self.create_topic(now, name, topic, out);
         }
         ErrorCode::UnknownTopicOrPartition
     }
@@ -134,13 +134,18 @@ impl Broker {
         }
     }
 
-    pub(super) fn find_coordinator(&mut self, message: &k::FindCoordinatorRequest, out: &mut Outputs) -> k::FindCoordinatorResponse {
+    pub(super) fn find_coordinator(
+        &mut self,
+        now: Time,
+        message: &k::FindCoordinatorRequest,
+        out: &mut Outputs,
+    ) -> k::FindCoordinatorResponse {
         let mut response = k::FindCoordinatorResponse::default();
         for key in &message.coordinator_keys {
             let mut answer = k::find_coordinator_response::Coordinator::default();
             answer.key = key.clone();
             answer.node_id = k::BrokerId(-1);
-            match self.coordinator_of(key, out) {
+            match self.coordinator_of(now, key, out) {
                 Ok(broker) => answer.node_id = k::BrokerId(broker),
                 Err(error) => answer.error_code = error.code(),
             }
@@ -149,12 +154,12 @@ impl Broker {
         response
     }
 
-    fn coordinator_of(&mut self, group: &str, out: &mut Outputs) -> Result<i32, ErrorCode> {
+    fn coordinator_of(&mut self, now: Time, group: &str, out: &mut Outputs) -> Result<i32, ErrorCode> {
         if group.is_empty() {
             return Err(ErrorCode::InvalidGroupId);
         }
         let Some(topic) = self.image.topic(OFFSETS_TOPIC) else {
-            self.create_offsets_topic(out);
+            self.create_offsets_topic(now, out);
             return Err(ErrorCode::CoordinatorNotAvailable);
         };
         let index = partition_for(group, topic.partitions.len() as i32);
@@ -162,7 +167,7 @@ impl Broker {
     }
 
     /// The offsets topic is made when the first group asks for its coordinator.
-    fn create_offsets_topic(&mut self, out: &mut Outputs) {
+    fn create_offsets_topic(&mut self, now: Time, out: &mut Outputs) {
         let config = |name: &str, value: &str| {
             let mut config = k::create_topics_request::CreatableTopicConfig::default();
             config.name = wire::text(name);
@@ -175,17 +180,17 @@ impl Broker {
         topic.replication_factor = self.config.offsets_topic_replication_factor;
         topic.configs =
             vec![config("cleanup.policy", "compact"), config("compression.type", "producer"), config("segment.bytes", "104857600")];
-        self.create_topic(OFFSETS_TOPIC, topic, out);
+        self.create_topic(now, OFFSETS_TOPIC, topic, out);
     }
 
-    fn create_topic(&mut self, name: &str, topic: k::create_topics_request::CreatableTopic, out: &mut Outputs) {
-        if self.creating.values().any(|creating| creating == name) {
+    fn create_topic(&mut self, now: Time, name: &str, topic: k::create_topics_request::CreatableTopic, out: &mut Outputs) {
+        if self.creating.values().any(|(creating, _)| creating == name) {
             return;
         }
         let mut message = k::CreateTopicsRequest::default();
         message.topics.push(topic);
         let correlation = self.correlation();
-        self.creating.insert(correlation, name.to_owned());
+        self.creating.insert(correlation, (name.to_owned(), now));
         out.request(CONTROLLER, Channel::Control, correlation, Request::CreateTopics(Arc::new(message)));
     }
 }

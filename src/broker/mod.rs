@@ -12,10 +12,11 @@ mod lifecycle;
 mod lookup;
 mod produce;
 mod replication;
+mod timeouts;
 mod validation;
 
 use crate::coordinator::{Coordinator, CoordinatorConfig};
-use crate::node::{Chance, Connection, Input, NodeId, Outputs, Time, Timer};
+use crate::node::{Chance, Channel, Connection, Input, NodeId, Outputs, Time, Timer};
 use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::{Request, Response};
 use crate::replica::purgatory::Purgatory;
@@ -88,10 +89,10 @@ pub struct Broker {
     coordinator: Coordinator,
     /// When the coordinator asked to be woken, so that it is not asked twice.
     groups_wake: Option<Time>,
-    /// Topics that the controller was asked to make, by the request's correlation.
-    creating: OrderedMap<u32, String>,
-    /// Partitions with an AlterPartition request under way, by the request's correlation.
-    altering: OrderedMap<u32, PartitionKey>,
+    /// Topics that the controller was asked to make, and when, by the request's correlation.
+    creating: OrderedMap<u32, (String, Time)>,
+    /// Partitions with an AlterPartition request under way, and since when, by the request's correlation.
+    altering: OrderedMap<u32, (PartitionKey, Time)>,
     /// The request to the controller under way on the control channel for the broker's life.
     lifecycle_request: Option<u32>,
     metadata_request: Option<u32>,
@@ -177,7 +178,7 @@ impl Broker {
                 }
             }
             Input::Response { from, correlation, response } => self.response(now, from, correlation, response, out),
-            Input::Disconnected { peer } => self.disconnected(now, peer, out),
+            Input::Disconnected { peer, channel } => self.disconnected(now, peer, channel, out),
             Input::Timer(timer) => self.timer(now, timer, out),
         }
         self.settle(now, out);
@@ -207,11 +208,11 @@ impl Broker {
                 self.respond(from, correlation, Response::ListOffsets(Arc::new(response)), out);
             }
             Request::Metadata(message) => {
-                let response = self.metadata(&message, out);
+                let response = self.metadata(now, &message, out);
                 self.respond(from, correlation, Response::Metadata(Arc::new(response)), out);
             }
             Request::FindCoordinator(message) => {
-                let response = self.find_coordinator(&message, out);
+                let response = self.find_coordinator(now, &message, out);
                 self.respond(from, correlation, Response::FindCoordinator(Arc::new(response)), out);
             }
             request @ (Request::JoinGroup(_)
@@ -252,12 +253,16 @@ impl Broker {
         }
     }
 
-    fn disconnected(&mut self, now: Time, peer: NodeId, out: &mut Outputs) {
-        self.connections.forget(peer);
-        self.produces.retain(|delayed| delayed.outlives(peer));
-        self.fetches.retain(|delayed| delayed.from().peer != peer);
-        if let NodeId::Broker(leader) = peer {
-            self.fetch_failed(now, leader, out);
+    fn disconnected(&mut self, now: Time, peer: NodeId, channel: Option<Channel>, out: &mut Outputs) {
+        let gone = |from: Connection| from.peer == peer && channel.is_none_or(|channel| channel == from.channel);
+        self.connections.forget(gone);
+        self.produces.retain(|delayed| delayed.from().is_none_or(|from| !gone(from)));
+        self.fetches.retain(|delayed| !gone(delayed.from()));
+        match peer {
+            // A follower that gives up its own fetch says so on the same channel, in the other direction: each side has its own connection.
+            NodeId::Broker(leader) if channel.is_none() => self.fetch_failed(now, leader, out),
+            NodeId::Controller(_) if channel != Some(Channel::Control) => self.poll_died(out),
+            _ => {}
         }
     }
 
@@ -272,10 +277,11 @@ impl Broker {
                 self.replicas.values_mut().for_each(Replica::checkpoint_high_watermark);
                 out.timer(now + self.config.checkpoint_interval, Timer::HighWatermarkCheckpoint);
             }
-            Timer::FetchBackoff { leader } => self.fetch_again(leader, out),
+            Timer::FetchBackoff { leader } => self.fetch_again(now, leader, out),
             Timer::MetadataBackoff => self.fetch_metadata(out),
             Timer::Purgatory { operation } => self.expire(operation, out),
             Timer::Groups => self.groups_due(now, out),
+            Timer::RequestTimeouts => self.time_requests_out(now, out),
             Timer::BrokerSessions | Timer::PreferredLeaders | Timer::Generate { .. } | Timer::Wake { .. } => {}
         }
     }

@@ -5,7 +5,7 @@
 use super::Broker;
 use super::validation::{Origin, Refused, validate};
 use crate::coordinator::Then;
-use crate::node::{Connection, MS, NodeId, Outputs, Time, Timer};
+use crate::node::{Connection, MS, Outputs, Time, Timer};
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Response};
@@ -56,11 +56,11 @@ pub struct Waiting {
 }
 
 impl DelayedProduce {
-    /// Whether it stays when this peer's connections are gone. What was appended stays appended in any case.
-    pub(super) fn outlives(&self, gone: NodeId) -> bool {
+    /// Whose connection it needs; the coordinator's own records need none. What was appended stays appended in any case.
+    pub(super) fn from(&self) -> Option<Connection> {
         match self {
-            DelayedProduce::Client { from, .. } => from.peer != gone,
-            DelayedProduce::Coordinator { .. } => true,
+            DelayedProduce::Client { from, .. } => Some(*from),
+            DelayedProduce::Coordinator { .. } => None,
         }
     }
 }

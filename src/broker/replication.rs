@@ -16,16 +16,23 @@ use std::sync::Arc;
 #[derive(Clone, Default, Debug)]
 pub struct Fetcher {
     partitions: OrderedSet<PartitionKey>,
-    /// The correlation of the fetch under way.
-    in_flight: Option<u32>,
+    /// The correlation of the fetch under way, and when it was sent.
+    in_flight: Option<(u32, Time)>,
     /// After an error: wait for the timer before asking again, for everything or for these partitions.
     backing_off: bool,
     delayed: OrderedSet<PartitionKey>,
 }
 
+impl Fetcher {
+    /// When the fetch under way was sent.
+    pub(super) fn sent(&self) -> Option<Time> {
+        self.in_flight.map(|(_, sent)| sent)
+    }
+}
+
 impl Broker {
     /// Gives each followed partition to the fetcher of its leader, and starts the fetchers that stand still.
-    pub(super) fn assign_fetchers(&mut self, out: &mut Outputs) {
+    pub(super) fn assign_fetchers(&mut self, now: Time, out: &mut Outputs) {
         for fetcher in self.fetchers.values_mut() {
             fetcher.partitions.clear();
         }
@@ -36,19 +43,19 @@ impl Broker {
         }
         let leaders: Vec<i32> = self.fetchers.keys().copied().collect();
         for leader in leaders {
-            self.fetch_from(leader, out);
+            self.fetch_from(now, leader, out);
         }
     }
 
-    pub(super) fn fetch_again(&mut self, leader: i32, out: &mut Outputs) {
+    pub(super) fn fetch_again(&mut self, now: Time, leader: i32, out: &mut Outputs) {
         if let Some(fetcher) = self.fetchers.get_mut(&leader) {
             fetcher.backing_off = false;
             fetcher.delayed.clear();
-            self.fetch_from(leader, out);
+            self.fetch_from(now, leader, out);
         }
     }
 
-    fn fetch_from(&mut self, leader: i32, out: &mut Outputs) {
+    fn fetch_from(&mut self, now: Time, leader: i32, out: &mut Outputs) {
         let Some(fetcher) = self.fetchers.get(&leader) else { return };
         if fetcher.in_flight.is_some() || fetcher.backing_off {
             return;
@@ -83,7 +90,7 @@ impl Broker {
         }
         let correlation = self.correlation();
         if let Some(fetcher) = self.fetchers.get_mut(&leader) {
-            fetcher.in_flight = Some(correlation);
+            fetcher.in_flight = Some((correlation, now));
         }
         out.request(NodeId::Broker(leader), Channel::Data, correlation, Request::Fetch(Arc::new(message)));
     }
@@ -99,7 +106,7 @@ impl Broker {
     ) {
         let NodeId::Broker(leader) = from.peer else { return };
         match self.fetchers.get_mut(&leader) {
-            Some(fetcher) if fetcher.in_flight == Some(correlation) => fetcher.in_flight = None,
+            Some(fetcher) if fetcher.in_flight.is_some_and(|(own, _)| own == correlation) => fetcher.in_flight = None,
             _ => return,
         }
         let mut failed = Vec::new();
@@ -126,7 +133,7 @@ impl Broker {
         if !failed.is_empty() {
             self.delay(now, leader, failed, out);
         }
-        self.fetch_from(leader, out);
+        self.fetch_from(now, leader, out);
     }
 
     /// The leader's process is gone; ask again after a while, in case it comes back before the controller elects another.

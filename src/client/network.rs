@@ -43,7 +43,8 @@ pub struct PartitionInfo {
 #[derive(Clone, Debug)]
 pub struct Pending<T> {
     pub to: i32,
-    pub deadline: Time,
+    channel: Channel,
+    deadline: Time,
     pub what: T,
 }
 
@@ -122,7 +123,7 @@ impl<T> Network<T> {
     ) -> u32 {
         self.next_correlation += 1;
         let deadline = now + timeout.unwrap_or(self.config.request_timeout);
-        self.pending.insert(self.next_correlation, Pending { to, deadline, what });
+        self.pending.insert(self.next_correlation, Pending { to, channel, deadline, what });
         out.request(NodeId::Broker(to), channel, self.next_correlation, request);
         self.next_correlation
     }
@@ -147,21 +148,34 @@ impl<T> Network<T> {
         self.pending.values()
     }
 
-    /// The connections to a broker are gone; what was under way to it.
-    pub fn disconnected(&mut self, now: Time, broker: i32) -> Vec<Pending<T>> {
-        if self.metadata.under_way.is_some_and(|(_, to, _)| to == broker) {
+    /// The connections to a broker are gone, or the one of this channel; what was under way on them.
+    pub fn disconnected(&mut self, now: Time, broker: i32, channel: Option<Channel>) -> Vec<Pending<T>> {
+        let gone = |own: Channel| channel.is_none_or(|channel| channel == own);
+        if gone(Channel::Data) && self.metadata.under_way.is_some_and(|(_, to, _)| to == broker) {
             self.metadata_failed(now);
         }
         self.refresh(now);
-        self.take_pending(|pending| pending.to == broker)
+        self.take_pending(|pending| pending.to == broker && gone(pending.channel))
     }
 
-    /// What has waited longer than its timeout.
-    pub fn timed_out(&mut self, now: Time) -> Vec<Pending<T>> {
-        if self.metadata.under_way.is_some_and(|(_, _, deadline)| deadline <= now) {
-            self.metadata_failed(now);
+    /// What is lost because something has waited longer than its timeout: its connection is closed, as the Java client does, and so the
+    /// other requests on it get no answer either. Each with why.
+    pub fn timed_out(&mut self, now: Time, out: &mut Outputs) -> Vec<(Pending<T>, ErrorCode)> {
+        let overdue = |deadline: Time| deadline <= now;
+        let asked = self.metadata.under_way.filter(|(.., deadline)| overdue(*deadline)).map(|(_, to, _)| (to, Channel::Data));
+        let first = self.pending.values().find(|pending| overdue(pending.deadline)).map(|pending| (pending.to, pending.channel));
+        let mut lost = Vec::new();
+        let mut next = asked.or(first);
+        while let Some((broker, channel)) = next {
+            out.close(NodeId::Broker(broker), channel);
+            let why = |pending: Pending<T>| {
+                let error = if overdue(pending.deadline) { ErrorCode::RequestTimedOut } else { ErrorCode::NetworkException };
+                (pending, error)
+            };
+            lost.extend(self.disconnected(now, broker, Some(channel)).into_iter().map(why));
+            next = self.pending.values().find(|pending| overdue(pending.deadline)).map(|pending| (pending.to, pending.channel));
         }
-        self.take_pending(|pending| pending.deadline <= now)
+        lost
     }
 
     fn take_pending(&mut self, lost: impl Fn(&Pending<T>) -> bool) -> Vec<Pending<T>> {
@@ -256,8 +270,13 @@ impl<T> Network<T> {
 
     /// The earliest time at which something is due here.
     pub fn next_due(&self) -> Option<Time> {
-        let metadata =
-            if self.metadata.under_way.is_some() { self.metadata.under_way.map(|(_, _, deadline)| deadline) } else { self.metadata.due };
+        let ask = if self.is_learning() { None } else { self.metadata.due };
+        self.next_timeout().into_iter().chain(ask).min()
+    }
+
+    /// When the first of the requests under way has waited too long.
+    pub fn next_timeout(&self) -> Option<Time> {
+        let metadata = self.metadata.under_way.map(|(_, _, deadline)| deadline);
         self.pending.values().map(|pending| pending.deadline).chain(metadata).min()
     }
 }

@@ -171,8 +171,8 @@ impl Producer {
                     self.produced(now, pending, &message, out);
                 }
             }
-            Input::Disconnected { peer: NodeId::Broker(broker) } => {
-                for lost in self.network.disconnected(now, broker) {
+            Input::Disconnected { peer: NodeId::Broker(broker), channel } => {
+                for lost in self.network.disconnected(now, broker, channel) {
                     self.lost(now, lost, ErrorCode::NetworkException, out);
                 }
             }
@@ -281,8 +281,8 @@ impl Producer {
 
     /// Everything that is due: time-outs, metadata, and sending what is ready.
     fn drive(&mut self, now: Time, out: &mut Outputs) {
-        for lost in self.network.timed_out(now) {
-            self.lost(now, lost, ErrorCode::RequestTimedOut, out);
+        for (lost, error) in self.network.timed_out(now, out) {
+            self.lost(now, lost, error, out);
         }
         self.give_up_expired(now, out);
         self.network.ask_for_metadata(now, out);

@@ -45,11 +45,12 @@ pub struct Controller {
     chance: Chance,
 }
 
-/// What the controller knows of a live broker process.
+/// What the controller knows of a registered broker process.
 #[derive(Clone, Debug)]
 struct Session {
     incarnation: Uuid,
-    expires: Time,
+    /// `None`: it has expired, and the broker is fenced until its next heartbeat.
+    expires: Option<Time>,
 }
 
 /// A Fetch of the metadata log that found nothing new yet.
@@ -84,7 +85,9 @@ impl Controller {
                 }
                 out.timer(now + self.config.leader_imbalance_check_interval, Timer::PreferredLeaders);
             }
-            Input::Disconnected { peer } => self.waiting.retain(|fetch| fetch.from.peer != peer),
+            Input::Disconnected { peer, channel } => {
+                self.waiting.retain(|fetch| fetch.from.peer != peer || channel.is_some_and(|channel| channel != fetch.from.channel));
+            }
             Input::Response { .. } | Input::Timer(_) => {}
         }
         self.answer_waiting(out);
@@ -141,13 +144,23 @@ impl Controller {
         let broker = message.broker_id.0;
         let mut response = k::BrokerRegistrationResponse::default();
         response.broker_epoch = -1;
-        if self.sessions.get(&broker).is_some_and(|known| known.incarnation != message.incarnation_id) {
-            response.error_code = ErrorCode::DuplicateBrokerRegistration.code();
-            return response;
+        let expires = Some(now + self.config.broker_session_timeout);
+        if let Some(known) = self.sessions.get_mut(&broker) {
+            let same = known.incarnation == message.incarnation_id;
+            if !same && known.expires.is_some() {
+                response.error_code = ErrorCode::DuplicateBrokerRegistration.code();
+                return response;
+            }
+            if same && let Some(registered) = self.image.brokers.get(&broker) {
+                // It did not hear the answer, or this is the request again: its epoch stays.
+                known.expires = expires;
+                response.broker_epoch = registered.epoch;
+                return response;
+            }
         }
         let epoch = self.image.next_offset;
         self.fence(broker, out);
-        self.sessions.insert(broker, Session { incarnation: message.incarnation_id, expires: now + self.config.broker_session_timeout });
+        self.sessions.insert(broker, Session { incarnation: message.incarnation_id, expires });
         let rack = message.rack.as_ref().map(|rack| Arc::from(rack.as_str()));
         self.decide(MetadataRecord::RegisterBroker { broker, epoch, rack, fenced: true });
         out.note(NoteKind::BrokerRegistered { broker, epoch });
@@ -155,7 +168,7 @@ impl Controller {
         response
     }
 
-    /// Keeps a session alive, and unfences a broker that has caught up with its own registration.
+    /// Keeps a session alive, or opens it again, and unfences a broker that has caught up with its own registration.
     fn heartbeat(&mut self, now: Time, message: &k::BrokerHeartbeatRequest, out: &mut Outputs) -> k::BrokerHeartbeatResponse {
         let broker = message.broker_id.0;
         let mut response = k::BrokerHeartbeatResponse::default();
@@ -164,7 +177,7 @@ impl Controller {
             response.error_code = ErrorCode::StaleBrokerEpoch.code();
             return response;
         };
-        session.expires = now + self.config.broker_session_timeout;
+        session.expires = Some(now + self.config.broker_session_timeout);
         let caught_up = known.epoch <= message.current_metadata_offset;
         if known.fenced && caught_up && !message.want_fence {
             let epoch = known.epoch;
@@ -178,13 +191,19 @@ impl Controller {
     }
 
     fn expire_sessions(&mut self, now: Time, out: &mut Outputs) {
-        let expired: Vec<i32> = self.sessions.iter().filter(|(_, session)| session.expires <= now).map(|(broker, _)| *broker).collect();
+        let mut expired = Vec::new();
+        for (broker, session) in &mut self.sessions {
+            if session.expires.is_some_and(|at| at <= now) {
+                session.expires = None;
+                expired.push(*broker);
+            }
+        }
         for broker in expired {
-            self.sessions.remove(&broker);
             self.fence(broker, out);
         }
         // Look again exactly when the next session can expire, or soon if none is open.
-        let next = self.sessions.values().map(|session| session.expires).min().unwrap_or(now + self.config.broker_session_timeout / 2);
+        let next =
+            self.sessions.values().filter_map(|session| session.expires).min().unwrap_or(now + self.config.broker_session_timeout / 2);
         out.timer(next.max(now + MS), Timer::BrokerSessions);
     }
 

@@ -125,6 +125,8 @@ fn scene() -> View {
             group("g", vec![member("c", &[0, 1]), member("d", &[])], vec![offset(0, Some(3)), offset(1, Some(5))]),
             group("empty", Vec::new(), vec![offset(0, None)]),
         ],
+        links: Vec::new(),
+        drops: Vec::new(),
     }
 }
 

@@ -56,6 +56,9 @@ pub enum Response {
     AlterPartition(Arc<k::AlterPartitionResponse>),
 }
 
+/// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
+const MESSAGE_BYTES: u64 = 100;
+
 /// Kafka's name of a request type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Api {
@@ -117,6 +120,14 @@ impl Api {
 }
 
 impl Request {
+    /// About how many bytes it has on the wire: its records exactly, and a round number for the rest.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Request::Produce(_, batches) => MESSAGE_BYTES + batches.iter().map(|batch| batch.bytes.len() as u64).sum::<u64>(),
+            _ => MESSAGE_BYTES,
+        }
+    }
+
     pub fn api(&self) -> Api {
         match self {
             Request::Produce(..) => Api::Produce,
@@ -139,6 +150,14 @@ impl Request {
 }
 
 impl Response {
+    /// About how many bytes it has on the wire: its records exactly, and a round number for the rest.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Response::Fetch(_, batches) => MESSAGE_BYTES + batches.iter().flatten().map(|batch| batch.bytes.len() as u64).sum::<u64>(),
+            _ => MESSAGE_BYTES,
+        }
+    }
+
     pub fn api(&self) -> Api {
         match self {
             Response::Produce(_) => Api::Produce,

@@ -4,7 +4,7 @@
 
 use super::command::{Command, CommitOffset, Configs, Refusal, SeekEdge, SeekTo, TopicPartition};
 use super::written::Object;
-use super::{configs, import};
+use super::{configs, faults, import};
 use crate::broker::EARLIEST_TIMESTAMP;
 use crate::broker::LATEST_TIMESTAMP;
 use crate::client::consumer::{Reads, SeekTarget};
@@ -96,20 +96,7 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         }
         Command::Commit { consumer, offsets } => commit(world, trace, consumer, offsets.as_deref()),
         Command::Seek { consumer, topic, partition, to } => seek(world, trace, consumer, topic, *partition, *to),
-        Command::CrashBroker { broker } => {
-            if broker_state(world, *broker)? == ProcessState::Crashed {
-                return Err(Refusal::kafka(ErrorCode::BrokerNotAvailable, format!("Broker {broker} is not running.")).at("broker"));
-            }
-            world.crash_broker(*broker, trace);
-            Ok(Value::Null)
-        }
-        Command::RestartBroker { broker } => {
-            if broker_state(world, *broker)? == ProcessState::Running {
-                return Err(Refusal::argument("broker", format!("Broker {broker} is running.")));
-            }
-            world.restart_broker(*broker, trace);
-            Ok(Value::Null)
-        }
+        fault => faults::apply(world, trace, fault),
     }
 }
 
@@ -336,11 +323,6 @@ fn free_name(world: &World, id: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn broker_state(world: &World, id: i32) -> Result<ProcessState, Refusal> {
-    let unknown = || Refusal::kafka(ErrorCode::BrokerIdNotRegistered, format!("There is no broker {id}.")).at("broker");
-    world.broker(id).map(|(_, state)| state).ok_or_else(unknown)
-}
-
 fn producer<'a>(world: &'a World, id: &str, field: &str) -> Result<&'a ClientNode, Refusal> {
     let is_producer = |client: &&ClientNode| matches!(client.application, Application::Producer { .. });
     world.client(id).filter(is_producer).ok_or_else(|| Refusal::argument(field, format!("There is no producer {id}.")))
@@ -403,6 +385,9 @@ impl Command {
             Command::Seek { .. } => "seek",
             Command::CrashBroker { .. } => "crashBroker",
             Command::RestartBroker { .. } => "restartBroker",
+            Command::SetLink { .. } => "setLink",
+            Command::MessageFault { .. } => "messageFault",
+            Command::DropNext { .. } => "dropNext",
         }
     }
 
@@ -420,6 +405,7 @@ impl Command {
             Command::Send { topic, .. } | Command::Import { topic, .. } => topic.clone(),
             Command::Commit { consumer, .. } | Command::Seek { consumer, .. } => consumer.clone(),
             Command::CrashBroker { broker } | Command::RestartBroker { broker } => format!("broker {broker}"),
+            Command::SetLink { .. } | Command::MessageFault { .. } | Command::DropNext { .. } => faults::target(self),
         }
     }
 }

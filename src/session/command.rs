@@ -98,6 +98,58 @@ pub enum Command {
     RestartBroker {
         broker: i32,
     },
+    /// What is absent is as it is without the command: the last `setLink` for a link says all about it.
+    SetLink {
+        /// `broker-1`, `controller-1`, a client's id, or `*`.
+        from: String,
+        to: String,
+        latency_ms: Option<f64>,
+        bytes_per_second: Option<u64>,
+        cut: Option<bool>,
+    },
+    MessageFault {
+        /// Its number in the trace.
+        message: u64,
+        action: FaultAction,
+        /// How much later it arrives, or arrives a second time.
+        delay_ms: Option<f64>,
+    },
+    DropNext {
+        /// Kafka's name of the request.
+        api: String,
+        /// The broker that answers it; absent: any.
+        broker: Option<i32>,
+        /// Absent: the request.
+        what: Option<MessagePart>,
+    },
+}
+
+/// What happens to a message on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FaultAction {
+    Drop,
+    Delay,
+    Duplicate,
+}
+
+/// Which way a message goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MessagePart {
+    Request,
+    Response,
+}
+
+impl FaultAction {
+    pub const ALL: [FaultAction; 3] = [FaultAction::Drop, FaultAction::Delay, FaultAction::Duplicate];
+
+    /// Its name in the automation interface.
+    pub fn name(self) -> &'static str {
+        match self {
+            FaultAction::Drop => "drop",
+            FaultAction::Delay => "delay",
+            FaultAction::Duplicate => "duplicate",
+        }
+    }
 }
 
 /// How pasted or dropped text is cut into records.
@@ -155,9 +207,6 @@ pub const NOT_YET: &[&str] = &[
     "skewClock",
     "crashController",
     "restartController",
-    "setLink",
-    "messageFault",
-    "dropNext",
 ];
 
 /// A command and when it was given, in virtual milliseconds since the start (fractions are microseconds).

@@ -183,6 +183,12 @@ impl FromValue for Arc<str> {
     }
 }
 
+impl FromValue for bool {
+    fn from_value(value: Value) -> Read<bool> {
+        value.as_bool().ok_or_else(|| Misfit::expected("true or false", &value))
+    }
+}
+
 impl FromValue for f64 {
     fn from_value(value: Value) -> Read<f64> {
         value.as_f64().ok_or_else(|| Misfit::expected("a number", &value))

@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod command;
 mod configs;
+mod faults;
 pub mod fields;
 pub mod import;
 mod parse;

@@ -3,7 +3,8 @@
 //! Owns the names of commands and fields as they are read; what a command or a session means is checked when it is applied or loaded.
 
 use super::command::{
-    Cluster, Command, CommitOffset, ImportFormat, NOT_YET, Refusal, Saved, SeekEdge, SeekTo, TimedCommand, TopicPartition,
+    Cluster, Command, CommitOffset, FaultAction, ImportFormat, MessagePart, NOT_YET, Refusal, Saved, SeekEdge, SeekTo, TimedCommand,
+    TopicPartition,
 };
 use super::fields::{Fields, FromValue, Misfit, Read, object, quoted};
 use crate::protocol::ErrorCode;
@@ -94,6 +95,19 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
         },
         "crashBroker" => Command::CrashBroker { broker: fields.take("broker") },
         "restartBroker" => Command::RestartBroker { broker: fields.take("broker") },
+        "setLink" => Command::SetLink {
+            from: fields.take("from"),
+            to: fields.take("to"),
+            latency_ms: fields.optional("latencyMs"),
+            bytes_per_second: fields.optional("bytesPerSecond"),
+            cut: fields.optional("cut"),
+        },
+        "messageFault" => Command::MessageFault {
+            message: fields.take("message"),
+            action: fields.try_take("action")?,
+            delay_ms: fields.optional("delayMs"),
+        },
+        "dropNext" => Command::DropNext { api: fields.take("api"), broker: fields.optional("broker"), what: fields.optional("what") },
         _ => return Err(Refusal::argument("type", format!("There is no command {}.", quoted(kind))).into()),
     })
 }
@@ -104,6 +118,23 @@ impl FromValue for ImportFormat {
             Some("jsonl") => Ok(ImportFormat::Jsonl),
             Some("csv") => Ok(ImportFormat::Csv),
             _ => Err(Misfit::expected("\"jsonl\" or \"csv\"", &value)),
+        }
+    }
+}
+
+impl FromValue for FaultAction {
+    fn from_value(value: Value) -> Read<FaultAction> {
+        let named = FaultAction::ALL.into_iter().find(|action| value == action.name());
+        named.ok_or_else(|| Misfit::expected("\"drop\", \"delay\" or \"duplicate\"", &value))
+    }
+}
+
+impl FromValue for MessagePart {
+    fn from_value(value: Value) -> Read<MessagePart> {
+        match value.as_str() {
+            Some("request") => Ok(MessagePart::Request),
+            Some("response") => Ok(MessagePart::Response),
+            _ => Err(Misfit::expected("\"request\" or \"response\"", &value)),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the JSON forms. What is absent is left out, and so are settings, keys and headers when there are none; but a record's key and value are
 //! written as `null`, which means something.
 
-use super::command::{Cluster, Command, CommitOffset, Configs, ImportFormat, SeekEdge, SeekTo, TimedCommand, TopicPartition};
+use super::command::{Cluster, Command, CommitOffset, Configs, ImportFormat, MessagePart, SeekEdge, SeekTo, TimedCommand, TopicPartition};
 use super::import::Rejected;
 use crate::protocol::text::Text;
 use serde::{Serialize, Serializer};
@@ -113,6 +113,27 @@ impl Command {
                 object.put("to", *to);
             }
             Command::CrashBroker { broker } | Command::RestartBroker { broker } => object.put("broker", *broker),
+            Command::SetLink { from, to, latency_ms, bytes_per_second, cut } => {
+                object.put("from", from.as_str());
+                object.put("to", to.as_str());
+                object.put_some("latencyMs", *latency_ms);
+                object.put_some("bytesPerSecond", *bytes_per_second);
+                object.put_some("cut", *cut);
+            }
+            Command::MessageFault { message, action, delay_ms } => {
+                object.put("message", *message);
+                object.put("action", action.name());
+                object.put_some("delayMs", *delay_ms);
+            }
+            Command::DropNext { api, broker, what } => {
+                let what = what.map(|what| match what {
+                    MessagePart::Request => "request",
+                    MessagePart::Response => "response",
+                });
+                object.put("api", api.as_str());
+                object.put_some("broker", *broker);
+                object.put_some("what", what);
+            }
         }
         Value::Object(object.0)
     }

@@ -2,10 +2,15 @@
 //!
 //! It must not know what a message means: it carries messages, rings timers, and lets processes crash and start.
 
+pub mod cost;
+mod faults;
+mod network;
 mod queue;
 mod summary;
 mod trace;
 mod world;
 
+pub use faults::MessageFault;
+pub use network::{DROPS_MAX, DropNext, End, LINKS_MAX, Link};
 pub use trace::{MARKS_MAX, Mark, NOTES_MAX, Trace, TracePoint};
 pub use world::{Application, ClientNode, Flight, ProcessState, World, WorldConfig};

@@ -45,6 +45,23 @@ impl<T> EventQueue<T> {
         Some((at, event))
     }
 
+    /// Takes an event out before its time. A search through all of them: for what happens seldom.
+    pub fn take(&mut self, wanted: impl Fn(&T) -> bool) -> Option<(Time, T)> {
+        let found = |(_, event): &(usize, &Option<T>)| event.as_ref().is_some_and(&wanted);
+        let (slot, _) = self.slots.iter().enumerate().find(found)?;
+        let event = self.slots[slot].take()?;
+        let mut at = None;
+        self.heap.retain(|Reverse((time, _, own))| {
+            let other = *own as usize != slot;
+            if !other {
+                at = Some(*time);
+            }
+            other
+        });
+        self.free.push(slot as u32);
+        Some((at?, event))
+    }
+
     /// Every event that is to come, in no special order, with its time.
     pub fn iter(&self) -> impl Iterator<Item = (Time, &T)> {
         self.heap.iter().filter_map(|Reverse((at, _, slot))| Some((*at, self.slots[*slot as usize].as_ref()?)))

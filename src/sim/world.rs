@@ -1,21 +1,17 @@
 //! The world: every node, every message on its way, and what happens next.
 
+use super::network::{Fate, Network};
 use super::queue::EventQueue;
 use super::summary::summarise;
 use super::trace::Trace;
 use crate::broker::{Broker, BrokerConfig, CONTROLLER};
 use crate::client::{Consumer, Producer};
 use crate::controller::{Controller, ControllerConfig};
-use crate::node::{Body, Chance, Channel, Connection, Input, NodeId, Note, NoteKind, Outputs, Summary, Time, Timer};
+use crate::node::{Body, Chance, Channel, Connection, Input, Loss, NodeId, Note, NoteKind, Outputs, Summary, Time, Timer};
 use crate::ordered::{OrderedMap, sort_by};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{Request, Response};
 use std::sync::Arc;
-
-/// A message takes this long from node to node, at the least.
-const LATENCY_MIN: Time = 800;
-/// And by chance up to this much longer.
-const LATENCY_SPREAD: Time = 400;
 
 /// What a world is made of at time 0.
 #[derive(Clone, Debug)]
@@ -28,18 +24,17 @@ pub struct WorldConfig {
 
 #[derive(Clone, Debug)]
 pub struct World {
-    now: Time,
+    pub(super) now: Time,
     events: u64,
-    queue: EventQueue<Event>,
+    pub(super) queue: EventQueue<Event>,
     controller: Controller,
-    brokers: OrderedMap<i32, BrokerNode>,
+    pub(super) brokers: OrderedMap<i32, BrokerNode>,
     clients: OrderedMap<u32, ClientNode>,
     names: OrderedMap<Arc<str>, u32>,
     /// The name of every client there ever was, by index: notes speak of clients that are gone.
-    all_names: Vec<Arc<str>>,
-    next_message: u64,
-    /// When the last message of a connection arrives: the next one is never earlier.
-    arrivals: OrderedMap<(NodeId, Connection), Time>,
+    pub(super) all_names: Vec<Arc<str>>,
+    pub(super) next_message: u64,
+    pub(super) network: Network,
     chance: Chance,
     outputs: Outputs,
     /// The answer to the admin's request, which it waits for.
@@ -52,12 +47,19 @@ pub enum ProcessState {
     Crashed,
 }
 
+impl ProcessState {
+    /// Whether there is a process.
+    pub fn is_up(self) -> bool {
+        self == ProcessState::Running
+    }
+}
+
 #[derive(Clone, Debug)]
-struct BrokerNode {
-    broker: Broker,
-    state: ProcessState,
+pub(super) struct BrokerNode {
+    pub broker: Broker,
+    pub state: ProcessState,
     /// Counts the processes: what was meant for an earlier one does not reach the next.
-    process: u32,
+    pub process: u32,
 }
 
 /// A client of the world.
@@ -84,12 +86,13 @@ pub enum Application {
 }
 
 #[derive(Clone, Debug)]
-enum Event {
+pub(super) enum Event {
     Deliver(Box<Delivery>),
-    /// The peer's process is gone.
+    /// The peer's process is gone, or has closed the connection of this channel.
     Reset {
         to: NodeId,
         peer: NodeId,
+        channel: Option<Channel>,
     },
     Timer {
         node: NodeId,
@@ -99,6 +102,10 @@ enum Event {
 }
 
 impl Event {
+    pub fn carries(&self, message: u64) -> bool {
+        matches!(self, Event::Deliver(delivery) if delivery.message == message)
+    }
+
     fn flight(&self, arrives: Time) -> Option<Flight<'_>> {
         let Event::Deliver(delivery) = self else { return None };
         Some(Flight {
@@ -114,15 +121,15 @@ impl Event {
 }
 
 #[derive(Clone, Debug)]
-struct Delivery {
-    message: u64,
-    sent: Time,
-    from: NodeId,
-    to: Connection,
-    process: u32,
-    correlation: u32,
-    body: Body,
-    summary: Summary,
+pub(super) struct Delivery {
+    pub message: u64,
+    pub sent: Time,
+    pub from: NodeId,
+    pub to: Connection,
+    pub process: u32,
+    pub correlation: u32,
+    pub body: Body,
+    pub summary: Summary,
 }
 
 /// A message on its way, for the drawing.
@@ -156,7 +163,7 @@ impl World {
             names: OrderedMap::new(),
             all_names: Vec::new(),
             next_message: 0,
-            arrivals: OrderedMap::new(),
+            network: Network::default(),
             chance: chance.fork(2),
             outputs: Outputs::default(),
             answer: None,
@@ -231,7 +238,7 @@ impl World {
                     self.input(node, Input::Timer(timer), trace);
                 }
             }
-            Event::Reset { to, peer } => self.input(to, Input::Disconnected { peer }, trace),
+            Event::Reset { to, peer, channel } => self.input(to, Input::Disconnected { peer, channel }, trace),
             Event::Deliver(delivery) => self.deliver(*delivery, trace),
         }
         true
@@ -258,7 +265,7 @@ impl World {
             trace.push(Note { time: self.now, node: from, kind: NoteKind::MessageDropped { message, to: to.peer, summary } });
             if matches!(body, Body::Request(_)) {
                 // Nobody listens: the sender's connection is refused.
-                self.reset(from, to.peer);
+                self.reset(from, to.peer, None);
             }
             return;
         }
@@ -280,14 +287,16 @@ impl World {
         }
     }
 
-    /// Tells a node that its connections with a peer are gone.
-    fn reset(&mut self, to: NodeId, peer: NodeId) {
-        let at = self.arrival(peer, Connection { peer: to, channel: Channel::Data });
-        self.queue.push(at, Event::Reset { to, peer });
+    /// Tells a node that its connections with a peer are gone, or the one of this channel. That needs no link: whoever still hopes for such a
+    /// connection finds out with its next request at the latest.
+    fn reset(&mut self, to: NodeId, peer: NodeId, channel: Option<Channel>) {
+        let connection = Connection { peer: to, channel: channel.unwrap_or(Channel::Data) };
+        let at = self.network.arrival(self.now, peer, connection, &self.all_names, &mut self.chance, || 0);
+        self.queue.push(at, Event::Reset { to, peer, channel });
     }
 
     /// Hands a node an input and takes its outputs to the network, the queue and the trace.
-    fn input(&mut self, node: NodeId, input: Input, trace: &mut Trace) {
+    pub(super) fn input(&mut self, node: NodeId, input: Input, trace: &mut Trace) {
         let mut out = std::mem::take(&mut self.outputs);
         let now = self.now;
         match node {
@@ -340,20 +349,19 @@ impl World {
                 }
                 continue;
             }
-            let at = self.arrival(node, sent.to);
+            let fate = self.network.send(self.now, node, sent.to, &sent.body, &self.all_names, &mut self.chance);
             let process = self.process(to).unwrap_or(u32::MAX);
             let (correlation, body) = (sent.correlation, sent.body);
             let delivery = Delivery { message, sent: self.now, from: node, to: sent.to, process, correlation, body, summary };
-            self.queue.push(at, Event::Deliver(Box::new(delivery)));
+            match fate {
+                Fate::Arrives(at) => self.queue.push(at, Event::Deliver(Box::new(delivery))),
+                Fate::Cut => self.lose(delivery, Loss::Cut, trace),
+                Fate::Dropped => self.lose(delivery, Loss::Dropped, trace),
+            }
         }
-    }
-
-    /// When a message sent now arrives: later than whatever was sent before it on the same connection.
-    fn arrival(&mut self, from: NodeId, to: Connection) -> Time {
-        let at = self.now + LATENCY_MIN + self.chance.below(LATENCY_SPREAD);
-        let last = self.arrivals.or_default((from, to));
-        *last = at.max(*last);
-        *last
+        for closed in out.closes.drain(..) {
+            self.reset(closed.peer, node, Some(closed.channel));
+        }
     }
 
     /// The person at the page asks the cluster for something and waits for the answer, which takes no time.
@@ -435,31 +443,13 @@ impl World {
         }
     }
 
-    /// Kills a broker's process. What it had sent still arrives.
-    pub fn crash_broker(&mut self, id: i32, trace: &mut Trace) {
-        if let Some(node) = self.brokers.get_mut(&id) {
-            node.state = ProcessState::Crashed;
-            node.process += 1;
-            node.broker.crash();
-            trace.push(Note { time: self.now, node: NodeId::Broker(id), kind: NoteKind::BrokerCrashed });
-            self.reset_all(NodeId::Broker(id));
-        }
-    }
-
-    pub fn restart_broker(&mut self, id: i32, trace: &mut Trace) {
-        if let Some(node) = self.brokers.get_mut(&id) {
-            node.state = ProcessState::Running;
-            self.input(NodeId::Broker(id), Input::Start, trace);
-        }
-    }
-
     /// Every other node loses its connections with this one.
-    fn reset_all(&mut self, gone: NodeId) {
+    pub(super) fn reset_all(&mut self, gone: NodeId) {
         let brokers = self.brokers.keys().map(|id| NodeId::Broker(*id));
         let clients = self.clients.keys().map(|index| NodeId::Client(*index));
         let others: Vec<NodeId> = [CONTROLLER].into_iter().chain(brokers).chain(clients).filter(|node| *node != gone).collect();
         for other in others {
-            self.reset(other, gone);
+            self.reset(other, gone, None);
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::protocol::metadata::TopicMetadata;
 use crate::protocol::{murmur2, topic_id_base64};
 use crate::replica::{PartitionKey, Replica};
 use crate::session::{Session, effective_topic_configs};
-use crate::sim::{Application, ClientNode, ProcessState, World};
+use crate::sim::{Application, ClientNode, DropNext, End, Link, ProcessState, World};
 pub use shape::*;
 
 fn millis(time: Time) -> f64 {
@@ -43,7 +43,23 @@ pub fn view(session: &Session) -> View {
         producers: world.clients().filter_map(producer_view).collect(),
         consumers: world.clients().filter_map(consumer_view).collect(),
         groups: group_views(world),
+        links: world.links().iter().map(|link| link_view(world, link)).collect(),
+        drops: world.drops().iter().map(drop_view).collect(),
     }
+}
+
+fn link_view(world: &World, link: &Link) -> LinkView {
+    let name = |end: &End| match end {
+        End::Any => "*".to_owned(),
+        End::Node(node) => world.name(*node),
+        End::Client(name) => name.to_string(),
+    };
+    let (from, to) = (name(&link.from), name(&link.to));
+    LinkView { from, to, latency_ms: link.latency.map(millis), bytes_per_second: link.bytes_per_second, cut: link.cut }
+}
+
+fn drop_view(drop: &DropNext) -> DropView {
+    DropView { api: drop.api.name(), broker: drop.broker, what: if drop.response { "response" } else { "request" } }
 }
 
 fn broker_view(world: &World, broker: &Broker, state: ProcessState) -> BrokerView {

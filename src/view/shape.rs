@@ -23,6 +23,34 @@ pub struct View {
     pub producers: Vec<ProducerView>,
     pub consumers: Vec<ConsumerView>,
     pub groups: Vec<GroupView>,
+    /// What `setLink` says; the last one that fits a pair of nodes holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<LinkView>,
+    /// What `dropNext` still waits for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drops: Vec<DropView>,
+}
+
+/// The fields of a `setLink` command.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkView {
+    pub from: String,
+    pub to: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_per_second: Option<u64>,
+    pub cut: bool,
+}
+
+/// The fields of a `dropNext` command.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct DropView {
+    pub api: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broker: Option<i32>,
+    pub what: &'static str,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]

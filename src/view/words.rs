@@ -1,6 +1,6 @@
 //! Notes in plain words: the automation interface's kind, a sentence, a short form for the timeline, and the facts as JSON.
 
-use crate::node::{LeaveReason, Note, NoteKind, Partition, RebalanceReason, Summary};
+use crate::node::{LeaveReason, Loss, MS, Note, NoteKind, Partition, RebalanceReason, Summary};
 use crate::protocol::ErrorCode;
 use crate::session::written::Object;
 use crate::sim::World;
@@ -36,7 +36,9 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::AssignmentRevoked { .. } => "assignmentRevoked",
         NoteKind::RequestSent { .. } => "requestSent",
         NoteKind::ResponseSent { .. } => "responseSent",
-        NoteKind::MessageDropped { .. } => "messageDropped",
+        NoteKind::MessageDropped { .. } | NoteKind::MessageLost { .. } => "messageDropped",
+        NoteKind::MessageDelayed { .. } => "messageDelayed",
+        NoteKind::MessageDuplicated { .. } => "messageDuplicated",
         NoteKind::CommandApplied { .. } => "commandApplied",
         NoteKind::CommandRefused { .. } => "commandRefused",
     }
@@ -57,9 +59,12 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::OffsetReset { partition, .. }
         | NoteKind::OffsetCommitted { partition, .. } => Some(partition),
         NoteKind::RecordFailed { partition, .. } => partition.as_ref(),
-        NoteKind::RequestSent { summary, .. } | NoteKind::ResponseSent { summary, .. } | NoteKind::MessageDropped { summary, .. } => {
-            summary.partition.as_ref()
-        }
+        NoteKind::RequestSent { summary, .. }
+        | NoteKind::ResponseSent { summary, .. }
+        | NoteKind::MessageDropped { summary, .. }
+        | NoteKind::MessageLost { summary, .. }
+        | NoteKind::MessageDelayed { summary, .. }
+        | NoteKind::MessageDuplicated { summary, .. } => summary.partition.as_ref(),
         _ => None,
     }
 }
@@ -197,6 +202,19 @@ pub fn sentence(world: &World, note: &Note) -> String {
         NoteKind::MessageDropped { to, summary, .. } => {
             format!("{} message to {} is lost: nobody listens there", summary.api.name(), world.name(*to))
         }
+        NoteKind::MessageLost { to, summary, cause, .. } => {
+            let why = match cause {
+                Loss::Cut => "the link is cut",
+                Loss::Dropped => "it is dropped on the way",
+            };
+            format!("{} message to {}{} is lost: {why}", summary.api.name(), world.name(*to), about(summary))
+        }
+        NoteKind::MessageDelayed { to, summary, by, .. } => {
+            format!("{} message to {}{} is held up for {} ms", summary.api.name(), world.name(*to), about(summary), by / MS)
+        }
+        NoteKind::MessageDuplicated { to, summary, .. } => {
+            format!("{} message to {}{} will arrive twice", summary.api.name(), world.name(*to), about(summary))
+        }
         NoteKind::CommandApplied { name, target } => format!("{name} {target}"),
         NoteKind::CommandRefused { name, code } => format!("{name} is refused: {code}"),
     }
@@ -278,7 +296,10 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         ]),
         NoteKind::RequestSent { message, to, summary }
         | NoteKind::ResponseSent { message, to, summary }
-        | NoteKind::MessageDropped { message, to, summary } => Object::of([
+        | NoteKind::MessageDropped { message, to, summary }
+        | NoteKind::MessageLost { message, to, summary, .. }
+        | NoteKind::MessageDelayed { message, to, summary, .. }
+        | NoteKind::MessageDuplicated { message, to, summary, .. } => Object::of([
             ("message", (*message).into()),
             ("to", world.name(*to).into()),
             ("api", summary.api.name().into()),

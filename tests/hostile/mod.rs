@@ -68,6 +68,12 @@ fn any_command(chance: &mut Chance) -> Value {
         json!({ "type": "seek", "consumer": "analytics-2", "topic": "user-events", "partition": 0, "to": { "timestamp": 0 } }),
         json!({ "type": "crashBroker", "broker": 1 }),
         json!({ "type": "restartBroker", "broker": 1 }),
+        json!({ "type": "setLink", "from": "broker-1", "to": "controller-1", "latencyMs": 2.5, "bytesPerSecond": 100_000, "cut": false }),
+        json!({ "type": "setLink", "from": "web-shop", "to": "*", "cut": true }),
+        json!({ "type": "messageFault", "message": chance.below(5_000), "action": "drop" }),
+        json!({ "type": "messageFault", "message": chance.below(5_000), "action": "duplicate", "delayMs": 5 }),
+        json!({ "type": "messageFault", "message": chance.below(5_000), "action": "delay", "delayMs": 50 }),
+        json!({ "type": "dropNext", "api": "Fetch", "broker": 2, "what": "response" }),
     ];
     commands[chance.below(commands.len() as u64) as usize].clone()
 }

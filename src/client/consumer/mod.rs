@@ -173,8 +173,8 @@ impl Consumer {
                     self.answered(now, pending, response, out);
                 }
             }
-            Input::Disconnected { peer: NodeId::Broker(broker) } => {
-                for lost in self.network.disconnected(now, broker) {
+            Input::Disconnected { peer: NodeId::Broker(broker), channel } => {
+                for lost in self.network.disconnected(now, broker, channel) {
                     self.lost(now, lost);
                 }
             }
@@ -218,11 +218,12 @@ impl Consumer {
 
     /// Everything that is due, in the order of the Java client's poll: the group first, then records for the application, then fetches.
     fn drive(&mut self, now: Time, out: &mut Outputs) {
-        for lost in self.network.timed_out(now) {
+        for (lost, _) in self.network.timed_out(now, out) {
             self.lost(now, lost);
         }
         if self.closing {
-            self.alarm.set(now, self.network.next_due(), out);
+            // It asks for nothing more: only what is under way can still be due.
+            self.alarm.set(now, self.network.next_timeout(), out);
             return;
         }
         self.network.ask_for_metadata(now, out);

@@ -1,0 +1,47 @@
+//! A broker's own requests that nobody answers: given up in time, and asked again.
+//!
+//! Source: `ReplicaFetcherBlockingSend` (`replica.socket.timeout.ms`), `NodeToControllerChannelManager` (`controller.socket.timeout.ms`). A
+//! heartbeat needs nothing of it, for the next one comes anyway; nor does the poll of the metadata log, whose death the network tells.
+
+use super::{Broker, CONTROLLER};
+use crate::node::{Channel, MS, NodeId, Outputs, Time, Timer};
+use crate::replica::PartitionKey;
+
+/// `replica.socket.timeout.ms` and `controller.socket.timeout.ms`, which have the same default.
+const REQUEST_TIMEOUT: Time = 30_000 * MS;
+
+impl Broker {
+    /// Sets the one alarm for all of them: when the first can be due. What is sent later is due later.
+    pub(super) fn watch_requests(&self, now: Time, out: &mut Outputs) {
+        let fetches = self.fetchers.values().filter_map(super::Fetcher::sent);
+        let changes = self.altering.values().map(|(_, sent)| *sent);
+        let topics = self.creating.values().map(|(_, sent)| *sent);
+        let oldest = fetches.chain(changes).chain(topics).min().unwrap_or(now);
+        out.timer((oldest + REQUEST_TIMEOUT).max(now + 1), Timer::RequestTimeouts);
+    }
+
+    pub(super) fn time_requests_out(&mut self, now: Time, out: &mut Outputs) {
+        let overdue = |sent: Time| sent + REQUEST_TIMEOUT <= now;
+        let silent = |(leader, fetcher): (&i32, &super::Fetcher)| fetcher.sent().filter(|sent| overdue(*sent)).map(|_| *leader);
+        let leaders: Vec<i32> = self.fetchers.iter().filter_map(silent).collect();
+        for leader in leaders {
+            out.close(NodeId::Broker(leader), Channel::Data);
+            self.fetch_failed(now, leader, out);
+        }
+        // The topic is asked for again by whoever still wants it.
+        self.creating.retain(|_, (_, sent)| !overdue(*sent));
+        let changes: Vec<(u32, PartitionKey)> =
+            self.altering.iter().filter(|(_, (_, sent))| overdue(*sent)).map(|(correlation, (key, _))| (*correlation, *key)).collect();
+        if !changes.is_empty() {
+            out.close(CONTROLLER, Channel::Control);
+        }
+        for (correlation, key) in changes {
+            self.altering.remove(&correlation);
+            let wanted = self.replicas.get(&key).and_then(|replica| replica.leader()?.pending_isr.clone());
+            if let Some(isr) = wanted {
+                self.alter_partition(now, key, isr, out);
+            }
+        }
+        self.watch_requests(now, out);
+    }
+}

@@ -1,0 +1,135 @@
+//! Commands that make something go wrong: checked here, done by the world.
+//!
+//! Owns what is refused and why, and how node names of `setLink` are read. Everything is checked before anything changes.
+
+use super::command::{Command, FaultAction, MessagePart, Refusal};
+use crate::node::{MS, NodeId, Time};
+use crate::protocol::ErrorCode;
+use crate::protocol::wire::Api;
+use crate::sim::{DROPS_MAX, DropNext, End, LINKS_MAX, Link, MessageFault, ProcessState, Trace, World};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The longest delay of a message, latency of a link or freeze of a broker: an hour.
+const DELAY_MAX_MS: f64 = 3_600_000.0;
+/// Every node at once.
+const ANY: &str = "*";
+
+pub(super) fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<Value, Refusal> {
+    match command {
+        Command::CrashBroker { broker } => {
+            running(world, *broker)?;
+            world.crash_broker(*broker, trace);
+        }
+        Command::RestartBroker { broker } => {
+            if broker_state(world, *broker)?.is_up() {
+                return Err(Refusal::argument("broker", format!("Broker {broker} is running.")));
+            }
+            world.restart_broker(*broker, trace);
+        }
+        Command::SetLink { from, to, latency_ms, bytes_per_second, cut } => {
+            let latency = latency_ms.map(|ms| millis("latencyMs", "A latency", ms)).transpose()?;
+            if *bytes_per_second == Some(0) {
+                return Err(Refusal::argument("bytesPerSecond", "A link that carries no bytes is cut: say so with cut."));
+            }
+            let (from, to) = (end(world, "from", from)?, end(world, "to", to)?);
+            if LINKS_MAX <= world.links().len() {
+                return Err(Refusal::argument("from", format!("A session has {LINKS_MAX} links of its own at the most.")));
+            }
+            let link = Link { from, to, latency, bytes_per_second: *bytes_per_second, cut: cut.unwrap_or(false) };
+            world.set_link(link, trace);
+        }
+        Command::MessageFault { message, action, delay_ms } => {
+            let delay = delay_ms.map(|ms| millis("delayMs", "A delay", ms)).transpose()?;
+            let fault = match (action, delay) {
+                (FaultAction::Drop, None) => MessageFault::Drop,
+                (FaultAction::Drop, Some(_)) => return Err(Refusal::argument("delayMs", "A dropped message arrives never, not later.")),
+                (FaultAction::Delay, Some(delay)) => MessageFault::Delay(delay),
+                (FaultAction::Delay, None) => return Err(Refusal::argument("delayMs", "To delay a message, say by how much.")),
+                (FaultAction::Duplicate, delay) => MessageFault::Duplicate(delay.unwrap_or(0)),
+            };
+            if !world.is_under_way(*message) {
+                return Err(Refusal::argument("message", format!("Message {message} is not on its way.")));
+            }
+            world.fault_message(*message, fault, trace);
+        }
+        Command::DropNext { api, broker, what } => {
+            let Some(api) = Api::ALL.into_iter().find(|known| known.name() == api) else {
+                let known: Vec<&str> = Api::ALL.iter().map(|known| known.name()).collect();
+                return Err(Refusal::argument("api", format!("No node sends {api} here; there are {}.", known.join(", "))));
+            };
+            if let Some(broker) = broker {
+                broker_state(world, *broker)?;
+            }
+            if DROPS_MAX <= world.drops().len() {
+                return Err(Refusal::argument("api", format!("{DROPS_MAX} messages wait to be dropped: no more are taken.")));
+            }
+            world.drop_next(DropNext { api, broker: *broker, response: *what == Some(MessagePart::Response) });
+        }
+        // The others are no faults.
+        _ => {}
+    }
+    Ok(Value::Null)
+}
+
+/// What a fault is about, in a few words.
+pub(super) fn target(command: &Command) -> String {
+    match command {
+        Command::SetLink { from, to, latency_ms, bytes_per_second, cut } => {
+            let latency = latency_ms.map(|ms| format!(", {} ms", thousandths(ms)));
+            let bandwidth = bytes_per_second.map(|bytes| format!(", {bytes} bytes/s"));
+            let cut = if *cut == Some(true) { ", cut" } else { "" };
+            format!("{from} to {to}{}{}{cut}", latency.unwrap_or_default(), bandwidth.unwrap_or_default())
+        }
+        Command::MessageFault { message, action, .. } => format!("{message}: {}", action.name()),
+        Command::DropNext { api, broker, what } => {
+            let part = if *what == Some(MessagePart::Response) { "response" } else { "request" };
+            let broker = broker.map_or_else(String::new, |broker| format!(" of broker {broker}"));
+            format!("{api} {part}{broker}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// A number with up to three decimals, without the kilobytes that floats take to be written.
+fn thousandths(number: f64) -> String {
+    let thousandths = (number * 1_000.0).round() as u64;
+    let decimals = format!("{}.{:03}", thousandths / 1_000, thousandths % 1_000);
+    decimals.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Milliseconds as virtual time, if they are an hour at the most.
+fn millis(field: &str, what: &str, ms: f64) -> Result<Time, Refusal> {
+    if !(0.0..=DELAY_MAX_MS).contains(&ms) {
+        return Err(Refusal::argument(field, format!("{what} is 0 to 3600000 ms.")));
+    }
+    Ok((ms * MS as f64).round() as Time)
+}
+
+/// The nodes that a name of `setLink` means.
+fn end(world: &World, field: &str, name: &str) -> Result<End, Refusal> {
+    if name == ANY {
+        return Ok(End::Any);
+    }
+    let brokers = world.broker_ids().into_iter().map(NodeId::Broker);
+    if let Some(node) = brokers.chain([crate::broker::CONTROLLER]).find(|node| world.name(*node) == name) {
+        return Ok(End::Node(node));
+    }
+    if world.client(name).is_some() {
+        return Ok(End::Client(Arc::from(name)));
+    }
+    Err(Refusal::argument(field, format!("There is no node {name}: name a broker (broker-1), controller-1, a client or *.")))
+}
+
+fn broker_state(world: &World, id: i32) -> Result<ProcessState, Refusal> {
+    let unknown = || Refusal::kafka(ErrorCode::BrokerIdNotRegistered, format!("There is no broker {id}.")).at("broker");
+    world.broker(id).map(|(_, state)| state).ok_or_else(unknown)
+}
+
+/// Refuses a broker whose process does not run.
+fn running(world: &World, id: i32) -> Result<(), Refusal> {
+    if broker_state(world, id)?.is_up() {
+        return Ok(());
+    }
+    Err(Refusal::kafka(ErrorCode::BrokerNotAvailable, format!("Broker {id} is not running.")).at("broker"))
+}

@@ -1,0 +1,170 @@
+//! The links between nodes: how long a message takes, whether it arrives, and in which order.
+//!
+//! Owns what `setLink` and `dropNext` say, and the order of each connection. It must not know what a message means, except whose request or
+//! response it is. In Kafka this is TCP: what is lost here is never sent again by the connection itself, so it is the sender's request
+//! timeout that notices (`NetworkClient.handleTimedOutRequests`).
+
+use super::cost;
+use crate::node::{Body, Chance, Connection, NodeId, Time};
+use crate::ordered::OrderedMap;
+use crate::protocol::wire::Api;
+use std::sync::Arc;
+
+/// Rules for links, at the most.
+pub const LINKS_MAX: usize = 1_000;
+/// Messages to drop that have not come yet, at the most.
+pub const DROPS_MAX: usize = 1_000;
+
+/// Which nodes a rule is about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum End {
+    Any,
+    Node(NodeId),
+    /// Clients are known by their names: one that is added again under its name is meant, too.
+    Client(Arc<str>),
+}
+
+impl End {
+    fn matches(&self, node: NodeId, names: &[Arc<str>]) -> bool {
+        match self {
+            End::Any => true,
+            End::Node(own) => *own == node,
+            End::Client(name) => matches!(node, NodeId::Client(index) if names.get(index as usize).is_some_and(|known| known == name)),
+        }
+    }
+
+    /// Whether every node of `other` is one of these.
+    fn covers(&self, other: &End) -> bool {
+        *self == End::Any || self == other
+    }
+}
+
+/// One direction between nodes, as the last `setLink` for it says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Link {
+    pub from: End,
+    pub to: End,
+    /// How long a message takes; absent: as long as anywhere.
+    pub latency: Option<Time>,
+    /// Absent: without a limit.
+    pub bytes_per_second: Option<u64>,
+    /// Nothing arrives.
+    pub cut: bool,
+}
+
+/// The next message of this kind is lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DropNext {
+    pub api: Api,
+    /// The broker that the request goes to; of a request to the controller, the broker that it comes from. Absent: any.
+    pub broker: Option<i32>,
+    pub response: bool,
+}
+
+/// What becomes of a message that is sent now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    Arrives(Time),
+    Cut,
+    Dropped,
+}
+
+/// Everything between the nodes.
+#[derive(Clone, Default, Debug)]
+pub struct Network {
+    /// The newest one that matches holds.
+    links: Vec<Link>,
+    drops: Vec<DropNext>,
+    /// When the last message of a connection arrives: the next one is never earlier.
+    arrivals: OrderedMap<(NodeId, Connection), Time>,
+    /// Until when a link of limited bandwidth is still sending what was given to it before.
+    sending: OrderedMap<(NodeId, NodeId), Time>,
+}
+
+impl Network {
+    pub fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    pub fn drops(&self) -> &[DropNext] {
+        &self.drops
+    }
+
+    /// Takes a rule in place of all that it covers. One that changes nothing only takes those away.
+    pub fn set(&mut self, link: Link) {
+        self.links.retain(|known| !(link.from.covers(&known.from) && link.to.covers(&known.to)));
+        let plain = link.latency.is_none() && link.bytes_per_second.is_none() && !link.cut;
+        if !plain || !self.links.is_empty() {
+            self.links.push(link);
+        }
+    }
+
+    pub fn drop_next(&mut self, drop: DropNext) {
+        self.drops.push(drop);
+    }
+
+    fn link(&self, from: NodeId, to: NodeId, names: &[Arc<str>]) -> Option<&Link> {
+        self.links.iter().rev().find(|link| link.from.matches(from, names) && link.to.matches(to, names))
+    }
+
+    pub fn is_cut(&self, from: NodeId, to: NodeId, names: &[Arc<str>]) -> bool {
+        self.link(from, to, names).is_some_and(|link| link.cut)
+    }
+
+    /// Sends a message; `names` are the clients', by index.
+    pub fn send(&mut self, now: Time, from: NodeId, to: Connection, body: &Body, names: &[Arc<str>], chance: &mut Chance) -> Fate {
+        if !self.drops.is_empty()
+            && let Some(place) = self.drops.iter().position(|drop| drop.matches(from, to.peer, body))
+        {
+            self.drops.remove(place);
+            return Fate::Dropped;
+        }
+        let arrives = self.arrival(now, from, to, names, chance, || body.bytes());
+        if !self.links.is_empty() && self.is_cut(from, to.peer, names) { Fate::Cut } else { Fate::Arrives(arrives) }
+    }
+
+    /// When something sent now arrives: not earlier than whatever was sent before it on the same connection.
+    pub fn arrival(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        to: Connection,
+        names: &[Arc<str>],
+        chance: &mut Chance,
+        bytes: impl FnOnce() -> u64,
+    ) -> Time {
+        // Drawn also where a rule needs no chance: a link that is set shifts nobody else's draws.
+        let mut latency = cost::LATENCY_MIN + chance.below(cost::LATENCY_SPREAD);
+        let mut leaves = now;
+        if !self.links.is_empty()
+            && let Some((own, limit)) = self.link(from, to.peer, names).map(|link| (link.latency, link.bytes_per_second))
+        {
+            latency = own.unwrap_or(latency);
+            if let Some(limit) = limit {
+                let sending = self.sending.or_default((from, to.peer));
+                leaves = now.max(*sending) + cost::transmission(bytes(), limit);
+                *sending = leaves;
+            }
+        }
+        let last = self.arrivals.or_default((from, to));
+        *last = (leaves + latency).max(*last);
+        *last
+    }
+}
+
+impl DropNext {
+    fn matches(&self, from: NodeId, to: NodeId, body: &Body) -> bool {
+        let (api, response) = match body {
+            Body::Request(request) => (request.api(), false),
+            Body::Response(response) => (response.api(), true),
+        };
+        let (server, asker) = if response { (from, to) } else { (to, from) };
+        let broker = match (server, asker) {
+            (NodeId::Broker(broker), _) => broker,
+            // Brokers follow the metadata log with Fetch as well; who says "Fetch" means records.
+            (_, NodeId::Broker(broker)) if api != Api::Fetch => broker,
+            _ => return false,
+        };
+        self.api == api && self.response == response && self.broker.is_none_or(|wanted| wanted == broker)
+    }
+}
