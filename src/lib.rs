@@ -8,6 +8,7 @@
 //! - [`ordered`]: a map and a set in one sorted vector
 //! - [`protocol`]: Kafka's words and bytes
 //! - [`node`]: what every node is, `(now, input) -> outputs`
+//! - [`cost`]: what everything takes, in time and bytes
 //! - [`storage`]: one replica's log
 //! - [`controller`]: the cluster's metadata, decided and written as a log
 //! - [`replica`]: a partition's leader and followers, high watermark, ISR
@@ -34,6 +35,8 @@ pub mod ordered;
 pub mod protocol;
 
 pub mod node;
+
+pub mod cost;
 
 pub mod storage;
 

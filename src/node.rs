@@ -80,6 +80,8 @@ pub enum Input {
         channel: Option<Channel>,
     },
     Timer(Timer),
+    /// Broker: end in good order (SIGTERM).
+    Stop,
 }
 
 /// What a node asked to be reminded of. A timer cannot be cancelled: its owner checks whether it still means something.
@@ -105,6 +107,10 @@ pub enum Timer {
     Groups,
     /// Broker: give up requests to other nodes that got no answer in time.
     RequestTimeouts,
+    /// Broker: the controlled shutdown has taken too long.
+    Shutdown,
+    /// Broker's machine: old pages of the page cache go to disk.
+    WriteBack,
     /// Client: the application's next record is due.
     Generate { round: u32 },
     /// Client: look at what is due (linger, backoff, poll, commit, heartbeat).
@@ -143,6 +149,8 @@ pub struct Outputs {
     pub notes: Vec<NoteKind>,
     /// Connections that the node closes, after what it sends: whoever is at the other end hears so.
     pub closes: Vec<Connection>,
+    /// The process ends.
+    pub exits: bool,
 }
 
 impl Outputs {
@@ -177,40 +185,179 @@ pub struct Note {
 
 #[derive(Clone, PartialEq, Hash, Debug)]
 pub enum NoteKind {
-    TopicCreated { topic: TopicName, partitions: i32, replication_factor: i16 },
-    BrokerRegistered { broker: i32, epoch: i64 },
-    BrokerUnfenced { broker: i32 },
-    BrokerFenced { broker: i32 },
+    TopicCreated {
+        topic: TopicName,
+        partitions: i32,
+        replication_factor: i16,
+    },
+    BrokerRegistered {
+        broker: i32,
+        epoch: i64,
+    },
+    BrokerUnfenced {
+        broker: i32,
+    },
+    BrokerFenced {
+        broker: i32,
+    },
     BrokerStarted,
     BrokerCrashed,
-    LeaderElected { partition: Partition, leader: Option<i32>, leader_epoch: i32, isr: Vec<i32> },
-    IsrShrunk { partition: Partition, isr: Vec<i32>, removed: Vec<i32> },
-    IsrExpanded { partition: Partition, isr: Vec<i32>, added: Vec<i32> },
-    RecordAppended { partition: Partition, base_offset: i64, last_offset: i64, leader_epoch: i32, leader: bool },
-    HighWatermarkAdvanced { partition: Partition, from: i64, to: i64, leader: bool },
-    Truncated { partition: Partition, from: i64, to: i64 },
-    RecordAcknowledged { partition: Partition, base_offset: i64, records: i32, acks: i16 },
-    RecordFailed { partition: Option<Partition>, topic: TopicName, records: i32, error: ErrorCode },
-    ProduceRetried { partition: Partition, records: i32, error: ErrorCode },
-    RecordDelivered { partition: Partition, first_offset: i64, last_offset: i64, records: i32 },
-    OffsetReset { partition: Partition, offset: i64 },
-    OffsetCommitted { group: Arc<str>, partition: Partition, offset: i64 },
-    MemberJoined { group: Arc<str>, member: Arc<str> },
-    MemberLeft { group: Arc<str>, member: Arc<str>, reason: LeaveReason },
-    RebalanceStarted { group: Arc<str>, reason: RebalanceReason },
-    Rebalanced { group: Arc<str>, generation: i32, members: i32 },
-    GroupLoaded { group: Arc<str>, generation: i32, members: i32 },
-    AssignmentReceived { group: Arc<str>, partitions: Vec<Partition> },
-    AssignmentRevoked { group: Arc<str>, partitions: Vec<Partition> },
-    RequestSent { message: u64, to: NodeId, summary: Summary },
-    ResponseSent { message: u64, to: NodeId, summary: Summary },
-    MessageDropped { message: u64, to: NodeId, summary: Summary },
-    CommandApplied { name: &'static str, target: Arc<str> },
-    CommandRefused { name: &'static str, code: Arc<str> },
+    LeaderElected {
+        partition: Partition,
+        leader: Option<i32>,
+        leader_epoch: i32,
+        isr: Vec<i32>,
+    },
+    IsrShrunk {
+        partition: Partition,
+        isr: Vec<i32>,
+        removed: Vec<i32>,
+    },
+    IsrExpanded {
+        partition: Partition,
+        isr: Vec<i32>,
+        added: Vec<i32>,
+    },
+    RecordAppended {
+        partition: Partition,
+        base_offset: i64,
+        last_offset: i64,
+        leader_epoch: i32,
+        leader: bool,
+    },
+    HighWatermarkAdvanced {
+        partition: Partition,
+        from: i64,
+        to: i64,
+        leader: bool,
+    },
+    Truncated {
+        partition: Partition,
+        from: i64,
+        to: i64,
+    },
+    RecordAcknowledged {
+        partition: Partition,
+        base_offset: i64,
+        records: i32,
+        acks: i16,
+    },
+    RecordFailed {
+        partition: Option<Partition>,
+        topic: TopicName,
+        records: i32,
+        error: ErrorCode,
+    },
+    ProduceRetried {
+        partition: Partition,
+        records: i32,
+        error: ErrorCode,
+    },
+    RecordDelivered {
+        partition: Partition,
+        first_offset: i64,
+        last_offset: i64,
+        records: i32,
+    },
+    OffsetReset {
+        partition: Partition,
+        offset: i64,
+    },
+    OffsetCommitted {
+        group: Arc<str>,
+        partition: Partition,
+        offset: i64,
+    },
+    MemberJoined {
+        group: Arc<str>,
+        member: Arc<str>,
+    },
+    MemberLeft {
+        group: Arc<str>,
+        member: Arc<str>,
+        reason: LeaveReason,
+    },
+    RebalanceStarted {
+        group: Arc<str>,
+        reason: RebalanceReason,
+    },
+    Rebalanced {
+        group: Arc<str>,
+        generation: i32,
+        members: i32,
+    },
+    GroupLoaded {
+        group: Arc<str>,
+        generation: i32,
+        members: i32,
+    },
+    AssignmentReceived {
+        group: Arc<str>,
+        partitions: Vec<Partition>,
+    },
+    AssignmentRevoked {
+        group: Arc<str>,
+        partitions: Vec<Partition>,
+    },
+    RequestSent {
+        message: u64,
+        to: NodeId,
+        summary: Summary,
+    },
+    ResponseSent {
+        message: u64,
+        to: NodeId,
+        summary: Summary,
+    },
+    MessageDropped {
+        message: u64,
+        to: NodeId,
+        summary: Summary,
+    },
+    CommandApplied {
+        name: &'static str,
+        target: Arc<str>,
+    },
+    CommandRefused {
+        name: &'static str,
+        code: Arc<str>,
+    },
     // Faults stand last: a kind's place enters the trace's hash, and histories without faults keep theirs.
-    MessageLost { message: u64, to: NodeId, summary: Summary, cause: Loss },
-    MessageDelayed { message: u64, to: NodeId, summary: Summary, by: Time },
-    MessageDuplicated { message: u64, to: NodeId, summary: Summary, copy: u64 },
+    MessageLost {
+        message: u64,
+        to: NodeId,
+        summary: Summary,
+        cause: Loss,
+    },
+    MessageDelayed {
+        message: u64,
+        to: NodeId,
+        summary: Summary,
+        by: Time,
+    },
+    MessageDuplicated {
+        message: u64,
+        to: NodeId,
+        summary: Summary,
+        copy: u64,
+    },
+    PowerLost,
+    /// What the page cache had not written before the power went.
+    RecordsLost {
+        partition: Partition,
+        from: i64,
+        to: i64,
+    },
+    BrokerFrozen {
+        until: Time,
+    },
+    BrokerThawed,
+    BrokerStopping,
+    BrokerStopped,
+    /// Controller: it takes leaderships from a broker that wants to stop.
+    BrokerShuttingDown {
+        broker: i32,
+    },
 }
 
 /// Why a message does not arrive although somebody listens there.

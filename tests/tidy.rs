@@ -9,6 +9,7 @@ const ROOMS: &[&str] = &[
     "ordered",
     "protocol",
     "node",
+    "cost",
     "storage",
     "controller",
     "replica",

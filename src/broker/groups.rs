@@ -4,7 +4,7 @@
 
 use super::Broker;
 use crate::coordinator::{Effects, OFFSETS_TOPIC, ReplyTo, Then};
-use crate::node::{Connection, MS, Outputs, Time, Timer};
+use crate::node::{Connection, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::Request;
 use crate::protocol::{Batch, BatchBuilder, BatchOptions};
@@ -39,7 +39,8 @@ impl Broker {
     }
 
     pub(super) fn groups_due(&mut self, now: Time, out: &mut Outputs) {
-        if self.groups_wake != Some(now) {
+        // Later than set, if the process stood still meanwhile.
+        if self.groups_wake.is_none_or(|at| now < at) {
             return;
         }
         self.groups_wake = None;
@@ -74,7 +75,7 @@ impl Broker {
     }
 
     fn encode(&self, now: Time, records: Vec<(Bytes, Option<Bytes>)>) -> Batch {
-        let timestamp = self.config.coordinator.start_timestamp + (now / MS) as i64;
+        let timestamp = self.wall_clock(now);
         let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
         for (key, value) in &records {
             builder.append(timestamp, Some(key), value.as_deref(), &[]);

@@ -4,6 +4,7 @@
 
 use super::{Broker, CONTROLLER};
 use crate::coordinator::{Effects, OFFSETS_TOPIC};
+use crate::cost::WRITE_BACK_INTERVAL;
 use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time, Timer};
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::{METADATA_TOPIC_ID, MetadataRecord};
@@ -26,18 +27,20 @@ impl Broker {
         self.send_heartbeat(now, out);
         out.timer(now + self.config.replica_lag_time_max / 2, Timer::ReplicaLag);
         out.timer(now + self.config.checkpoint_interval, Timer::HighWatermarkCheckpoint);
+        out.timer(now + WRITE_BACK_INTERVAL, Timer::WriteBack);
         self.watch_requests(now, out);
     }
 
     /// A heartbeat timer; only the one set last means anything.
     pub(super) fn heartbeat_due(&mut self, now: Time, out: &mut Outputs) {
-        if now == self.heartbeat_at {
+        // Later than set, if the process stood still meanwhile.
+        if self.heartbeat_at <= now {
             self.send_heartbeat(now, out);
         }
     }
 
     /// Registers if that is still to be done, sends a heartbeat otherwise.
-    fn send_heartbeat(&mut self, now: Time, out: &mut Outputs) {
+    pub(super) fn send_heartbeat(&mut self, now: Time, out: &mut Outputs) {
         let correlation = self.correlation();
         self.lifecycle_request = Some(correlation);
         let request = match self.epoch {
@@ -53,6 +56,7 @@ impl Broker {
                 message.broker_id = k::BrokerId(self.id);
                 message.broker_epoch = epoch;
                 message.current_metadata_offset = self.image.next_offset - 1;
+                message.want_shut_down = self.is_stopping();
                 Request::BrokerHeartbeat(Arc::new(message))
             }
         };
@@ -60,7 +64,7 @@ impl Broker {
         self.next_heartbeat(now + self.config.heartbeat_interval, out);
     }
 
-    fn next_heartbeat(&mut self, at: Time, out: &mut Outputs) {
+    pub(super) fn next_heartbeat(&mut self, at: Time, out: &mut Outputs) {
         self.heartbeat_at = at;
         out.timer(at, Timer::BrokerHeartbeat);
     }
@@ -77,6 +81,10 @@ impl Broker {
 
     pub(super) fn heartbeat_answered(&mut self, now: Time, message: &k::BrokerHeartbeatResponse, out: &mut Outputs) {
         self.lifecycle_request = None;
+        if self.is_stopping() {
+            self.shutdown_answered(now, message.should_shut_down || message.error_code != 0, out);
+            return;
+        }
         if message.error_code == ErrorCode::StaleBrokerEpoch.code() {
             // The controller has given this registration up: make a new one.
             self.epoch = None;

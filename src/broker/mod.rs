@@ -12,11 +12,13 @@ mod lifecycle;
 mod lookup;
 mod produce;
 mod replication;
+mod shutdown;
 mod timeouts;
 mod validation;
 
 use crate::coordinator::{Coordinator, CoordinatorConfig};
-use crate::node::{Chance, Channel, Connection, Input, NodeId, Outputs, Time, Timer};
+use crate::cost::WRITE_BACK_INTERVAL;
+use crate::node::{Chance, Channel, Connection, Input, MS, NodeId, Outputs, Time, Timer};
 use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::{Request, Response};
 use crate::replica::purgatory::Purgatory;
@@ -28,6 +30,7 @@ use produce::DelayedProduce;
 use crate::ordered::{OrderedMap, OrderedSet};
 pub use lookup::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
 use replication::Fetcher;
+use shutdown::Shutdown;
 use std::sync::Arc;
 use uuid::Uuid;
 pub use validation::LogRules;
@@ -52,6 +55,8 @@ pub struct BrokerConfig {
     pub replica_fetch_backoff: Time,
     /// `replica.high.watermark.checkpoint.interval.ms`
     pub checkpoint_interval: Time,
+    /// `controlled.shutdown.enable`
+    pub controlled_shutdown: bool,
     /// `min.insync.replicas`, where the topic does not set it
     pub min_insync_replicas: usize,
     /// What holds for batches where the topic does not say
@@ -68,15 +73,24 @@ pub struct BrokerConfig {
 /// The controller that brokers register with.
 pub const CONTROLLER: NodeId = NodeId::Controller(1);
 
+/// What a broker's machine is like; it outlives the process.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Machine {
+    /// How far its wall clock is ahead of the true time, in milliseconds.
+    pub clock_skew_ms: i64,
+}
+
 /// A broker process, and the disk that outlives it.
 #[derive(Clone, Debug)]
 pub struct Broker {
     id: i32,
     config: BrokerConfig,
+    machine: Machine,
     incarnation: Uuid,
     /// Given by the controller at registration; `None` before.
     epoch: Option<i64>,
     fenced: bool,
+    shutdown: Shutdown,
     heartbeat_at: Time,
     image: MetadataImage,
     /// Partitions whose decided state has not been taken over yet.
@@ -108,9 +122,11 @@ impl Broker {
         Broker {
             id,
             config,
+            machine: Machine::default(),
             incarnation: Uuid::nil(),
             epoch: None,
             fenced: true,
+            shutdown: Shutdown::default(),
             heartbeat_at: 0,
             unpublished: OrderedSet::new(),
             image: MetadataImage::default(),
@@ -159,6 +175,7 @@ impl Broker {
             replica.crash();
         }
         // Correlations and purgatory numbers go on: an answer to the old process must not look like one to the new.
+        let machine = self.machine;
         let (correlation, produces, fetches) = (self.next_correlation, self.produces.emptied(), self.fetches.emptied());
         *self = Broker {
             replicas,
@@ -167,6 +184,27 @@ impl Broker {
             fetches,
             ..Broker::new(self.id, self.config.clone(), self.chance.fork(2))
         };
+        self.set_machine(machine);
+    }
+
+    pub fn machine(&self) -> Machine {
+        self.machine
+    }
+
+    pub fn set_machine(&mut self, machine: Machine) {
+        self.machine = machine;
+        self.coordinator.set_start_timestamp(self.config.coordinator.start_timestamp + machine.clock_skew_ms);
+    }
+
+    /// The machine loses power: of the logs what was not flushed is gone.
+    pub fn lose_power(&mut self, now: Time, out: &mut Outputs) {
+        self.replicas.values_mut().for_each(|replica| replica.lose_power(now, out));
+        self.crash();
+    }
+
+    /// What the machine's wall clock shows, in Kafka's epoch milliseconds.
+    fn wall_clock(&self, now: Time) -> i64 {
+        (self.config.coordinator.start_timestamp + (now / MS) as i64 + self.machine.clock_skew_ms).max(0)
     }
 
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
@@ -180,6 +218,7 @@ impl Broker {
             Input::Response { from, correlation, response } => self.response(now, from, correlation, response, out),
             Input::Disconnected { peer, channel } => self.disconnected(now, peer, channel, out),
             Input::Timer(timer) => self.timer(now, timer, out),
+            Input::Stop => self.stop(now, out),
         }
         self.settle(now, out);
     }
@@ -282,6 +321,11 @@ impl Broker {
             Timer::Purgatory { operation } => self.expire(operation, out),
             Timer::Groups => self.groups_due(now, out),
             Timer::RequestTimeouts => self.time_requests_out(now, out),
+            Timer::Shutdown => self.end(out),
+            Timer::WriteBack => {
+                self.replicas.values_mut().for_each(|replica| replica.write_back(now));
+                out.timer(now + WRITE_BACK_INTERVAL, Timer::WriteBack);
+            }
             Timer::BrokerSessions | Timer::PreferredLeaders | Timer::Generate { .. } | Timer::Wake { .. } => {}
         }
     }

@@ -144,6 +144,7 @@ impl Broker {
         acks: i16,
         out: &mut Outputs,
     ) -> Result<Appended, Refused> {
+        let now_ms = self.wall_clock(now);
         if !matches!(acks, ACKS_ALL..=1) {
             return Err(ErrorCode::InvalidRequiredAcks.into());
         }
@@ -155,7 +156,6 @@ impl Broker {
             return Err(ErrorCode::NotEnoughReplicas.into());
         }
         let leader_epoch = leader.epoch;
-        let now_ms = self.config.coordinator.start_timestamp + (now / MS) as i64;
         let batch = validate(batch, origin, &rules, now_ms)?;
         let base_offset = replica.append_as_leader(batch, out);
         let required = replica.log.end_offset();

@@ -5,6 +5,7 @@
 //! `ClusterControlManager`, `ReplicationControlManager`, `PartitionChangeBuilder`. One controller, eligible leader replicas off.
 
 mod elections;
+mod shutdown;
 mod topics;
 
 use crate::node::{Chance, Channel, Connection, Input, MS, NoteKind, Outputs, Time, Timer};
@@ -51,6 +52,10 @@ struct Session {
     incarnation: Uuid,
     /// `None`: it has expired, and the broker is fenced until its next heartbeat.
     expires: Option<Time>,
+    /// How much of the metadata log it has, by its last heartbeat.
+    metadata_offset: i64,
+    /// In controlled shutdown: what the others must have of the metadata log before it may end.
+    shutdown_offset: Option<i64>,
 }
 
 /// A Fetch of the metadata log that found nothing new yet.
@@ -88,7 +93,7 @@ impl Controller {
             Input::Disconnected { peer, channel } => {
                 self.waiting.retain(|fetch| fetch.from.peer != peer || channel.is_some_and(|channel| channel != fetch.from.channel));
             }
-            Input::Response { .. } | Input::Timer(_) => {}
+            Input::Response { .. } | Input::Timer(_) | Input::Stop => {}
         }
         self.answer_waiting(out);
     }
@@ -160,7 +165,7 @@ impl Controller {
         }
         let epoch = self.image.next_offset;
         self.fence(broker, out);
-        self.sessions.insert(broker, Session { incarnation: message.incarnation_id, expires });
+        self.sessions.insert(broker, Session { incarnation: message.incarnation_id, expires, metadata_offset: -1, shutdown_offset: None });
         let rack = message.rack.as_ref().map(|rack| Arc::from(rack.as_str()));
         self.decide(MetadataRecord::RegisterBroker { broker, epoch, rack, fenced: true });
         out.note(NoteKind::BrokerRegistered { broker, epoch });
@@ -178,8 +183,11 @@ impl Controller {
             return response;
         };
         session.expires = Some(now + self.config.broker_session_timeout);
+        session.metadata_offset = message.current_metadata_offset;
         let caught_up = known.epoch <= message.current_metadata_offset;
-        if known.fenced && caught_up && !message.want_fence {
+        if message.want_shut_down {
+            response.should_shut_down = self.may_shut_down(broker, out);
+        } else if known.fenced && caught_up && !message.want_fence {
             let epoch = known.epoch;
             self.decide(MetadataRecord::BrokerFencing { broker, epoch, fenced: false });
             out.note(NoteKind::BrokerUnfenced { broker });

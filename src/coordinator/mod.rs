@@ -114,6 +114,11 @@ impl Coordinator {
         Coordinator { config, shards: OrderedMap::new(), chance }
     }
 
+    /// What the machine's wall clock showed at virtual time 0, in Kafka's epoch milliseconds.
+    pub fn set_start_timestamp(&mut self, start_timestamp: i64) {
+        self.config.start_timestamp = start_timestamp;
+    }
+
     /// The groups that this broker coordinates.
     pub fn groups(&self) -> impl Iterator<Item = &Group> {
         self.shards.values().flat_map(|shard| shard.groups.values())
@@ -239,6 +244,6 @@ fn coordinator_error(error: ErrorCode) -> ErrorCode {
 impl CoordinatorConfig {
     /// The wall clock's milliseconds at this virtual time.
     fn timestamp(&self, now: Time) -> i64 {
-        self.start_timestamp.saturating_add(i64::try_from(now / crate::node::MS).unwrap_or(i64::MAX))
+        self.start_timestamp.saturating_add(i64::try_from(now / crate::node::MS).unwrap_or(i64::MAX)).max(0)
     }
 }

@@ -23,6 +23,11 @@ pub enum MetadataRecord {
         epoch: i64,
         fenced: bool,
     },
+    /// The broker is on its way out: it leads nothing and joins no ISR any more (KIP-841).
+    BrokerShuttingDown {
+        broker: i32,
+        epoch: i64,
+    },
     Topic {
         id: Uuid,
         name: Arc<str>,
@@ -64,6 +69,8 @@ pub struct BrokerMetadata {
     pub epoch: i64,
     pub rack: Option<Arc<str>>,
     pub fenced: bool,
+    /// In controlled shutdown.
+    pub shutting_down: bool,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -79,11 +86,16 @@ impl MetadataImage {
         self.next_offset += 1;
         match record {
             MetadataRecord::RegisterBroker { broker, epoch, rack, fenced } => {
-                self.brokers.insert(*broker, BrokerMetadata { epoch: *epoch, rack: rack.clone(), fenced: *fenced });
+                self.brokers.insert(*broker, BrokerMetadata { epoch: *epoch, rack: rack.clone(), fenced: *fenced, shutting_down: false });
             }
             MetadataRecord::BrokerFencing { broker, epoch, fenced } => {
                 if let Some(known) = self.brokers.get_mut(broker).filter(|known| known.epoch == *epoch) {
                     known.fenced = *fenced;
+                }
+            }
+            MetadataRecord::BrokerShuttingDown { broker, epoch } => {
+                if let Some(known) = self.brokers.get_mut(broker).filter(|known| known.epoch == *epoch) {
+                    known.shutting_down = true;
                 }
             }
             MetadataRecord::Topic { id, name, configs } => {
@@ -109,7 +121,8 @@ impl MetadataImage {
         self.topics.get(topic)?.partitions.get(usize::try_from(partition).ok()?)
     }
 
+    /// Whether it may lead and be in sync: neither fenced nor on its way out (Kafka's "active").
     pub fn is_live(&self, broker: i32) -> bool {
-        self.brokers.get(&broker).is_some_and(|known| !known.fenced)
+        self.brokers.get(&broker).is_some_and(|known| !known.fenced && !known.shutting_down)
     }
 }

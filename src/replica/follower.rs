@@ -41,6 +41,7 @@ impl Replica {
         let from = self.log.end_offset();
         self.log.truncate(to);
         let to = self.log.end_offset();
+        self.page_cache.cut(to);
         if to < from {
             out.note(NoteKind::Truncated { partition: self.name.clone(), from, to });
         }

@@ -6,6 +6,7 @@
 
 mod follower;
 mod leader;
+mod page_cache;
 pub mod purgatory;
 
 pub use leader::{Leader, Read, ReadError};
@@ -13,6 +14,7 @@ pub use leader::{Leader, Read, ReadError};
 use crate::node::{NoteKind, Outputs, Partition, Time};
 use crate::protocol::metadata::PartitionState;
 use crate::storage::Log;
+use page_cache::PageCache;
 use uuid::Uuid;
 
 /// A partition by topic id: the same name created again is another topic.
@@ -31,6 +33,7 @@ pub struct Replica {
     high_watermark: i64,
     /// What a restart after a crash finds (`replication-offset-checkpoint`).
     checkpoint: i64,
+    page_cache: PageCache,
 }
 
 #[derive(Clone, Debug)]
@@ -46,7 +49,7 @@ pub enum Role {
 
 impl Replica {
     pub fn new(name: Partition) -> Replica {
-        Replica { name, log: Log::default(), role: Role::Offline, high_watermark: 0, checkpoint: 0 }
+        Replica { name, log: Log::default(), role: Role::Offline, high_watermark: 0, checkpoint: 0, page_cache: PageCache::default() }
     }
 
     pub fn high_watermark(&self) -> i64 {

@@ -385,6 +385,10 @@ impl Command {
             Command::Seek { .. } => "seek",
             Command::CrashBroker { .. } => "crashBroker",
             Command::RestartBroker { .. } => "restartBroker",
+            Command::PowerLoss { .. } => "powerLoss",
+            Command::StopBroker { .. } => "stopBroker",
+            Command::FreezeBroker { .. } => "freezeBroker",
+            Command::SkewClock { .. } => "skewClock",
             Command::SetLink { .. } => "setLink",
             Command::MessageFault { .. } => "messageFault",
             Command::DropNext { .. } => "dropNext",
@@ -404,8 +408,7 @@ impl Command {
             | Command::ResumeConsumer { id } => id.clone(),
             Command::Send { topic, .. } | Command::Import { topic, .. } => topic.clone(),
             Command::Commit { consumer, .. } | Command::Seek { consumer, .. } => consumer.clone(),
-            Command::CrashBroker { broker } | Command::RestartBroker { broker } => format!("broker {broker}"),
-            Command::SetLink { .. } | Command::MessageFault { .. } | Command::DropNext { .. } => faults::target(self),
+            fault => faults::target(fault),
         }
     }
 }

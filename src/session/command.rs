@@ -98,6 +98,23 @@ pub enum Command {
     RestartBroker {
         broker: i32,
     },
+    /// What the machine's page cache had not written is lost.
+    PowerLoss {
+        broker: i32,
+    },
+    /// Controlled: leaderships move first.
+    StopBroker {
+        broker: i32,
+    },
+    FreezeBroker {
+        broker: i32,
+        ms: f64,
+    },
+    SkewClock {
+        broker: i32,
+        /// How far its wall clock is ahead of the true time; 0 sets it right again.
+        ms: i64,
+    },
     /// What is absent is as it is without the command: the last `setLink` for a link says all about it.
     SetLink {
         /// `broker-1`, `controller-1`, a client's id, or `*`.
@@ -198,13 +215,9 @@ pub const NOT_YET: &[&str] = &[
     "reassign",
     "resetOffsets",
     "moveCoordinator",
-    "powerLoss",
-    "stopBroker",
     "removeBroker",
     "addBroker",
-    "freezeBroker",
     "slowDisk",
-    "skewClock",
     "crashController",
     "restartController",
 ];

@@ -158,6 +158,7 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "broker.session.timeout.ms",
             "compression.gzip.level",
             "compression.type",
+            "controlled.shutdown.enable",
             "default.replication.factor",
             "fetch.max.bytes",
             "group.initial.rebalance.delay.ms",
@@ -327,6 +328,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         replica_fetch_response_max_bytes: values.i32("replica.fetch.response.max.bytes"),
         replica_fetch_backoff: values.millis("replica.fetch.backoff.ms"),
         checkpoint_interval: values.millis("replica.high.watermark.checkpoint.interval.ms"),
+        controlled_shutdown: values.bool("controlled.shutdown.enable"),
         min_insync_replicas: values.size("min.insync.replicas"),
         log_rules: LogRules {
             codec: Codec::of_name(values.text("compression.type")),

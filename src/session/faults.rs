@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// The longest delay of a message, latency of a link or freeze of a broker: an hour.
 const DELAY_MAX_MS: f64 = 3_600_000.0;
+/// Ten years.
+const SKEW_MAX_MS: i64 = 315_360_000_000;
 /// Every node at once.
 const ANY: &str = "*";
 
@@ -26,6 +28,29 @@ pub(super) fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> 
                 return Err(Refusal::argument("broker", format!("Broker {broker} is running.")));
             }
             world.restart_broker(*broker, trace);
+        }
+        Command::PowerLoss { broker } => {
+            running(world, *broker)?;
+            world.power_loss(*broker, trace);
+        }
+        Command::StopBroker { broker } => {
+            running(world, *broker)?;
+            if world.broker(*broker).is_some_and(|(broker, _)| broker.is_stopping()) {
+                return Err(Refusal::argument("broker", format!("Broker {broker} is stopping already.")));
+            }
+            world.stop_broker(*broker, trace);
+        }
+        Command::FreezeBroker { broker, ms } => {
+            running(world, *broker)?;
+            let lasts = millis("ms", "A freeze", *ms)?;
+            world.freeze_broker(*broker, lasts, trace);
+        }
+        Command::SkewClock { broker, ms } => {
+            broker_state(world, *broker)?;
+            if !(-SKEW_MAX_MS..=SKEW_MAX_MS).contains(ms) {
+                return Err(Refusal::argument("ms", format!("A clock is wrong by {SKEW_MAX_MS} ms at the most, which is ten years.")));
+            }
+            world.skew_clock(*broker, *ms);
         }
         Command::SetLink { from, to, latency_ms, bytes_per_second, cut } => {
             let latency = latency_ms.map(|ms| millis("latencyMs", "A latency", ms)).transpose()?;
@@ -75,6 +100,12 @@ pub(super) fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> 
 /// What a fault is about, in a few words.
 pub(super) fn target(command: &Command) -> String {
     match command {
+        Command::CrashBroker { broker }
+        | Command::RestartBroker { broker }
+        | Command::PowerLoss { broker }
+        | Command::StopBroker { broker } => format!("broker {broker}"),
+        Command::FreezeBroker { broker, ms } => format!("broker {broker} for {} ms", thousandths(*ms)),
+        Command::SkewClock { broker, ms } => format!("broker {broker} by {ms} ms"),
         Command::SetLink { from, to, latency_ms, bytes_per_second, cut } => {
             let latency = latency_ms.map(|ms| format!(", {} ms", thousandths(ms)));
             let bandwidth = bytes_per_second.map(|bytes| format!(", {bytes} bytes/s"));

@@ -95,6 +95,10 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
         },
         "crashBroker" => Command::CrashBroker { broker: fields.take("broker") },
         "restartBroker" => Command::RestartBroker { broker: fields.take("broker") },
+        "powerLoss" => Command::PowerLoss { broker: fields.take("broker") },
+        "stopBroker" => Command::StopBroker { broker: fields.take("broker") },
+        "freezeBroker" => Command::FreezeBroker { broker: fields.take("broker"), ms: fields.take("ms") },
+        "skewClock" => Command::SkewClock { broker: fields.take("broker"), ms: fields.take("ms") },
         "setLink" => Command::SetLink {
             from: fields.take("from"),
             to: fields.take("to"),

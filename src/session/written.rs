@@ -112,7 +112,18 @@ impl Command {
                 object.put("partition", *partition);
                 object.put("to", *to);
             }
-            Command::CrashBroker { broker } | Command::RestartBroker { broker } => object.put("broker", *broker),
+            Command::CrashBroker { broker }
+            | Command::RestartBroker { broker }
+            | Command::PowerLoss { broker }
+            | Command::StopBroker { broker } => object.put("broker", *broker),
+            Command::FreezeBroker { broker, ms } => {
+                object.put("broker", *broker);
+                object.put("ms", *ms);
+            }
+            Command::SkewClock { broker, ms } => {
+                object.put("broker", *broker);
+                object.put("ms", *ms);
+            }
             Command::SetLink { from, to, latency_ms, bytes_per_second, cut } => {
                 object.put("from", from.as_str());
                 object.put("to", to.as_str());

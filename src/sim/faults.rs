@@ -4,8 +4,9 @@
 
 use super::network::{DropNext, Link};
 use super::trace::Trace;
-use super::world::{Delivery, Event, ProcessState, World};
-use crate::node::{Channel, Input, Loss, NodeId, Note, NoteKind, Time};
+use super::world::{BrokerNode, Delivery, Event, ProcessState, World};
+use crate::broker::{Broker, Machine};
+use crate::node::{Channel, Input, Loss, NodeId, Note, NoteKind, Outputs, Time};
 
 /// What is done to one message on its way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,19 +21,105 @@ pub enum MessageFault {
 impl World {
     /// Kills a broker's process. What it had sent still arrives.
     pub fn crash_broker(&mut self, id: i32, trace: &mut Trace) {
-        if let Some(node) = self.brokers.get_mut(&id) {
-            node.state = ProcessState::Crashed;
-            node.process += 1;
-            node.broker.crash();
-            trace.push(Note { time: self.now, node: NodeId::Broker(id), kind: NoteKind::BrokerCrashed });
-            self.reset_all(NodeId::Broker(id));
+        self.end_broker(id, ProcessState::Crashed, trace, |broker, out| {
+            broker.crash();
+            out.note(NoteKind::BrokerCrashed);
+        });
+    }
+
+    /// The power of a broker's machine fails: the process ends, and the page cache is gone.
+    pub fn power_loss(&mut self, id: i32, trace: &mut Trace) {
+        let now = self.now;
+        self.end_broker(id, ProcessState::Crashed, trace, |broker, out| {
+            out.note(NoteKind::PowerLost);
+            broker.lose_power(now, out);
+        });
+    }
+
+    /// A broker's process has ended by itself.
+    pub(super) fn broker_stopped(&mut self, id: i32, trace: &mut Trace) {
+        self.end_broker(id, ProcessState::Stopped, trace, |broker, out| {
+            broker.crash();
+            out.note(NoteKind::BrokerStopped);
+        });
+    }
+
+    fn end_broker(&mut self, id: i32, state: ProcessState, trace: &mut Trace, end: impl FnOnce(&mut Broker, &mut Outputs)) {
+        let Some(node) = self.brokers.get_mut(&id) else { return };
+        if node.state == ProcessState::Frozen {
+            self.frozen -= 1;
+            node.held.clear();
         }
+        node.state = state;
+        node.process += 1;
+        let mut out = Outputs::default();
+        end(&mut node.broker, &mut out);
+        for kind in out.notes {
+            trace.push(Note { time: self.now, node: NodeId::Broker(id), kind });
+        }
+        self.reset_all(NodeId::Broker(id));
     }
 
     pub fn restart_broker(&mut self, id: i32, trace: &mut Trace) {
         if let Some(node) = self.brokers.get_mut(&id) {
             node.state = ProcessState::Running;
             self.input(NodeId::Broker(id), Input::Start, trace);
+        }
+    }
+
+    /// Asks a broker's process to stop (SIGTERM). A frozen one hears it when it goes on.
+    pub fn stop_broker(&mut self, id: i32, trace: &mut Trace) {
+        if let Some(process) = self.process(NodeId::Broker(id)) {
+            self.happen(Event::Stop { broker: id, process }, trace);
+        }
+    }
+
+    /// A broker's process stands still for so long, or for longer if it is frozen already.
+    pub fn freeze_broker(&mut self, id: i32, lasts: Time, trace: &mut Trace) {
+        let until = self.now + lasts;
+        let Some(node) = self.brokers.get_mut(&id) else { return };
+        if node.state != ProcessState::Frozen {
+            node.state = ProcessState::Frozen;
+            node.frozen_until = 0;
+            self.frozen += 1;
+        }
+        node.frozen_until = node.frozen_until.max(until);
+        let process = node.process;
+        trace.push(Note { time: self.now, node: NodeId::Broker(id), kind: NoteKind::BrokerFrozen { until } });
+        self.queue.push(until, Event::Thaw { broker: id, process });
+    }
+
+    /// The frozen broker that an event is for.
+    pub(super) fn frozen_target(&mut self, event: &Event) -> Option<&mut BrokerNode> {
+        let id = match event {
+            Event::Deliver(delivery) => delivery.to.peer,
+            Event::Reset { to, .. } => *to,
+            Event::Timer { node, .. } => *node,
+            Event::Stop { broker, .. } => NodeId::Broker(*broker),
+            Event::Thaw { .. } => return None,
+        };
+        let NodeId::Broker(id) = id else { return None };
+        self.brokers.get_mut(&id).filter(|node| node.state == ProcessState::Frozen)
+    }
+
+    pub(super) fn thaw(&mut self, id: i32, process: u32, trace: &mut Trace) {
+        let now = self.now;
+        let over = |node: &&mut BrokerNode| node.state == ProcessState::Frozen && node.process == process && node.frozen_until <= now;
+        let Some(node) = self.brokers.get_mut(&id).filter(over) else { return };
+        node.state = ProcessState::Running;
+        let held = std::mem::take(&mut node.held);
+        self.frozen -= 1;
+        trace.push(Note { time: now, node: NodeId::Broker(id), kind: NoteKind::BrokerThawed });
+        // All at once, and in the order in which they came: whatever comes now comes after.
+        for event in held {
+            self.happen(event, trace);
+        }
+    }
+
+    /// Sets how far a broker's wall clock is ahead of the true time.
+    pub fn skew_clock(&mut self, id: i32, skew_ms: i64) {
+        if let Some(node) = self.brokers.get_mut(&id) {
+            node.broker.set_machine(Machine { clock_skew_ms: skew_ms });
         }
     }
 
@@ -114,7 +201,7 @@ impl World {
         };
         if let Some((broker, controller)) = poll(from, to.peer).or_else(|| poll(to.peer, from)) {
             let reset = Event::Reset { to: broker, peer: controller, channel: Some(Channel::Data) };
-            self.queue.push(self.now + super::cost::METADATA_FETCH_TIMEOUT, reset);
+            self.queue.push(self.now + crate::cost::METADATA_FETCH_TIMEOUT, reset);
         }
     }
 }

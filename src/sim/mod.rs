@@ -2,7 +2,6 @@
 //!
 //! It must not know what a message means: it carries messages, rings timers, and lets processes crash and start.
 
-pub mod cost;
 mod faults;
 mod network;
 mod queue;

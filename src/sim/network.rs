@@ -4,7 +4,7 @@
 //! response it is. In Kafka this is TCP: what is lost here is never sent again by the connection itself, so it is the sender's request
 //! timeout that notices (`NetworkClient.handleTimedOutRequests`).
 
-use super::cost;
+use crate::cost;
 use crate::node::{Body, Chance, Connection, NodeId, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::wire::Api;

@@ -114,6 +114,12 @@ impl NoteKind {
             | NoteKind::IsrExpanded { .. }
             | NoteKind::Truncated { .. }
             | NoteKind::RecordFailed { .. }
+            | NoteKind::PowerLost
+            | NoteKind::RecordsLost { .. }
+            | NoteKind::BrokerFrozen { .. }
+            | NoteKind::BrokerThawed
+            | NoteKind::BrokerStopping
+            | NoteKind::BrokerStopped
             | NoteKind::MemberLeft { .. }
             | NoteKind::Rebalanced { .. } => true,
             // The first leader of a new partition is no election.

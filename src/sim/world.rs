@@ -35,6 +35,8 @@ pub struct World {
     pub(super) all_names: Vec<Arc<str>>,
     pub(super) next_message: u64,
     pub(super) network: Network,
+    /// How many brokers are frozen.
+    pub(super) frozen: u32,
     chance: Chance,
     outputs: Outputs,
     /// The answer to the admin's request, which it waits for.
@@ -44,13 +46,17 @@ pub struct World {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProcessState {
     Running,
+    /// It stands still, as in a long garbage collection: what comes waits at its door.
+    Frozen,
     Crashed,
+    /// It has ended in good order.
+    Stopped,
 }
 
 impl ProcessState {
     /// Whether there is a process.
     pub fn is_up(self) -> bool {
-        self == ProcessState::Running
+        matches!(self, ProcessState::Running | ProcessState::Frozen)
     }
 }
 
@@ -60,6 +66,10 @@ pub(super) struct BrokerNode {
     pub state: ProcessState,
     /// Counts the processes: what was meant for an earlier one does not reach the next.
     pub process: u32,
+    /// Until when it is frozen, if it is.
+    pub frozen_until: Time,
+    /// What has come for a frozen process, in order.
+    pub held: Vec<Event>,
 }
 
 /// A client of the world.
@@ -98,6 +108,16 @@ pub(super) enum Event {
         node: NodeId,
         process: u32,
         timer: Timer,
+    },
+    /// A broker's process is told to stop.
+    Stop {
+        broker: i32,
+        process: u32,
+    },
+    /// A frozen broker may go on.
+    Thaw {
+        broker: i32,
+        process: u32,
     },
 }
 
@@ -151,7 +171,7 @@ impl World {
         let controller = Controller::new(config.controller, chance.fork(1));
         let node = |(id, config): (i32, BrokerConfig)| {
             let broker = Broker::new(id, config, chance.fork(1_000 + id as u64));
-            (id, BrokerNode { broker, state: ProcessState::Running, process: 0 })
+            (id, BrokerNode { broker, state: ProcessState::Running, process: 0, frozen_until: 0, held: Vec::new() })
         };
         let mut world = World {
             now: 0,
@@ -164,6 +184,7 @@ impl World {
             all_names: Vec::new(),
             next_message: 0,
             network: Network::default(),
+            frozen: 0,
             chance: chance.fork(2),
             outputs: Outputs::default(),
             answer: None,
@@ -232,6 +253,17 @@ impl World {
         let Some((at, event)) = self.queue.pop() else { return false };
         self.now = at;
         self.events += 1;
+        self.happen(event, trace);
+        true
+    }
+
+    pub(super) fn happen(&mut self, event: Event, trace: &mut Trace) {
+        if self.frozen != 0
+            && let Some(broker) = self.frozen_target(&event)
+        {
+            broker.held.push(event);
+            return;
+        }
         match event {
             Event::Timer { node, process, timer } => {
                 if self.process(node) == Some(process) {
@@ -240,8 +272,13 @@ impl World {
             }
             Event::Reset { to, peer, channel } => self.input(to, Input::Disconnected { peer, channel }, trace),
             Event::Deliver(delivery) => self.deliver(*delivery, trace),
+            Event::Stop { broker, process } => {
+                if self.process(NodeId::Broker(broker)) == Some(process) {
+                    self.input(NodeId::Broker(broker), Input::Stop, trace);
+                }
+            }
+            Event::Thaw { broker, process } => self.thaw(broker, process, trace),
         }
-        true
     }
 
     /// Lets time pass without an event, up to the next one at the most.
@@ -251,10 +288,10 @@ impl World {
     }
 
     /// The number of the node's running process; `None` if none runs.
-    fn process(&self, node: NodeId) -> Option<u32> {
+    pub(super) fn process(&self, node: NodeId) -> Option<u32> {
         match node {
             NodeId::Admin | NodeId::Controller(_) => Some(0),
-            NodeId::Broker(id) => self.brokers.get(&id).filter(|node| node.state == ProcessState::Running).map(|node| node.process),
+            NodeId::Broker(id) => self.brokers.get(&id).filter(|node| node.state.is_up()).map(|node| node.process),
             NodeId::Client(index) => self.clients.get(&index).filter(|node| node.state == ProcessState::Running).map(|_| 0),
         }
     }
@@ -321,8 +358,12 @@ impl World {
             }
         }
         self.carry_out(node, &mut out, trace);
+        let exits = std::mem::take(&mut out.exits);
         self.outputs = out;
         self.let_go_of_closed(node);
+        if exits && let NodeId::Broker(id) = node {
+            self.broker_stopped(id, trace);
+        }
     }
 
     fn carry_out(&mut self, node: NodeId, out: &mut Outputs, trace: &mut Trace) {

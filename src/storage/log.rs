@@ -15,6 +15,8 @@ pub struct Log {
     active: Vec<Batch>,
     start: i64,
     end: i64,
+    /// Everything below is on the disk itself; what is above is only in the machine's page cache.
+    flushed: i64,
     bytes: u64,
     epochs: Vec<EpochStart>,
 }
@@ -41,6 +43,16 @@ impl Log {
     /// The log end offset: one more than the last record's.
     pub fn end_offset(&self) -> i64 {
         self.end
+    }
+
+    /// What a loss of power leaves ends here.
+    pub fn flushed_offset(&self) -> i64 {
+        self.flushed
+    }
+
+    /// Forces what is below `to` to disk.
+    pub fn flush(&mut self, to: i64) {
+        self.flushed = to.min(self.end).max(self.flushed);
     }
 
     pub fn bytes(&self) -> u64 {
@@ -104,6 +116,7 @@ impl Log {
         self.bytes -= sum_bytes(&self.active[keep..]);
         self.active.truncate(keep);
         self.end = self.active.last().map_or(self.start, Batch::next_offset);
+        self.flushed = self.flushed.min(self.end);
         self.epochs.retain(|known| known.start < self.end);
     }
 

@@ -66,11 +66,15 @@ fn broker_view(world: &World, broker: &Broker, state: ProcessState) -> BrokerVie
     let known = world.controller().image().brokers.get(&broker.id());
     let state = match state {
         ProcessState::Crashed => BrokerState::Crashed,
+        ProcessState::Stopped => BrokerState::Stopped,
+        ProcessState::Frozen => BrokerState::Frozen,
+        ProcessState::Running if broker.is_stopping() => BrokerState::Stopping,
         ProcessState::Running if known.is_none_or(|known| known.fenced) => BrokerState::Fenced,
         ProcessState::Running => BrokerState::Running,
     };
     let rack = broker.config().rack.as_ref().map(|rack| rack.to_string());
-    BrokerView { id: broker.id(), rack, state, epoch: known.map_or(-1, |known| known.epoch) }
+    let skew = broker.machine().clock_skew_ms;
+    BrokerView { id: broker.id(), rack, state, epoch: known.map_or(-1, |known| known.epoch), clock_skew_ms: (skew != 0).then_some(skew) }
 }
 
 /// The user's topics in the order of their names, then the internal ones.
@@ -161,7 +165,7 @@ fn consumer_view(client: &ClientNode) -> Option<ConsumerView> {
 
 /// Every group that a coordinator knows or a consumer asks for.
 fn group_views(world: &World) -> Vec<GroupView> {
-    let running = || world.brokers().filter(|(_, state)| *state == ProcessState::Running).map(|(broker, _)| broker);
+    let running = || world.brokers().filter(|(_, state)| state.is_up()).map(|(broker, _)| broker);
     let known = running().flat_map(|broker| broker.coordinator().groups().map(|group| group.id.to_string()));
     let wanted = world.clients().filter_map(|client| match &client.application {
         Application::Consumer { consumer, .. } => consumer.config().group.as_ref().map(|group| group.to_string()),
@@ -179,7 +183,7 @@ fn group_view(world: &World, id: String) -> GroupView {
     });
     let group = coordinator.and_then(|leader| {
         let (broker, state) = world.broker(leader)?;
-        broker.coordinator().groups().find(|group| *group.id == *id).filter(|_| state == ProcessState::Running)
+        broker.coordinator().groups().find(|group| *group.id == *id).filter(|_| state.is_up())
     });
     let subscribed = subscribed_topics(world, &id);
     GroupView {

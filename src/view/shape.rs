@@ -60,11 +60,15 @@ pub struct ControllerView {
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct BrokerView {
     pub id: i32,
     pub rack: Option<String>,
     pub state: BrokerState,
     pub epoch: i64,
+    /// How far its wall clock is ahead, if it is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_skew_ms: Option<i64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]

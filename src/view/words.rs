@@ -37,6 +37,14 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::RequestSent { .. } => "requestSent",
         NoteKind::ResponseSent { .. } => "responseSent",
         NoteKind::MessageDropped { .. } | NoteKind::MessageLost { .. } => "messageDropped",
+        // The process is gone either way.
+        NoteKind::PowerLost => "brokerCrashed",
+        NoteKind::RecordsLost { .. } => "recordsLost",
+        NoteKind::BrokerFrozen { .. } => "brokerFrozen",
+        NoteKind::BrokerThawed => "brokerThawed",
+        NoteKind::BrokerStopping => "brokerStopping",
+        NoteKind::BrokerStopped => "brokerStopped",
+        NoteKind::BrokerShuttingDown { .. } => "brokerShuttingDown",
         NoteKind::MessageDelayed { .. } => "messageDelayed",
         NoteKind::MessageDuplicated { .. } => "messageDuplicated",
         NoteKind::CommandApplied { .. } => "commandApplied",
@@ -53,6 +61,7 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::RecordAppended { partition, .. }
         | NoteKind::HighWatermarkAdvanced { partition, .. }
         | NoteKind::Truncated { partition, .. }
+        | NoteKind::RecordsLost { partition, .. }
         | NoteKind::RecordAcknowledged { partition, .. }
         | NoteKind::ProduceRetried { partition, .. }
         | NoteKind::RecordDelivered { partition, .. }
@@ -202,6 +211,15 @@ pub fn sentence(world: &World, note: &Note) -> String {
         NoteKind::MessageDropped { to, summary, .. } => {
             format!("{} message to {} is lost: nobody listens there", summary.api.name(), world.name(*to))
         }
+        NoteKind::PowerLost => "Loses power: what its page cache had not written to disk is gone".to_owned(),
+        NoteKind::RecordsLost { partition, from, to } => {
+            format!("Loses {} of {partition}, which no flush had forced to disk", offsets(*from, to - 1))
+        }
+        NoteKind::BrokerFrozen { until } => format!("Stands still for {} ms: what comes waits", (until - note.time) / MS),
+        NoteKind::BrokerThawed => "Goes on where it stood still, with all that has come meanwhile".to_owned(),
+        NoteKind::BrokerStopping => "Begins a controlled shutdown: asks the controller to move its leaderships".to_owned(),
+        NoteKind::BrokerStopped => "Ends in good order, with its logs flushed".to_owned(),
+        NoteKind::BrokerShuttingDown { broker } => format!("Moves leaderships away from broker {broker}, which wants to stop"),
         NoteKind::MessageLost { to, summary, cause, .. } => {
             let why = match cause {
                 Loss::Cut => "the link is cut",
@@ -233,6 +251,12 @@ pub fn short(world: &World, note: &Note) -> String {
     match &note.kind {
         NoteKind::TopicCreated { topic, .. } => format!("topic {topic}"),
         NoteKind::BrokerCrashed => format!("crash {}", world.name(note.node)),
+        NoteKind::PowerLost => format!("power loss {}", world.name(note.node)),
+        NoteKind::RecordsLost { partition, .. } => format!("{partition}: records lost"),
+        NoteKind::BrokerFrozen { .. } => format!("freeze {}", world.name(note.node)),
+        NoteKind::BrokerThawed => format!("{} goes on", world.name(note.node)),
+        NoteKind::BrokerStopping => format!("stopping {}", world.name(note.node)),
+        NoteKind::BrokerStopped => format!("stopped {}", world.name(note.node)),
         NoteKind::BrokerFenced { broker } => format!("fenced {broker}"),
         NoteKind::BrokerUnfenced { broker } => format!("broker {broker} up"),
         NoteKind::LeaderElected { partition, leader: Some(leader), .. } => format!("{partition}: leader {leader}"),
@@ -255,8 +279,16 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
             Object::of([("partitions", (*partitions).into()), ("replicationFactor", (*replication_factor).into())])
         }
         NoteKind::BrokerRegistered { broker, epoch } => Object::of([("broker", (*broker).into()), ("epoch", (*epoch).into())]),
-        NoteKind::BrokerUnfenced { broker } | NoteKind::BrokerFenced { broker } => Object::of([("broker", (*broker).into())]),
-        NoteKind::BrokerStarted | NoteKind::BrokerCrashed => Object::of([]),
+        NoteKind::BrokerUnfenced { broker } | NoteKind::BrokerFenced { broker } | NoteKind::BrokerShuttingDown { broker } => {
+            Object::of([("broker", (*broker).into())])
+        }
+        NoteKind::BrokerStarted
+        | NoteKind::BrokerCrashed
+        | NoteKind::PowerLost
+        | NoteKind::BrokerThawed
+        | NoteKind::BrokerStopping
+        | NoteKind::BrokerStopped => Object::of([]),
+        NoteKind::BrokerFrozen { until } => Object::of([("until", (*until as f64 / MS as f64).into())]),
         NoteKind::LeaderElected { leader, leader_epoch, isr, .. } => {
             Object::of([("leader", (*leader).into()), ("leaderEpoch", (*leader_epoch).into()), ("isr", isr.as_slice().into())])
         }
@@ -271,7 +303,9 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::HighWatermarkAdvanced { from, to, leader, .. } => {
             Object::of([("from", (*from).into()), ("to", (*to).into()), ("leader", (*leader).into())])
         }
-        NoteKind::Truncated { from, to, .. } => Object::of([("from", (*from).into()), ("to", (*to).into())]),
+        NoteKind::Truncated { from, to, .. } | NoteKind::RecordsLost { from, to, .. } => {
+            Object::of([("from", (*from).into()), ("to", (*to).into())])
+        }
         NoteKind::RecordAcknowledged { base_offset, records, acks, .. } => Object::of([
             ("baseOffset", (0 <= *base_offset).then_some(*base_offset).into()),
             ("records", (*records).into()),

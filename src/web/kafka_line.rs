@@ -62,6 +62,26 @@ pub fn of(command: &Command) -> String {
             format!("# no kafka-* tool; in the application, for {topic}-{partition}: {to}")
         }
         Command::CrashBroker { broker } => format!("kill -KILL $(pgrep -f server-{broker}.properties)  # the broker dies without a word"),
+        Command::PowerLoss { broker } => {
+            format!("ssh broker-{broker} 'echo b > /proc/sysrq-trigger'  # as if the power failed: nothing is flushed")
+        }
+        Command::StopBroker { broker } => format!("kafka-server-stop.sh --node-id={broker}  # SIGTERM: a controlled shutdown"),
+        Command::FreezeBroker { broker, ms } => {
+            format!("ssh broker-{broker} 'pkill -STOP -f kafka.Kafka; sleep {}; pkill -CONT -f kafka.Kafka'", fixed(*ms / 1000.0, 3))
+        }
+        Command::SkewClock { broker, ms } => {
+            format!("ssh broker-{broker} 'date -s \"{ms} milliseconds\"'  # with time synchronisation off")
+        }
+        Command::SetLink { from, to, cut: Some(true), .. } => format!("ssh {from} 'iptables -A OUTPUT -d {to} -j DROP'"),
+        Command::SetLink { from, to, latency_ms, .. } => {
+            format!(
+                "ssh {from} 'tc qdisc replace dev eth0 root netem delay {}ms'  # for packets to {to}",
+                fixed(latency_ms.unwrap_or(0.0), 1)
+            )
+        }
+        Command::MessageFault { .. } | Command::DropNext { .. } => {
+            "# no kafka-* tool; a proxy between the two that reads Kafka's protocol can do it".to_owned()
+        }
         Command::RestartBroker { broker } => format!("kafka-server-start.sh -daemon config/server-{broker}.properties"),
     }
 }

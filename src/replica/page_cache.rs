@@ -1,0 +1,61 @@
+//! What of a log is only in the machine's memory: lost with the power, not with the process.
+//!
+//! Kafka forces nothing to disk by default: it trusts the other replicas, and the operating system, whose flusher writes pages back that have
+//! been dirty for a while (`dirty_writeback_centisecs` and `dirty_expire_centisecs` of Linux). `log.flush.*` force it earlier.
+
+use super::Replica;
+use crate::cost::DIRTY_EXPIRES;
+use crate::node::{NoteKind, Outputs, Time};
+use crate::storage::Log;
+use std::collections::VecDeque;
+
+/// Where the log ended at each wake-up of the flusher whose pages are still dirty: as many as wake-ups fit into [`DIRTY_EXPIRES`].
+#[derive(Clone, Default, Debug)]
+pub(super) struct PageCache {
+    dirty: VecDeque<(Time, i64)>,
+}
+
+impl PageCache {
+    fn write_back(&mut self, now: Time, log: &mut Log) {
+        while let Some((_, end)) = self.dirty.pop_front_if(|(since, _)| *since + DIRTY_EXPIRES <= now) {
+            log.flush(end);
+        }
+    }
+
+    fn mark(&mut self, now: Time, log: &Log) {
+        let known = self.dirty.back().map_or(log.flushed_offset(), |(_, end)| *end);
+        if known < log.end_offset() {
+            self.dirty.push_back((now, log.end_offset()));
+        }
+    }
+
+    /// The log ends earlier now.
+    pub(super) fn cut(&mut self, end: i64) {
+        self.dirty.retain(|(_, marked)| *marked <= end);
+    }
+}
+
+impl Replica {
+    /// The flusher wakes up: pages that have been dirty for long go to disk.
+    pub fn write_back(&mut self, now: Time) {
+        self.page_cache.write_back(now, &mut self.log);
+        self.page_cache.mark(now, &self.log);
+    }
+
+    /// All of the log goes to disk.
+    pub fn flush(&mut self) {
+        self.log.flush(self.log.end_offset());
+        self.page_cache.dirty.clear();
+    }
+
+    /// The power is gone, and the page cache with it.
+    pub fn lose_power(&mut self, now: Time, out: &mut Outputs) {
+        self.page_cache.write_back(now, &mut self.log);
+        self.page_cache.dirty.clear();
+        let (from, to) = (self.log.flushed_offset(), self.log.end_offset());
+        if from < to {
+            self.log.truncate(from);
+            out.note(NoteKind::RecordsLost { partition: self.name.clone(), from, to });
+        }
+    }
+}
