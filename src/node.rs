@@ -111,6 +111,10 @@ pub enum Timer {
     Shutdown,
     /// Broker's machine: old pages of the page cache go to disk.
     WriteBack,
+    /// Broker: logs whose `flush.ms` is over are forced to disk.
+    Flush,
+    /// Broker: a thread or the disk is done with this.
+    Work { job: u64 },
     /// Client: the application's next record is due.
     Generate { round: u32 },
     /// Client: look at what is due (linger, backoff, poll, commit, heartbeat).

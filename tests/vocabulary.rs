@@ -41,6 +41,7 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "powerLoss", "broker": 1 }),
         json!({ "type": "stopBroker", "broker": 1 }),
         json!({ "type": "freezeBroker", "broker": 1, "ms": 0.5 }),
+        json!({ "type": "slowDisk", "broker": 1, "factor": 2.5 }),
         json!({ "type": "skewClock", "broker": 1, "ms": i64::MIN }),
         json!({ "type": "setLink", "from": "*", "to": "broker-1" }),
         json!({ "type": "setLink", "from": "*", "to": "broker-1", "latencyMs": 2.5, "bytesPerSecond": u64::MAX, "cut": true }),

@@ -20,34 +20,42 @@ pub struct Arrived {
 /// Which connections have a request in work, and what waits behind it.
 #[derive(Clone, Default, Debug)]
 pub struct Connections {
-    busy: OrderedMap<Connection, VecDeque<Arrived>>,
+    busy: OrderedMap<Connection, Busy>,
     ready: VecDeque<Arrived>,
+}
+
+#[derive(Clone, Debug)]
+struct Busy {
+    /// Of the request in work: one whose connection was closed meanwhile must not count as this one's.
+    correlation: u32,
+    behind: VecDeque<Arrived>,
 }
 
 impl Connections {
     /// Takes a request in; gives it back if its turn has come.
-    pub fn arrive(&mut self, from: Connection, client_id: Arc<str>, correlation: u32, request: Request) -> Option<Arrived> {
-        let arrived = Arrived { from, client_id, correlation, request };
-        match self.busy.get_mut(&from) {
-            Some(queue) => {
-                queue.push_back(arrived);
+    pub fn arrive(&mut self, arrived: Arrived) -> Option<Arrived> {
+        match self.busy.get_mut(&arrived.from) {
+            Some(busy) => {
+                busy.behind.push_back(arrived);
                 None
             }
             None => {
-                self.busy.insert(from, VecDeque::new());
+                self.busy.insert(arrived.from, Busy { correlation: arrived.correlation, behind: VecDeque::new() });
                 Some(arrived)
             }
         }
     }
 
     /// The request in work has been answered (or wants no answer).
-    pub fn answered(&mut self, connection: Connection) {
-        if let Some(queue) = self.busy.get_mut(&connection) {
-            match queue.pop_front() {
-                Some(next) => self.ready.push_back(next),
-                None => {
-                    self.busy.remove(&connection);
-                }
+    pub fn answered(&mut self, connection: Connection, correlation: u32) {
+        let Some(busy) = self.busy.get_mut(&connection).filter(|busy| busy.correlation == correlation) else { return };
+        match busy.behind.pop_front() {
+            Some(next) => {
+                busy.correlation = next.correlation;
+                self.ready.push_back(next);
+            }
+            None => {
+                self.busy.remove(&connection);
             }
         }
     }

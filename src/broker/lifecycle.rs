@@ -4,7 +4,7 @@
 
 use super::{Broker, CONTROLLER};
 use crate::coordinator::{Effects, OFFSETS_TOPIC};
-use crate::cost::WRITE_BACK_INTERVAL;
+use crate::cost::{NEVER, WRITE_BACK_INTERVAL};
 use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time, Timer};
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::{METADATA_TOPIC_ID, MetadataRecord};
@@ -163,6 +163,11 @@ impl Broker {
         let is_offsets_topic = &*topic.name == OFFSETS_TOPIC;
         let name = || Partition { topic: topic.name.clone(), index: key.index };
         let replica = self.replicas.or_insert_with(key, || Replica::new(name()));
+        replica.flush_rule = self.config.costs.flush_rule.of_topic(&topic.configs);
+        self.charged |= replica.flush_rule.messages != NEVER;
+        if let Some(at) = replica.next_flush().filter(|_| !self.work.flushes()) {
+            out.timer(at.max(now + 1), Timer::Flush);
+        }
         let new_role = replica.assume(now, self.id, state, min_insync);
         let leads = replica.leader().is_some();
         if is_offsets_topic && new_role {

@@ -15,15 +15,16 @@ mod replication;
 mod shutdown;
 mod timeouts;
 mod validation;
+mod work;
 
 use crate::coordinator::{Coordinator, CoordinatorConfig};
-use crate::cost::WRITE_BACK_INTERVAL;
+use crate::cost::{Costs, HEALTHY_DISK, WRITE_BACK_INTERVAL};
 use crate::node::{Chance, Channel, Connection, Input, MS, NodeId, Outputs, Time, Timer};
 use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::{Request, Response};
 use crate::replica::purgatory::Purgatory;
 use crate::replica::{PartitionKey, Replica};
-use connections::Connections;
+use connections::{Arrived, Connections};
 use fetch::DelayedFetch;
 use produce::DelayedProduce;
 
@@ -34,6 +35,7 @@ use shutdown::Shutdown;
 use std::sync::Arc;
 use uuid::Uuid;
 pub use validation::LogRules;
+use work::Work;
 
 /// Settings of a broker, with Kafka's names and defaults.
 #[derive(Clone, Debug)]
@@ -68,16 +70,25 @@ pub struct BrokerConfig {
     /// `offsets.topic.replication.factor`
     pub offsets_topic_replication_factor: i16,
     pub coordinator: CoordinatorConfig,
+    pub costs: Costs,
 }
 
 /// The controller that brokers register with.
 pub const CONTROLLER: NodeId = NodeId::Controller(1);
 
 /// What a broker's machine is like; it outlives the process.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Machine {
     /// How far its wall clock is ahead of the true time, in milliseconds.
     pub clock_skew_ms: i64,
+    /// How much slower than a healthy one its disk is, in thousandths.
+    pub disk_factor: u64,
+}
+
+impl Default for Machine {
+    fn default() -> Machine {
+        Machine { clock_skew_ms: 0, disk_factor: HEALTHY_DISK }
+    }
 }
 
 /// A broker process, and the disk that outlives it.
@@ -98,6 +109,9 @@ pub struct Broker {
     replicas: OrderedMap<PartitionKey, Replica>,
     fetchers: OrderedMap<i32, Fetcher>,
     connections: Connections,
+    /// Whether anything that it does may take longer than on a healthy broker. If not, nothing of [`Work`] is used.
+    charged: bool,
+    work: Work,
     produces: Purgatory<DelayedProduce>,
     fetches: Purgatory<DelayedFetch>,
     coordinator: Coordinator,
@@ -119,6 +133,7 @@ pub struct Broker {
 impl Broker {
     pub fn new(id: i32, config: BrokerConfig, chance: Chance) -> Broker {
         let coordinator = Coordinator::new(config.coordinator, chance.fork(1));
+        let charged = config.costs.is_charged(HEALTHY_DISK);
         Broker {
             id,
             config,
@@ -133,6 +148,8 @@ impl Broker {
             replicas: OrderedMap::new(),
             fetchers: OrderedMap::new(),
             connections: Connections::default(),
+            charged,
+            work: Work::default(),
             produces: Purgatory::new(0, 2),
             fetches: Purgatory::new(1, 2),
             coordinator,
@@ -193,12 +210,14 @@ impl Broker {
 
     pub fn set_machine(&mut self, machine: Machine) {
         self.machine = machine;
+        self.charged |= self.config.costs.is_charged(machine.disk_factor);
         self.coordinator.set_start_timestamp(self.config.coordinator.start_timestamp + machine.clock_skew_ms);
     }
 
     /// The machine loses power: of the logs what was not flushed is gone.
     pub fn lose_power(&mut self, now: Time, out: &mut Outputs) {
-        self.replicas.values_mut().for_each(|replica| replica.lose_power(now, out));
+        let expires = self.config.costs.page_expires;
+        self.replicas.values_mut().for_each(|replica| replica.lose_power(now, expires, out));
         self.crash();
     }
 
@@ -211,9 +230,7 @@ impl Broker {
         match input {
             Input::Start => self.start(now, out),
             Input::Request { from, client_id, correlation, request } => {
-                if let Some(ready) = self.connections.arrive(from, client_id, correlation, request) {
-                    self.dispatch(now, ready, out);
-                }
+                self.request(now, Arrived { from, client_id, correlation, request }, out);
             }
             Input::Response { from, correlation, response } => self.response(now, from, correlation, response, out),
             Input::Disconnected { peer, channel } => self.disconnected(now, peer, channel, out),
@@ -230,15 +247,15 @@ impl Broker {
                 self.try_delayed_produces(now, key, out);
                 self.try_delayed_fetches(key, out);
             } else if let Some(ready) = self.connections.next_ready() {
-                self.dispatch(now, ready, out);
+                self.enqueue(now, ready, out);
             } else {
                 return;
             }
         }
     }
 
-    fn dispatch(&mut self, now: Time, arrived: connections::Arrived, out: &mut Outputs) {
-        let connections::Arrived { from, client_id, correlation, request } = arrived;
+    fn dispatch(&mut self, now: Time, arrived: Arrived, out: &mut Outputs) {
+        let Arrived { from, client_id, correlation, request } = arrived;
         match request {
             Request::Produce(message, batches) => self.produce(now, from, correlation, &message, &batches, out),
             Request::Fetch(message) => self.fetch(now, from, correlation, message, out),
@@ -262,15 +279,17 @@ impl Broker {
             | Request::OffsetFetch(_)) => self.group_request(now, from, &client_id, correlation, request, out),
             // The broker's listener has no other API; nodes of this world never send one.
             Request::CreateTopics(_) | Request::BrokerRegistration(_) | Request::BrokerHeartbeat(_) | Request::AlterPartition(_) => {
-                self.connections.answered(from);
+                self.connections.answered(from, correlation);
             }
         }
     }
 
     /// Answers, and lets the connection's next request in.
     fn respond(&mut self, to: Connection, correlation: u32, response: Response, out: &mut Outputs) {
-        out.respond(to, correlation, response);
-        self.connections.answered(to);
+        if !self.work.holds_back(to, correlation, &response) {
+            out.respond(to, correlation, response);
+        }
+        self.connections.answered(to, correlation);
     }
 
     fn response(&mut self, now: Time, from: Connection, correlation: u32, response: Response, out: &mut Outputs) {
@@ -279,6 +298,7 @@ impl Broker {
                 self.metadata_request = None;
                 self.follow_metadata(now, &records, out);
             }
+            Response::Fetch(message, batches) if self.charged => self.copy(now, from, correlation, message, batches, out),
             Response::Fetch(message, batches) => self.fetched(now, from, correlation, &message, &batches, out),
             Response::BrokerRegistration(message) if self.lifecycle_request == Some(correlation) => self.registered(now, &message, out),
             Response::BrokerHeartbeat(message) if self.lifecycle_request == Some(correlation) => {
@@ -295,6 +315,7 @@ impl Broker {
     fn disconnected(&mut self, now: Time, peer: NodeId, channel: Option<Channel>, out: &mut Outputs) {
         let gone = |from: Connection| from.peer == peer && channel.is_none_or(|channel| channel == from.channel);
         self.connections.forget(gone);
+        self.work.forget(gone);
         self.produces.retain(|delayed| delayed.from().is_none_or(|from| !gone(from)));
         self.fetches.retain(|delayed| !gone(delayed.from()));
         match peer {
@@ -321,9 +342,12 @@ impl Broker {
             Timer::Purgatory { operation } => self.expire(operation, out),
             Timer::Groups => self.groups_due(now, out),
             Timer::RequestTimeouts => self.time_requests_out(now, out),
-            Timer::Shutdown => self.end(out),
+            Timer::Shutdown => self.end(now, out),
+            Timer::Flush => self.flush_due(now, out),
+            Timer::Work { job } => self.job_done(now, job, out),
             Timer::WriteBack => {
-                self.replicas.values_mut().for_each(|replica| replica.write_back(now));
+                let expires = self.config.costs.page_expires;
+                self.replicas.values_mut().for_each(|replica| replica.write_back(now, expires));
                 out.timer(now + WRITE_BACK_INTERVAL, Timer::WriteBack);
             }
             Timer::BrokerSessions | Timer::PreferredLeaders | Timer::Generate { .. } | Timer::Wake { .. } => {}

@@ -120,7 +120,7 @@ impl Broker {
         }
         match message.acks {
             // No answer at all, not even an empty one.
-            0 => self.connections.answered(from),
+            0 => self.connections.answered(from, correlation),
             ACKS_ALL if !waiting.is_empty() => {
                 let keys: Vec<PartitionKey> = waiting.iter().map(|waiting| waiting.key).collect();
                 // It may be done already (a single replica): the partitions have moved, so it is tried before this event ends.
@@ -157,7 +157,7 @@ impl Broker {
         }
         let leader_epoch = leader.epoch;
         let batch = validate(batch, origin, &rules, now_ms)?;
-        let base_offset = replica.append_as_leader(batch, out);
+        let base_offset = replica.append_as_leader(now, batch, out);
         let required = replica.log.end_offset();
         self.advance(now, key, out);
         self.moved.insert(key);

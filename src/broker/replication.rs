@@ -125,7 +125,7 @@ impl Broker {
                 } else if 0 <= data.diverging_epoch.epoch {
                     replica.truncate_to(EpochEnd { epoch: data.diverging_epoch.epoch, end: data.diverging_epoch.end_offset }, out);
                 } else if batches.first().is_none_or(|batch| batch.base_offset == replica.log.end_offset()) {
-                    replica.append_as_follower(batches, data.high_watermark, out);
+                    replica.append_as_follower(now, batches, data.high_watermark, out);
                     self.moved.insert(key);
                 }
             }

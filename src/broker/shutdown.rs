@@ -34,7 +34,7 @@ impl Broker {
         self.shutdown = Shutdown::Asked;
         out.note(NoteKind::BrokerStopping);
         if !self.config.controlled_shutdown || self.epoch.is_none() {
-            self.end(out);
+            self.end(now, out);
             return;
         }
         out.timer(now + TIMEOUT, Timer::Shutdown);
@@ -44,15 +44,15 @@ impl Broker {
     /// The controller has answered a heartbeat that asked to shut down.
     pub(super) fn shutdown_answered(&mut self, now: Time, may: bool, out: &mut Outputs) {
         if may {
-            self.end(out);
+            self.end(now, out);
         } else if self.shutdown == Shutdown::Asked {
             self.shutdown = Shutdown::Pending;
             self.next_heartbeat(now + SECOND_HEARTBEAT, out);
         }
     }
 
-    pub(super) fn end(&mut self, out: &mut Outputs) {
-        self.replicas.values_mut().for_each(Replica::flush);
+    pub(super) fn end(&mut self, now: Time, out: &mut Outputs) {
+        self.replicas.values_mut().for_each(|replica| replica.flush(now));
         self.replicas.values_mut().for_each(Replica::checkpoint_high_watermark);
         out.exits = true;
     }

@@ -102,7 +102,7 @@ fn scene() -> View {
         speed: 1.0,
         seed: 1,
         controller: ControllerView { leader: Some(1), epoch: 1 },
-        brokers: vec![BrokerView { id: 1, rack: None, state: BrokerState::Crashed, epoch: 1, clock_skew_ms: None }],
+        brokers: vec![BrokerView { id: 1, rack: None, state: BrokerState::Crashed, epoch: 1, clock_skew_ms: None, disk_factor: None }],
         topics: vec![
             topic("t", vec![partition(0, Some(1), 0, &[3, 1, 2], 3), partition(1, Some(2), 2, &[2], 2)]),
             topic("headless", vec![partition(0, None, 1, &[], 1)]),

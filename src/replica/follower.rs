@@ -1,7 +1,7 @@
 //! The follower's side: copying what the leader sends, and cutting off what the leader does not have.
 
 use super::{Replica, Role};
-use crate::node::{NoteKind, Outputs};
+use crate::node::{NoteKind, Outputs, Time};
 use crate::protocol::Batch;
 use crate::storage::EpochEnd;
 
@@ -16,7 +16,7 @@ impl Replica {
 
     /// Copies batches of a Fetch response, and takes the leader's high watermark as far as the log reaches. So a follower learns of each
     /// advance one fetch later than the leader.
-    pub fn append_as_follower(&mut self, batches: &[Batch], leader_high_watermark: i64, out: &mut Outputs) {
+    pub fn append_as_follower(&mut self, now: Time, batches: &[Batch], leader_high_watermark: i64, out: &mut Outputs) {
         for batch in batches {
             out.note(NoteKind::RecordAppended {
                 partition: self.name.clone(),
@@ -27,6 +27,7 @@ impl Replica {
             });
             self.log.append(batch.clone());
         }
+        self.flush_if_due(now);
         let to = leader_high_watermark.clamp(self.log.start_offset(), self.log.end_offset());
         self.set_high_watermark(to, out);
     }

@@ -118,7 +118,7 @@ impl Leader {
 
 impl Replica {
     /// Gives the batch its offsets and epoch, and appends it.
-    pub fn append_as_leader(&mut self, mut batch: Batch, out: &mut Outputs) -> i64 {
+    pub fn append_as_leader(&mut self, now: Time, mut batch: Batch, out: &mut Outputs) -> i64 {
         batch.base_offset = self.log.end_offset();
         batch.leader_epoch = self.leader_epoch();
         let base_offset = batch.base_offset;
@@ -130,6 +130,7 @@ impl Replica {
             leader: true,
         });
         self.log.append(batch);
+        self.flush_if_due(now);
         base_offset
     }
 

@@ -11,6 +11,7 @@ pub mod purgatory;
 
 pub use leader::{Leader, Read, ReadError};
 
+use crate::cost::FlushRule;
 use crate::node::{NoteKind, Outputs, Partition, Time};
 use crate::protocol::metadata::PartitionState;
 use crate::storage::Log;
@@ -34,6 +35,8 @@ pub struct Replica {
     /// What a restart after a crash finds (`replication-offset-checkpoint`).
     checkpoint: i64,
     page_cache: PageCache,
+    /// When the log is forced to disk, by the topic's settings.
+    pub flush_rule: FlushRule,
 }
 
 #[derive(Clone, Debug)]
@@ -49,7 +52,15 @@ pub enum Role {
 
 impl Replica {
     pub fn new(name: Partition) -> Replica {
-        Replica { name, log: Log::default(), role: Role::Offline, high_watermark: 0, checkpoint: 0, page_cache: PageCache::default() }
+        Replica {
+            name,
+            log: Log::default(),
+            role: Role::Offline,
+            high_watermark: 0,
+            checkpoint: 0,
+            page_cache: PageCache::default(),
+            flush_rule: FlushRule::default(),
+        }
     }
 
     pub fn high_watermark(&self) -> i64 {

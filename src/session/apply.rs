@@ -388,6 +388,7 @@ impl Command {
             Command::PowerLoss { .. } => "powerLoss",
             Command::StopBroker { .. } => "stopBroker",
             Command::FreezeBroker { .. } => "freezeBroker",
+            Command::SlowDisk { .. } => "slowDisk",
             Command::SkewClock { .. } => "skewClock",
             Command::SetLink { .. } => "setLink",
             Command::MessageFault { .. } => "messageFault",

@@ -110,6 +110,11 @@ pub enum Command {
         broker: i32,
         ms: f64,
     },
+    SlowDisk {
+        broker: i32,
+        /// How many times as long everything takes; 1 is healthy again.
+        factor: f64,
+    },
     SkewClock {
         broker: i32,
         /// How far its wall clock is ahead of the true time; 0 sets it right again.
@@ -217,7 +222,6 @@ pub const NOT_YET: &[&str] = &[
     "moveCoordinator",
     "removeBroker",
     "addBroker",
-    "slowDisk",
     "crashController",
     "restartController",
 ];

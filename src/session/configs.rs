@@ -7,6 +7,7 @@ use crate::client::network::NetworkConfig;
 use crate::client::{ConsumerConfig, ProducerConfig};
 use crate::controller::ControllerConfig;
 use crate::coordinator::CoordinatorConfig;
+use crate::cost::{Costs, FlushRule, NEVER};
 use crate::node::{MS, Time};
 use crate::protocol::settings::{self, Scope, Value};
 use crate::protocol::{Codec, Compression, ErrorCode};
@@ -145,6 +146,8 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
         Scope::Topic => &[
             "compression.gzip.level",
             "compression.type",
+            "flush.messages",
+            "flush.ms",
             "max.message.bytes",
             "message.timestamp.after.max.ms",
             "message.timestamp.before.max.ms",
@@ -156,6 +159,12 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "auto.leader.rebalance.enable",
             "broker.heartbeat.interval.ms",
             "broker.session.timeout.ms",
+            "brokerlab.disk.append.us",
+            "brokerlab.disk.bytes.per.second",
+            "brokerlab.disk.flush.us",
+            "brokerlab.network.request.us",
+            "brokerlab.page.cache.expire.ms",
+            "brokerlab.request.us",
             "compression.gzip.level",
             "compression.type",
             "controlled.shutdown.enable",
@@ -166,15 +175,21 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "group.max.size",
             "group.min.session.timeout.ms",
             "leader.imbalance.check.interval.seconds",
+            "log.flush.interval.messages",
+            "log.flush.interval.ms",
+            "log.flush.scheduler.interval.ms",
             "log.message.timestamp.after.max.ms",
             "log.message.timestamp.before.max.ms",
             "log.message.timestamp.type",
             "message.max.bytes",
             "min.insync.replicas",
+            "num.io.threads",
+            "num.network.threads",
             "num.partitions",
             "offset.metadata.max.bytes",
             "offsets.topic.num.partitions",
             "offsets.topic.replication.factor",
+            "queued.max.requests",
             "replica.fetch.backoff.ms",
             "replica.fetch.max.bytes",
             "replica.fetch.min.bytes",
@@ -182,6 +197,9 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "replica.fetch.wait.max.ms",
             "replica.high.watermark.checkpoint.interval.ms",
             "replica.lag.time.max.ms",
+            "socket.receive.buffer.bytes",
+            "socket.request.max.bytes",
+            "socket.send.buffer.bytes",
         ],
     }
 }
@@ -277,6 +295,33 @@ fn start_timestamp(world: &World) -> i64 {
         .map_or(START_TIMESTAMP, |(broker, _)| broker.config().coordinator.start_timestamp)
 }
 
+fn costs(values: &Values) -> Costs {
+    let (scheduler, after) = (values.text("log.flush.scheduler.interval.ms"), values.text("log.flush.interval.ms"));
+    // In Kafka the flusher looks at its own interval only, which is never by default; then `log.flush.interval.ms` alone would do nothing,
+    // against what its documentation says. Here either of the two is enough.
+    let after = [("log.flush.interval.ms", after), ("log.flush.scheduler.interval.ms", scheduler)].into_iter();
+    let after = after.filter(|(_, text)| !text.is_empty() && *text != NEVER.to_string()).map(|(name, _)| values.millis(name)).max();
+    let buffer = |name: &str| u64::try_from(values.int(name)).ok().filter(|bytes| 0 < *bytes).unwrap_or(u64::MAX);
+    // Microseconds beyond a day add nothing, and stay far from where times overflow.
+    const LONGEST_US: i64 = 86_400_000_000;
+    let micros = |name: &str| values.int(name).clamp(0, LONGEST_US) as Time;
+    Costs {
+        network_threads: values.int("num.network.threads") as u32,
+        io_threads: values.size("num.io.threads"),
+        queued_max: values.size("queued.max.requests"),
+        request_max_bytes: values.int("socket.request.max.bytes") as u64,
+        send_buffer: buffer("socket.send.buffer.bytes"),
+        receive_buffer: buffer("socket.receive.buffer.bytes"),
+        network_request: micros("brokerlab.network.request.us"),
+        request: micros("brokerlab.request.us"),
+        append: micros("brokerlab.disk.append.us"),
+        disk_bytes_per_second: values.int("brokerlab.disk.bytes.per.second") as u64,
+        flush: micros("brokerlab.disk.flush.us"),
+        page_expires: values.millis("brokerlab.page.cache.expire.ms"),
+        flush_rule: FlushRule { messages: values.int("log.flush.interval.messages"), after },
+    }
+}
+
 /// A cluster's nodes and their settings.
 pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
     if SEED_MAX < seed {
@@ -343,6 +388,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         auto_create_topics: values.bool("auto.create.topics.enable"),
         offsets_topic_replication_factor: factor as i16,
         coordinator,
+        costs: costs(&values),
     };
     let with_rack =
         |id: i32| (id, BrokerConfig { rack: racks.get(id as usize - 1).map(|rack| Arc::from(rack.as_str())), ..broker.clone() });

@@ -3,6 +3,8 @@
 //! Owns what is refused and why, and how node names of `setLink` are read. Everything is checked before anything changes.
 
 use super::command::{Command, FaultAction, MessagePart, Refusal};
+use crate::broker::Machine;
+use crate::cost::HEALTHY_DISK;
 use crate::node::{MS, NodeId, Time};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::Api;
@@ -12,6 +14,8 @@ use std::sync::Arc;
 
 /// The longest delay of a message, latency of a link or freeze of a broker: an hour.
 const DELAY_MAX_MS: f64 = 3_600_000.0;
+/// How many times as slow as a healthy one a disk may be.
+const FACTOR_MAX: f64 = 100_000.0;
 /// Ten years.
 const SKEW_MAX_MS: i64 = 315_360_000_000;
 /// Every node at once.
@@ -45,12 +49,21 @@ pub(super) fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> 
             let lasts = millis("ms", "A freeze", *ms)?;
             world.freeze_broker(*broker, lasts, trace);
         }
+        Command::SlowDisk { broker, factor } => {
+            let machine = machine(world, *broker)?;
+            if !(1.0..=FACTOR_MAX).contains(factor) {
+                return Err(Refusal::argument("factor", "A disk is 1 to 100000 times as slow as a healthy one."));
+            }
+            // A ratio of integers from here on: no float decides what happens.
+            let disk_factor = (factor * HEALTHY_DISK as f64).round() as u64;
+            world.set_machine(*broker, Machine { disk_factor, ..machine });
+        }
         Command::SkewClock { broker, ms } => {
-            broker_state(world, *broker)?;
+            let machine = machine(world, *broker)?;
             if !(-SKEW_MAX_MS..=SKEW_MAX_MS).contains(ms) {
                 return Err(Refusal::argument("ms", format!("A clock is wrong by {SKEW_MAX_MS} ms at the most, which is ten years.")));
             }
-            world.skew_clock(*broker, *ms);
+            world.set_machine(*broker, Machine { clock_skew_ms: *ms, ..machine });
         }
         Command::SetLink { from, to, latency_ms, bytes_per_second, cut } => {
             let latency = latency_ms.map(|ms| millis("latencyMs", "A latency", ms)).transpose()?;
@@ -105,6 +118,7 @@ pub(super) fn target(command: &Command) -> String {
         | Command::PowerLoss { broker }
         | Command::StopBroker { broker } => format!("broker {broker}"),
         Command::FreezeBroker { broker, ms } => format!("broker {broker} for {} ms", thousandths(*ms)),
+        Command::SlowDisk { broker, factor } => format!("broker {broker}, {} times", thousandths(*factor)),
         Command::SkewClock { broker, ms } => format!("broker {broker} by {ms} ms"),
         Command::SetLink { from, to, latency_ms, bytes_per_second, cut } => {
             let latency = latency_ms.map(|ms| format!(", {} ms", thousandths(ms)));
@@ -150,6 +164,11 @@ fn end(world: &World, field: &str, name: &str) -> Result<End, Refusal> {
         return Ok(End::Client(Arc::from(name)));
     }
     Err(Refusal::argument(field, format!("There is no node {name}: name a broker (broker-1), controller-1, a client or *.")))
+}
+
+fn machine(world: &World, id: i32) -> Result<Machine, Refusal> {
+    broker_state(world, id)?;
+    Ok(world.broker(id).map(|(broker, _)| broker.machine()).unwrap_or_default())
 }
 
 fn broker_state(world: &World, id: i32) -> Result<ProcessState, Refusal> {

@@ -98,6 +98,7 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
         "powerLoss" => Command::PowerLoss { broker: fields.take("broker") },
         "stopBroker" => Command::StopBroker { broker: fields.take("broker") },
         "freezeBroker" => Command::FreezeBroker { broker: fields.take("broker"), ms: fields.take("ms") },
+        "slowDisk" => Command::SlowDisk { broker: fields.take("broker"), factor: fields.take("factor") },
         "skewClock" => Command::SkewClock { broker: fields.take("broker"), ms: fields.take("ms") },
         "setLink" => Command::SetLink {
             from: fields.take("from"),

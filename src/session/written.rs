@@ -120,6 +120,10 @@ impl Command {
                 object.put("broker", *broker);
                 object.put("ms", *ms);
             }
+            Command::SlowDisk { broker, factor } => {
+                object.put("broker", *broker);
+                object.put("factor", *factor);
+            }
             Command::SkewClock { broker, ms } => {
                 object.put("broker", *broker);
                 object.put("ms", *ms);

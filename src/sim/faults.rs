@@ -116,10 +116,10 @@ impl World {
         }
     }
 
-    /// Sets how far a broker's wall clock is ahead of the true time.
-    pub fn skew_clock(&mut self, id: i32, skew_ms: i64) {
+    /// Sets what a broker's machine is like.
+    pub fn set_machine(&mut self, id: i32, machine: Machine) {
         if let Some(node) = self.brokers.get_mut(&id) {
-            node.broker.set_machine(Machine { clock_skew_ms: skew_ms });
+            node.broker.set_machine(machine);
         }
     }
 

@@ -79,9 +79,29 @@ pub struct Network {
     arrivals: OrderedMap<(NodeId, Connection), Time>,
     /// Until when a link of limited bandwidth is still sending what was given to it before.
     sending: OrderedMap<(NodeId, NodeId), Time>,
+    /// The sockets' buffers of each broker, for what it receives and what it sends.
+    buffers: OrderedMap<i32, (u64, u64)>,
+    /// A message that is not larger fits into any of them.
+    buffer_min: u64,
 }
 
 impl Network {
+    /// What `socket.receive.buffer.bytes` and `socket.send.buffer.bytes` are, by broker.
+    pub fn set_buffers(&mut self, buffers: OrderedMap<i32, (u64, u64)>) {
+        self.buffer_min = buffers.values().map(|(receive, send)| *receive.min(send)).min().unwrap_or(u64::MAX);
+        self.buffers = buffers;
+    }
+
+    /// The broker's buffer that a message goes through: its server's, whichever way it goes.
+    fn buffer(&self, from: NodeId, to: NodeId, body: &Body) -> u64 {
+        let (server, response) = match body {
+            Body::Request(_) => (to, false),
+            Body::Response(_) => (from, true),
+        };
+        let NodeId::Broker(broker) = server else { return u64::MAX };
+        self.buffers.get(&broker).map_or(u64::MAX, |(receive, send)| if response { *send } else { *receive })
+    }
+
     pub fn links(&self) -> &[Link] {
         &self.links
     }
@@ -119,7 +139,9 @@ impl Network {
             self.drops.remove(place);
             return Fate::Dropped;
         }
-        let arrives = self.arrival(now, from, to, names, chance, || body.bytes());
+        let bytes = body.bytes();
+        let buffer = if self.buffer_min < bytes { self.buffer(from, to.peer, body) } else { u64::MAX };
+        let arrives = self.arrival(now, from, to, names, chance, bytes, buffer);
         if !self.links.is_empty() && self.is_cut(from, to.peer, names) { Fate::Cut } else { Fate::Arrives(arrives) }
     }
 
@@ -131,7 +153,8 @@ impl Network {
         to: Connection,
         names: &[Arc<str>],
         chance: &mut Chance,
-        bytes: impl FnOnce() -> u64,
+        bytes: u64,
+        buffer: u64,
     ) -> Time {
         // Drawn also where a rule needs no chance: a link that is set shifts nobody else's draws.
         let mut latency = cost::LATENCY_MIN + chance.below(cost::LATENCY_SPREAD);
@@ -142,9 +165,12 @@ impl Network {
             latency = own.unwrap_or(latency);
             if let Some(limit) = limit {
                 let sending = self.sending.or_default((from, to.peer));
-                leaves = now.max(*sending) + cost::transmission(bytes(), limit);
+                leaves = now.max(*sending) + cost::transmission(bytes, limit);
                 *sending = leaves;
             }
+        }
+        if buffer < bytes {
+            leaves += cost::windows(bytes, buffer, 2 * latency);
         }
         let last = self.arrivals.or_default((from, to));
         *last = (leaves + latency).max(*last);

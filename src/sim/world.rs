@@ -173,6 +173,10 @@ impl World {
             let broker = Broker::new(id, config, chance.fork(1_000 + id as u64));
             (id, BrokerNode { broker, state: ProcessState::Running, process: 0, frozen_until: 0, held: Vec::new() })
         };
+        let mut network = Network::default();
+        let mut buffers = OrderedMap::new();
+        buffers.extend(config.brokers.iter().map(|(id, broker)| (*id, (broker.costs.receive_buffer, broker.costs.send_buffer))));
+        network.set_buffers(buffers);
         let mut world = World {
             now: 0,
             events: 0,
@@ -183,7 +187,7 @@ impl World {
             names: OrderedMap::new(),
             all_names: Vec::new(),
             next_message: 0,
-            network: Network::default(),
+            network,
             frozen: 0,
             chance: chance.fork(2),
             outputs: Outputs::default(),
@@ -328,7 +332,7 @@ impl World {
     /// connection finds out with its next request at the latest.
     fn reset(&mut self, to: NodeId, peer: NodeId, channel: Option<Channel>) {
         let connection = Connection { peer: to, channel: channel.unwrap_or(Channel::Data) };
-        let at = self.network.arrival(self.now, peer, connection, &self.all_names, &mut self.chance, || 0);
+        let at = self.network.arrival(self.now, peer, connection, &self.all_names, &mut self.chance, 0, u64::MAX);
         self.queue.push(at, Event::Reset { to, peer, channel });
     }
 

@@ -10,9 +10,10 @@ mod words;
 pub use events::{Mark, events, marks, newest_events};
 pub use messages::{Isolation, MessageQuery, messages};
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Machine};
 use crate::client::consumer::Reads;
 use crate::coordinator::{Group, OFFSETS_TOPIC, partition_for};
+use crate::cost::HEALTHY_DISK;
 use crate::node::{MS, Time};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::Batch;
@@ -73,8 +74,15 @@ fn broker_view(world: &World, broker: &Broker, state: ProcessState) -> BrokerVie
         ProcessState::Running => BrokerState::Running,
     };
     let rack = broker.config().rack.as_ref().map(|rack| rack.to_string());
-    let skew = broker.machine().clock_skew_ms;
-    BrokerView { id: broker.id(), rack, state, epoch: known.map_or(-1, |known| known.epoch), clock_skew_ms: (skew != 0).then_some(skew) }
+    let Machine { clock_skew_ms: skew, disk_factor } = broker.machine();
+    BrokerView {
+        id: broker.id(),
+        rack,
+        state,
+        epoch: known.map_or(-1, |known| known.epoch),
+        clock_skew_ms: (skew != 0).then_some(skew),
+        disk_factor: (disk_factor != HEALTHY_DISK).then_some(disk_factor as f64 / HEALTHY_DISK as f64),
+    }
 }
 
 /// The user's topics in the order of their names, then the internal ones.

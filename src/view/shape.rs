@@ -69,6 +69,9 @@ pub struct BrokerView {
     /// How far its wall clock is ahead, if it is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_skew_ms: Option<i64>,
+    /// How many times as long its disk takes, if that is not healthy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_factor: Option<f64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]

@@ -69,6 +69,11 @@ pub fn of(command: &Command) -> String {
         Command::FreezeBroker { broker, ms } => {
             format!("ssh broker-{broker} 'pkill -STOP -f kafka.Kafka; sleep {}; pkill -CONT -f kafka.Kafka'", fixed(*ms / 1000.0, 3))
         }
+        Command::SlowDisk { broker, .. } => {
+            format!(
+                "ssh broker-{broker} 'echo \"8:0 wbps=1000000 wiops=10\" > /sys/fs/cgroup/kafka/io.max'  # a disk that is slower than it was"
+            )
+        }
         Command::SkewClock { broker, ms } => {
             format!("ssh broker-{broker} 'date -s \"{ms} milliseconds\"'  # with time synchronisation off")
         }

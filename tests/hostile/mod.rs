@@ -73,6 +73,7 @@ fn any_command(chance: &mut Chance) -> Value {
         json!({ "type": "powerLoss", "broker": 2 }),
         json!({ "type": "stopBroker", "broker": 3 }),
         json!({ "type": "freezeBroker", "broker": 3, "ms": 50.5 }),
+        json!({ "type": "slowDisk", "broker": 1, "factor": 20.5 }),
         json!({ "type": "skewClock", "broker": 3, "ms": -5_000 }),
         json!({ "type": "messageFault", "message": chance.below(5_000), "action": "drop" }),
         json!({ "type": "messageFault", "message": chance.below(5_000), "action": "duplicate", "delayMs": 5 }),

@@ -2,7 +2,7 @@
 //!
 //! Source: `ReplicationConfigs`, `ServerLogConfigs`, `KRaftConfigs`, `GroupCoordinatorConfig`, `TransactionLogConfig` of Kafka 4.3. Three defaults
 //! differ from Kafka's, for clusters that start in a moment: `offsets.topic.num.partitions` and `transaction.state.log.num.partitions` (50 there), and
-//! `group.initial.rebalance.delay.ms` (3000 there).
+//! `group.initial.rebalance.delay.ms` (3000 there). What begins with `brokerlab.` is no setting of Kafka's, but a number of this engine's model.
 
 use super::{Kind, Setting, Valid, boolean, double, int, list, long, short, text, unset};
 
@@ -14,6 +14,12 @@ pub static BROKER: &[Setting] = &[
     boolean("auto.leader.rebalance.enable", "true", "Whether the controller moves leadership back to preferred replicas."),
     int("broker.heartbeat.interval.ms", "2000", "How often a broker tells the controller that it lives."),
     int("broker.session.timeout.ms", "9000", "A broker that the controller does not hear for this long is fenced."),
+    long("brokerlab.disk.append.us", "100", "Model: microseconds to append a batch; what is above the default is charged.").at_least(0),
+    long("brokerlab.disk.bytes.per.second", "500000000", "Model: bytes that a disk takes in a second.").at_least(1),
+    long("brokerlab.disk.flush.us", "5000", "Model: microseconds to force a log to disk.").at_least(0),
+    long("brokerlab.network.request.us", "20", "Model: microseconds that a request takes of a network thread.").at_least(0),
+    long("brokerlab.page.cache.expire.ms", "30000", "Model: how old a dirty page is when the operating system writes it.").at_least(0),
+    long("brokerlab.request.us", "50", "Model: microseconds that a request takes of an io thread, the disk apart.").at_least(0),
     int("compression.gzip.level", "-1", "gzip's level, where topics without one of their own are compressed anew.")
         .valid(Valid::LevelOrDefault(1, 9)),
     text("compression.type", "producer", "How topics without a setting of their own store batches.").valid(Valid::OneOf(&[
@@ -80,6 +86,8 @@ pub static BROKER: &[Setting] = &[
     int("max.incremental.fetch.session.cache.slots", "1000", "Fetch sessions that a broker remembers.").at_least(0),
     int("message.max.bytes", "1048588", "Bytes that a batch, as stored, may have.").at_least(0),
     int("min.insync.replicas", "1", "Replicas that must be in sync for a write with acks=all.").at_least(1),
+    int("num.io.threads", "8", "Threads that handle requests: so many at a time.").at_least(1),
+    int("num.network.threads", "3", "Threads that read requests and send answers; each connection belongs to one.").at_least(1),
     int("num.partitions", "1", "Partitions of a topic that is created without a number.").at_least(1),
     int("offset.metadata.max.bytes", "4096", "Bytes of metadata that a committed offset may carry."),
     int("offsets.commit.timeout.ms", "5000", "How long a commit may wait for the replicas of the offsets topic.").at_least(1),
@@ -98,7 +106,9 @@ pub static BROKER: &[Setting] = &[
     int("replica.fetch.wait.max.ms", "500", "How long a leader may hold a follower's fetch back."),
     long("replica.high.watermark.checkpoint.interval.ms", "5000", "How often high watermarks are written to disk."),
     long("replica.lag.time.max.ms", "30000", "A follower that has not caught up for this long leaves the in-sync replicas."),
+    int("socket.receive.buffer.bytes", "102400", "Bytes of a request that may be on their way unconfirmed; -1: as many as there are."),
     int("socket.request.max.bytes", "104857600", "Bytes that a request may have.").at_least(1),
+    int("socket.send.buffer.bytes", "102400", "Bytes of an answer that may be on their way unconfirmed; -1: as many as there are."),
     int(
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",
         "10000",
