@@ -151,7 +151,7 @@ pub struct Outputs {
     pub sends: Vec<Send>,
     pub timers: Vec<(Time, Timer)>,
     pub notes: Vec<NoteKind>,
-    /// Connections that the node closes, after what it sends: whoever is at the other end hears so.
+    /// Connections that the node closes: whoever is at the other end hears so, before anything that is sent now, which goes over a new one.
     pub closes: Vec<Connection>,
     /// The process ends.
     pub exits: bool,

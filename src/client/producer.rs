@@ -291,6 +291,11 @@ impl Producer {
             self.unblock(now, out);
             self.send_ready(now, out);
         }
+        // After a retry an older batch may stand behind a newer one, which has just been sent.
+        while self.accumulator.oldest().is_some_and(|created| created + self.config.delivery_timeout < now) {
+            self.give_up_expired(now, out);
+            self.send_ready(now, out);
+        }
         let ready = self.accumulator.ready().filter(|(partition, _)| self.can_send(partition)).map(|(_, at)| at).min();
         let oldest = self.accumulator.oldest().map(|created| created + self.config.delivery_timeout + 1);
         let blocked = self.blocked.front().map(|blocked| blocked.deadline);

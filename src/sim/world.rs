@@ -378,6 +378,9 @@ impl World {
         for (at, timer) in out.timers.drain(..) {
             self.queue.push(at, Event::Timer { node, process, timer });
         }
+        for closed in out.closes.drain(..) {
+            self.reset(closed.peer, node, Some(closed.channel));
+        }
         for sent in out.sends.drain(..) {
             let message = self.next_message;
             self.next_message += 1;
@@ -403,9 +406,6 @@ impl World {
                 Fate::Cut => self.lose(delivery, Loss::Cut, trace),
                 Fate::Dropped => self.lose(delivery, Loss::Dropped, trace),
             }
-        }
-        for closed in out.closes.drain(..) {
-            self.reset(closed.peer, node, Some(closed.channel));
         }
     }
 

@@ -104,6 +104,9 @@ impl Log {
     /// Removes every batch that holds an offset of `offset` or above.
     pub fn truncate(&mut self, offset: i64) {
         if self.end <= offset {
+            // Whoever led without appending anything has marked an epoch at the end that no other log knows: it must not stay, or this log
+            // would part from its leader's for ever (`UnifiedLog.truncateTo`).
+            self.epochs.retain(|known| known.start < self.end);
             return;
         }
         let offset = offset.max(self.start);
@@ -193,6 +196,8 @@ mod tests {
         log.begin_epoch(1, 2);
         log.begin_epoch(2, 2);
         assert_eq!(log.epochs(), [EpochStart { epoch: 0, start: 0 }, EpochStart { epoch: 2, start: 2 }]);
+        log.truncate(2);
+        assert_eq!(log.epochs(), [EpochStart { epoch: 0, start: 0 }], "not even if there is nothing to cut off");
     }
 
     #[test]

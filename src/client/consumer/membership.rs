@@ -317,8 +317,8 @@ impl Consumer {
         message.protocol_type = Some(wire::text(PROTOCOL_TYPE));
         message.protocol_name = Some(wire::text(RANGE));
         message.assignments = assignments;
-        let timeout = Some(self.config.max_poll_interval + JOIN_TIMEOUT_LAPSE);
-        self.network.send(now, coordinator, Channel::Coordinator, Asked::SyncGroup, Request::SyncGroup(Arc::new(message)), timeout, out);
+        // Only a JoinGroup may wait for longer than `request.timeout.ms` (`AbstractCoordinator.sendSyncGroupRequest`).
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::SyncGroup, Request::SyncGroup(Arc::new(message)), None, out);
     }
 
     pub(super) fn synced(&mut self, now: Time, message: &k::SyncGroupResponse, out: &mut Outputs) {
