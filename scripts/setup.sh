@@ -145,11 +145,11 @@ setup_test_tools() {
   setup_browser
 }
 
-# with_page COMMAND...: runs it so that cargo builds for the page. Its standard library is built for size, and a panic stops the program at once,
-# without a message: both together are a tenth of the download. What is unstable is how to ask for them, hence RUSTC_BOOTSTRAP.
+# with_page COMMAND...: runs it so that cargo builds for the page. Its standard library is built for size, a panic stops the program at once,
+# without a message, and nothing is formatted for debugging: together a tenth of the download. What is unstable is how to ask for them, hence RUSTC_BOOTSTRAP.
 with_page() {
   with_wasm env RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_abort CARGO_UNSTABLE_BUILD_STD_FEATURES=optimize_for_size \
-    RUSTFLAGS="-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none" "$@"
+    RUSTFLAGS="-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none" "$@"
 }
 
 # Whether dist/ is newer than everything it is made of.

@@ -235,8 +235,8 @@ impl Condition {
             Condition::Broker { broker, state } => {
                 let view =
                     facts.view.brokers.iter().find(|view| view.id == *broker).ok_or_else(|| format!("There is no broker {broker}."))?;
-                let now = format!("{:?}", view.state).to_ascii_lowercase();
-                Measure::new(now == *state, &format_args!("broker {broker}"), state, &now)
+                let now = view.state.name();
+                Measure::new(now == state, &format_args!("broker {broker}"), state, &now)
             }
             Condition::Consumed { consumer, count } => {
                 Measure::amount(*count, find_consumer(facts, consumer)?.consumed as i64, &format_args!("records read by {consumer}"))

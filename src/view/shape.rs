@@ -4,7 +4,7 @@
 
 use crate::protocol::text::Text;
 use crate::session::command::Configs;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The whole cluster at one moment.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -39,8 +39,7 @@ pub struct BrokerView {
     pub epoch: i64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BrokerState {
     Running,
     Crashed,
@@ -48,6 +47,25 @@ pub enum BrokerState {
     Fenced,
     Stopping,
     Stopped,
+}
+
+impl BrokerState {
+    pub fn name(self) -> &'static str {
+        match self {
+            BrokerState::Running => "running",
+            BrokerState::Crashed => "crashed",
+            BrokerState::Frozen => "frozen",
+            BrokerState::Fenced => "fenced",
+            BrokerState::Stopping => "stopping",
+            BrokerState::Stopped => "stopped",
+        }
+    }
+}
+
+impl Serialize for BrokerState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]

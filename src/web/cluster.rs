@@ -86,7 +86,7 @@ const NAME_ROOM: usize = 14;
 fn broker_head(shot: &Shot, one: &BrokerView, act: &Callback<Act>) -> Html {
     let id = one.id;
     let up = !matches!(one.state, BrokerState::Crashed | BrokerState::Stopped);
-    let state = state_name(one.state);
+    let state = one.state.name();
     let crash = if up { shot.forbids(&Command::CrashBroker { broker: id }) } else { Some(format!("Broker {id} is down already.").into()) };
     let restart = if up { Some(format!("Broker {id} is running.").into()) } else { shot.forbids(&Command::RestartBroker { broker: id }) };
     html! {
@@ -99,17 +99,6 @@ fn broker_head(shot: &Shot, one: &BrokerView, act: &Callback<Act>) -> Html {
             </div>
             <div class="dim fine">if one.state != BrokerState::Running { { chip(state_kind(state), state) } }{ for one.rack.iter().map(|rack| format!("rack {rack} · ")) }{ load(shot, id) }</div>
         </div>
-    }
-}
-
-pub fn state_name(state: BrokerState) -> &'static str {
-    match state {
-        BrokerState::Running => "running",
-        BrokerState::Crashed => "crashed",
-        BrokerState::Frozen => "frozen",
-        BrokerState::Fenced => "fenced",
-        BrokerState::Stopping => "stopping",
-        BrokerState::Stopped => "stopped",
     }
 }
 

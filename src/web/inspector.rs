@@ -150,7 +150,7 @@ fn broker(shot: &Shot, id: i32, act: &Callback<Act>) -> Option<Html> {
     let replica = || partitions().flat_map(|(_, x)| &x.replicas).filter(|r| r.broker == id);
     Some(html! {
         <>
-            { fields(vec![field("state", super::cluster::state_name(b.state)), field("broker epoch", b.epoch), field("rack", b.rack.as_deref().unwrap_or("none")),
+            { fields(vec![field("state", b.state.name()), field("broker epoch", b.epoch), field("rack", b.rack.as_deref().unwrap_or("none")),
                 field("replicas", replica().count()), field("in sync", replica().filter(|r| r.in_sync).count()), field("size", size(replica().map(|r| r.bytes).sum()))]) }
             <h3>{ "Leads" }</h3>
             <div class="record-list">{ for partitions().filter(|(_, x)| x.leader == Some(id)).map(|(t, x)| go(format!("{}-{}", t.name, x.partition), Selection::Partition { topic: t.name.clone(), partition: x.partition, broker: Some(id) }, act)) }</div>
