@@ -28,7 +28,10 @@ impl Text {
 /// A number as JSON writes it, a whole one without a fraction. The standard library's own way would be two kilobytes of the page.
 pub fn decimal(number: f64) -> String {
     match serde_json::Number::from_f64(number) {
-        Some(finite) => finite.to_string().trim_end_matches(".0").to_owned(),
+        Some(finite) => {
+            let written = finite.to_string();
+            written.strip_suffix(".0").map(str::to_owned).unwrap_or(written)
+        }
         None if number.is_nan() => "NaN".to_owned(),
         None if 0.0 < number => "infinity".to_owned(),
         None => "-infinity".to_owned(),

@@ -95,9 +95,9 @@ fn json_key(line: &RawValue, field: &str) -> Result<Bytes, String> {
     match text.as_bytes().first() {
         Some(b'"') => match serde_json::from_str(text) {
             Ok(Value::String(key)) => Ok(Bytes::from(key)),
-            Ok(other) => Err(format!("field `{field}` is {other}; a key is a string, number or boolean")),
             // Such as half of a pair of surrogates, which only a reading as a string finds.
             Err(error) => Err(format!("field `{field}` is not a readable string: {error}")),
+            Ok(_) => Err(format!("field `{field}` is not a readable string")),
         },
         Some(b'{') => Err(format!("field `{field}` is an object; a key is a string, number or boolean")),
         Some(b'[') => Err(format!("field `{field}` is an array; a key is a string, number or boolean")),

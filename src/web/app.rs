@@ -50,6 +50,8 @@ pub struct App {
     cluster: NodeRef,
     /// Something changed since the last shot.
     dirty: bool,
+    /// How many commands the rescue copy holds.
+    kept: Option<usize>,
     shot_at: f64,
     seek: Option<f64>,
     /// Where the scene began, in virtual milliseconds.
@@ -88,6 +90,7 @@ impl Component for App {
             sky: Sky::default(),
             cluster: NodeRef::default(),
             dirty: false,
+            kept: None,
             shot_at: 0.0,
             seek: None,
             scene_start,
@@ -319,7 +322,6 @@ impl App {
                 if in_dialog {
                     self.close_dialog();
                 }
-                save::keep(save::RESCUE, &self.saved_text());
             }
             (Err(refusal), true) => self.refusal = Some(refusal.into()),
             (Err(refusal), false) => self.alert = Some(refusal.into()),
@@ -441,6 +443,16 @@ impl App {
         let shot = self.desk.look(&self.session.borrow());
         self.shot = Shared::new(shot);
         self.dirty = false;
+        self.rescue();
+    }
+
+    /// Keeps a copy of the session whenever its commands have become other ones; an import's many are kept when it is over.
+    fn rescue(&mut self) {
+        let commands = self.session.borrow().commands().len();
+        if self.kept != Some(commands) && !self.desk.import.as_ref().is_some_and(ImportJob::running) {
+            self.kept = Some(commands);
+            save::keep(&self.saved_text());
+        }
     }
 }
 
