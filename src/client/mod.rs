@@ -7,6 +7,7 @@ mod accumulator;
 pub mod assignor;
 pub mod consumer;
 mod generator;
+pub mod links;
 pub mod network;
 pub mod producer;
 
