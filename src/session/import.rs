@@ -147,14 +147,15 @@ fn csv_records(text: &str, key_field: Option<&str>) -> Result<Parsed, Refusal> {
     let (Some(_), Some(header)) = (lines.next(), rows.next()) else {
         return Err(Refusal::argument("text", "CSV starts with a header line that names the columns, and there is none."));
     };
-    let header = header.map_err(|error| Refusal::argument("text", error.to_string()))?;
+    let header = header.map_err(|_| Refusal::argument("text", "The header is no readable row of CSV."))?;
     let key_column = check_header(&header, key_field)?;
     let unclosed = open.map(|open| {
         let reason = format!("the quoted field that opens on line {} is never closed, so nothing after it was read", open.line);
         (open.record_line, Err(reason))
     });
     let outcomes = lines.zip(rows).map(|(line, row)| {
-        let row = row.map_err(|error| error.to_string());
+        // Text in memory is readable and any number of fields is taken: this cannot be.
+        let row = row.map_err(|_| "no readable row of CSV".to_owned());
         (line, row.and_then(|row| csv_record(&header, &row, key_column)))
     });
     sort_out(outcomes.chain(unclosed))
