@@ -29,7 +29,7 @@ use crate::session::{
     self, Session,
     command::{Command, Refusal, Saved},
 };
-use crate::view::{self, Picture};
+use crate::view;
 use gloo::events::{EventListener, EventListenerOptions};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -47,7 +47,8 @@ pub struct App {
     frames: Frames,
     pace: Pace,
     sky: Sky,
-    cluster: NodeRef,
+    /// The panels may have changed their sizes since the cells were counted.
+    resized: bool,
     /// Something changed since the last shot.
     dirty: bool,
     /// How many commands the rescue copy holds.
@@ -88,7 +89,7 @@ impl Component for App {
             act,
             pace: Pace::default(),
             sky: Sky::default(),
-            cluster: NodeRef::default(),
+            resized: true,
             dirty: false,
             kept: None,
             shot_at: 0.0,
@@ -124,6 +125,7 @@ impl Component for App {
 
     fn rendered(&mut self, _: &Context<App>, _: bool) {
         self.sky.forget();
+        self.resized = true;
         self.frames.wake();
     }
 
@@ -136,7 +138,7 @@ impl Component for App {
                 <main class="stage">
                     { lesson(shot, act) }
                     { producers(shot, act, self.line.as_ref()) }
-                    { cluster(shot, act, &self.cluster) }
+                    { cluster(shot, act) }
                     { groups(shot, act) }
                     <canvas class="sky" aria-hidden="true" ref={self.sky.canvas.clone()}></canvas>
                 </main>
@@ -170,7 +172,7 @@ impl App {
             }
             self.dirty = true;
         }
-        if self.fit() {
+        if std::mem::take(&mut self.resized) && self.fit() {
             self.dirty = true;
         }
         let due = self.dirty && now - self.shot_at >= RENDER_MS;
@@ -179,14 +181,8 @@ impl App {
             self.look();
         }
         let session = self.session.borrow();
-        let (playing, speed, time) = (session.playing, session.speed, session.time_ms());
-        // The shot's flights are as old as the shot; while time runs, the canvas wants those of this frame.
-        if playing {
-            let Picture { flights, .. } = view::picture(&session, 0);
-            self.sky.draw(&flights, time, playing, speed);
-        } else {
-            self.sky.draw(&self.shot.picture.flights, time, playing, speed);
-        }
+        let playing = session.playing;
+        self.sky.draw(&view::flights(&session), session.time_ms(), playing, session.speed);
         if playing || self.dirty || self.desk.import.as_ref().is_some_and(ImportJob::running) {
             self.frames.wake();
         }
@@ -429,9 +425,9 @@ impl App {
 
     /// Counts how many cells fit into a strip; true when that changed.
     fn fit(&mut self) -> bool {
-        let Some(place) = self.cluster.cast::<web_sys::Element>() else { return false };
-        let strip = place.query_selector(".crossing.shown .lane").ok().flatten().map(|e| f64::from(e.client_width()));
-        let Some(width) = strip.filter(|w| *w > 0.0) else { return false };
+        let document = web_sys::window().and_then(|w| w.document());
+        let lane = document.and_then(|d| d.query_selector(".crossing.shown .lane").ok().flatten()).map(|e| f64::from(e.client_width()));
+        let Some(width) = lane.filter(|w| *w > 0.0) else { return false };
         let cells = ((width / PITCH).floor() as usize).clamp(3, 32);
         let changed = cells != self.desk.cells;
         self.desk.cells = cells;

@@ -13,8 +13,7 @@ use crate::view::{BrokerState, BrokerView, PartitionView, TopicView};
 use wasm_bindgen::JsCast;
 use yew::prelude::*;
 
-/// `place` is the scrolling element, which the root measures.
-pub fn cluster(shot: &Shared<Shot>, act: &Callback<Act>, place: &NodeRef) -> Html {
+pub fn cluster(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
     let view = &shot.view;
     let topics: Vec<&TopicView> = view.topics.iter().filter(|t| shot.show_internal || !t.internal).collect();
     let controller = match view.controller.leader {
@@ -30,7 +29,7 @@ pub fn cluster(shot: &Shared<Shot>, act: &Callback<Act>, place: &NodeRef) -> Htm
                 <label class="check"><input type="checkbox" checked={shot.show_internal} onchange={act.reform(|_| Act::ToggleInternal)} />{ "Internal topics" }</label>
                 <Button class="line" icon="plus" name="Create topic" text="Create topic" ask={Act::Open(Dialog::CreateTopic)} act={act} />
             </div>
-            <div class="panel-body scroll cluster-body" ref={place.clone()} onclick={open_clicked(act)}>
+            <div class="panel-body scroll cluster-body" onclick={open_clicked(act)}>
                 <div class="grid" ~style={format!("--brokers:{}", view.brokers.len().max(1))}>
                     <div class="corner"></div>
                     { view.brokers.iter().map(|b| broker_head(shot, b, act)).collect::<Html>() }
