@@ -1,12 +1,13 @@
 //! The cluster: a column per broker, a band per topic, a row per partition; each crossing is a replica's strip.
 
-use super::tree::{classes, html, mount};
+use super::tree::{classes, html};
 use super::{
     act::{Act, Dialog, Selection},
     cells,
+    memo::memo,
     parts::{chip, count, icon, list, size, state_kind},
     shot::{Shared, Shot},
-    strip::{self, Role, Strip},
+    strip::{Role, Strip},
 };
 use crate::session::command::Command;
 use crate::view::{BrokerState, BrokerView, PartitionView, TopicView};
@@ -147,10 +148,10 @@ fn row(shot: &Shot, topic: &TopicView, partition: &PartitionView, quorum: usize)
                     let groups = if b.id == shown { cells::committed(&view.groups, &topic.name, partition.partition, first, shot.cells) } else { Vec::new() };
                     let cells = cells::cells(&shot.picture, &shot.keys, (&topic.name, partition.partition), replica, role == Role::Leader, (first, shot.cells));
                     let (replica, preferred) = (replica.clone(), partition.preferred_leader == b.id);
-                    let strip = strip::Props { topic: topic.name.clone().into(), partition: partition.partition, replica, role, preferred, cells, markers, start, groups };
+                    let strip = Strip { topic: topic.name.clone().into(), partition: partition.partition, replica, role, preferred, cells, markers, start, groups };
                     html! {
                         <div class={classes!("crossing", (b.id == shown).then_some("shown"))} key={format!("{}-{}-{}", topic.name, partition.partition, b.id)}>
-                            { mount::<Strip>(strip, None) }
+                            { memo(strip, None) }
                         </div>
                     }
                 }
