@@ -39,8 +39,8 @@ use yew::prelude::*;
 /// Between two renders while time runs, in milliseconds: about fifteen a second.
 const RENDER_MS: f64 = 66.0;
 /// While time runs the panels take a new shot in turns, one turn a frame: no frame is long, and each panel is as fresh as if all were drawn at once.
-const TURNS: usize = 2;
-/// Between two turns, in milliseconds: a frame, or at most a frame where frames are long.
+const TURNS: usize = 3;
+/// Between two turns, in milliseconds. A little less than a frame of sixty a second; where frames are longer, one takes several turns.
 const TURN_MS: f64 = 15.0;
 /// Events that a step back looks through.
 const BACK_EVENTS: usize = 2000;
@@ -147,15 +147,15 @@ impl Component for App {
             <div class={places}>
                 { self.panel(0, header) }
                 <main class="stage">
-                    { self.panel(0, lesson) }
-                    { self.panel(1, producers) }
-                    { self.panel(0, cluster) }
-                    { self.panel(1, groups) }
+                    { self.panel(2, lesson) }
+                    { self.panel(0, producers) }
+                    { self.panel(1, cluster) }
+                    { self.panel(0, groups) }
                     <canvas class="sky" aria-hidden="true" ref={self.sky.canvas.clone()}></canvas>
                 </main>
                 { self.panel(0, timeline) }
-                { self.panel(1, dock) }
-                { self.panel(1, inspector) }
+                { self.panel(2, dock) }
+                { self.panel(2, inspector) }
                 if let Some(alert) = &self.alert {
                     <div class="alert" role="alert"><span><b>{ &alert.code }</b>{ " " }{ &alert.message }</span>
                         <Button icon="close" name="Dismiss" ask={Act::DismissAlert} act={act} /></div>

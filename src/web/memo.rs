@@ -49,19 +49,9 @@ impl PartialEq for Props {
     }
 }
 
-struct Memo;
-
-impl Component for Memo {
-    type Message = ();
-    type Properties = Props;
-
-    fn create(_: &Context<Memo>) -> Memo {
-        Memo
-    }
-
-    fn view(&self, ctx: &Context<Memo>) -> Html {
-        ctx.props().part.show()
-    }
+#[component]
+fn Memo(p: &Props) -> Html {
+    p.part.show()
 }
 
 /// A panel: drawn anew when it is given another shot.
