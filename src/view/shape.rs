@@ -1,6 +1,7 @@
 //! The structs that screens, levels and tests read. Shapes only; [`super::project`] fills them.
 //!
-//! [`View`] is the automation interface's, field for field. [`Picture`] is what the page draws besides: windows of log cells and messages in flight.
+//! [`View`] is the automation interface's, field for field. [`Picture`] and [`Flight`] are what the page draws besides: windows of log cells and
+//! messages on their way.
 
 use crate::protocol::text::Text;
 use crate::session::command::Configs;
@@ -219,12 +220,11 @@ pub struct MessageView {
     pub control: Option<&'static str>,
 }
 
-/// What the page draws besides the [`View`]: taken each frame, so it holds windows, never whole logs.
+/// What the page draws besides the [`View`]: taken many times a second, so it holds windows, never whole logs.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Picture {
     /// One for each replica on the page, in the view's order of topics, partitions and replicas; internal topics have none.
     pub strips: Vec<Strip>,
-    pub flights: Vec<Flight>,
 }
 
 /// The newest cells of one replica's log.

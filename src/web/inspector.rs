@@ -5,7 +5,7 @@ use super::{
     act::{Act, Dialog, Selection},
     messages::text,
     parts::{clock_text, count, date_text, list, number, size},
-    shot::Shot,
+    shot::{Shared, Shot},
 };
 use crate::session::command::{Command, Configs};
 use yew::prelude::*;
@@ -13,7 +13,7 @@ use yew::prelude::*;
 /// A field's name and value.
 type Fields = Vec<(String, Html)>;
 
-pub fn inspector(shot: &Shot, act: &Callback<Act>) -> Html {
+pub fn inspector(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
     let Some(selection) = &shot.selection else { return Html::default() };
     let (kind, title, body) = describe(shot, selection, act);
     html! {
