@@ -240,8 +240,10 @@ test("step, undo, redo and restart by their buttons; what would do nothing says 
   const first = await look();
   assert.equal(await page.getByRole("button", { name: "Undo", exact: true }).getAttribute("aria-disabled"), "true");
   await press("Step");
+  assert.ok((await look()).time > first.time);
+  // A step may end between two events of one moment; a command comes after all of them, and an undo goes back to just before it.
+  await page.evaluate(() => brokerlab.seek(brokerlab.view().time));
   const second = await look();
-  assert.ok(second.time > first.time);
   await page.getByRole("button", { name: "Crash broker 3" }).click();
   const crashed = await look();
   await press("Undo");
