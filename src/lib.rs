@@ -26,8 +26,10 @@
 //! - Only [`session`] changes a world. Screens read [`view`]'s structs and send commands.
 //! - The same seed and commands give the same trace hash, native and wasm, live and replayed.
 //! - Every queue, buffer and loop has a limit that is named in one place.
-//! - User input cannot panic: it gets an error that says what and where. A broken invariant of our own asserts.
+//! - User input cannot panic: it gets an error that says what and where. A broken invariant of our own asserts; the page then stops at once and
+//!   says so (`www/boot.js`), with the newest copy of the session to take away.
 
+// A view is one macro call with hundreds of tokens.
 #![cfg_attr(target_arch = "wasm32", recursion_limit = "1024")]
 
 pub mod ordered;

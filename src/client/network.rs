@@ -2,7 +2,8 @@
 //!
 //! Source: `NetworkClient`, `Metadata`, `ExponentialBackoff`; KIP-580.
 
-use crate::node::{Chance, Channel, MS, NodeId, Outputs, Time, TopicName};
+use super::links::{LinkConfig, Links};
+use crate::node::{Chance, Channel, MS, Outputs, Time, TopicName};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request};
@@ -22,6 +23,7 @@ pub struct NetworkConfig {
     pub retry_backoff: Time,
     /// `retry.backoff.max.ms`
     pub retry_backoff_max: Time,
+    pub links: LinkConfig,
     /// `allow.auto.create.topics`; a producer always asks for it.
     pub allow_auto_create: bool,
 }
@@ -55,6 +57,7 @@ pub struct Network<T> {
     pub topics: OrderedMap<TopicName, TopicInfo>,
     wanted: OrderedSet<TopicName>,
     brokers: Vec<i32>,
+    links: Links,
     pending: OrderedMap<u32, Pending<T>>,
     next_correlation: u32,
     metadata: Metadata,
@@ -74,6 +77,7 @@ struct Metadata {
 impl<T> Network<T> {
     pub fn new(client_id: Arc<str>, bootstrap: Vec<i32>, config: NetworkConfig, chance: Chance) -> Network<T> {
         Network {
+            links: Links::new(config.links),
             config,
             client_id,
             topics: OrderedMap::new(),
@@ -121,16 +125,31 @@ impl<T> Network<T> {
         out: &mut Outputs,
     ) -> u32 {
         self.next_correlation += 1;
-        let deadline = now + timeout.unwrap_or(self.config.request_timeout);
-        self.pending.insert(self.next_correlation, Pending { to, deadline, what });
-        out.request(NodeId::Broker(to), channel, self.next_correlation, request);
-        self.next_correlation
+        let (deadline, correlation) = (now + timeout.unwrap_or(self.config.request_timeout), self.next_correlation);
+        self.pending.insert(correlation, Pending { to, deadline, what });
+        self.links.send(now, (to, channel), correlation, request, &mut self.next_correlation, out);
+        correlation
     }
 
     /// Sends what nobody will answer (acks=0).
-    pub fn send_and_forget(&mut self, to: i32, request: Request, out: &mut Outputs) {
+    pub fn send_and_forget(&mut self, now: Time, to: i32, request: Request, out: &mut Outputs) {
         self.next_correlation += 1;
-        out.request(NodeId::Broker(to), Channel::Data, self.next_correlation, request);
+        self.links.send(now, (to, Channel::Data), self.next_correlation, request, &mut self.next_correlation, out);
+    }
+
+    /// Whether a broker's data connection is open.
+    pub fn is_open(&self, to: i32) -> bool {
+        self.links.is_open((to, Channel::Data))
+    }
+
+    /// Whether a broker's data connection can be used now; if not, it is being opened.
+    pub fn ready(&mut self, now: Time, to: i32, out: &mut Outputs) -> bool {
+        self.links.ready(now, (to, Channel::Data), &mut self.next_correlation, out)
+    }
+
+    /// A broker has said which versions it speaks: its connection is open.
+    pub fn opened(&mut self, correlation: u32, out: &mut Outputs) {
+        self.links.opened(correlation, out);
     }
 
     /// What an answer belongs to; `None` if it was given up before.
@@ -152,21 +171,31 @@ impl<T> Network<T> {
         if self.metadata.under_way.is_some_and(|(_, to, _)| to == broker) {
             self.metadata_failed(now);
         }
+        self.links.lost(now, broker, &self.chance);
         self.refresh(now);
         self.take_pending(|pending| pending.to == broker)
     }
 
-    /// What has waited longer than its timeout.
-    pub fn timed_out(&mut self, now: Time) -> Vec<Pending<T>> {
+    /// What has waited longer than its timeout, or for a connection that could not be set up in time.
+    pub fn timed_out(&mut self, now: Time, out: &mut Outputs) -> Vec<Pending<T>> {
         if self.metadata.under_way.is_some_and(|(_, _, deadline)| deadline <= now) {
             self.metadata_failed(now);
         }
-        self.take_pending(|pending| pending.deadline <= now)
+        let mut lost = self.take_pending(|pending| pending.deadline <= now);
+        for broker in self.links.look(now, &mut self.next_correlation, out) {
+            lost.extend(self.disconnected(now, broker));
+        }
+        lost
     }
 
     fn take_pending(&mut self, lost: impl Fn(&Pending<T>) -> bool) -> Vec<Pending<T>> {
         let lost: Vec<u32> = self.pending.iter().filter(|(_, pending)| lost(pending)).map(|(correlation, _)| *correlation).collect();
-        lost.iter().filter_map(|correlation| self.pending.remove(correlation)).collect()
+        lost.iter()
+            .filter_map(|correlation| {
+                self.links.forget(*correlation);
+                self.pending.remove(correlation)
+            })
+            .collect()
     }
 
     fn metadata_failed(&mut self, now: Time) {
@@ -188,24 +217,36 @@ impl<T> Network<T> {
         if self.metadata.under_way.is_some() || self.metadata.due.is_none_or(|due| now < due) {
             return;
         }
-        let Some(broker) = self.some_broker() else { return };
+        let Some(broker) = self.some_broker(now) else {
+            self.metadata.due = self.links.next_try(now);
+            return;
+        };
         let mut message = k::MetadataRequest::default();
         message.allow_auto_topic_creation = self.config.allow_auto_create;
         let topic = |name: &TopicName| k::metadata_request::MetadataRequestTopic::default().with_name(Some(wire::topic(name)));
         message.topics = Some(self.wanted.iter().map(topic).collect());
         self.next_correlation += 1;
-        self.metadata.under_way = Some((self.next_correlation, broker, now + self.config.request_timeout));
+        let (correlation, request) = (self.next_correlation, Request::Metadata(Arc::new(message)));
+        self.metadata.under_way = Some((correlation, broker, now + self.config.request_timeout));
         self.metadata.due = None;
-        out.request(NodeId::Broker(broker), Channel::Data, self.next_correlation, Request::Metadata(Arc::new(message)));
+        self.links.send(now, (broker, Channel::Data), correlation, request, &mut self.next_correlation, out);
     }
 
-    /// Any broker will do: one by chance, as Kafka's clients pick the least loaded of a random start.
-    pub fn some_broker(&mut self) -> Option<i32> {
+    /// Any broker will do: one whose connection is open if there is one, else one that may be tried, by chance from where the search begins
+    /// (`NetworkClient.leastLoadedNode`). `None` while all are down and wait for their backoff.
+    pub fn some_broker(&mut self, now: Time) -> Option<i32> {
         if self.brokers.is_empty() {
             return None;
         }
-        let chosen = self.chance.below(self.brokers.len() as u64) as usize;
-        Some(self.brokers[chosen])
+        let first = self.chance.below(self.brokers.len() as u64) as usize;
+        let from_first = || self.brokers[first..].iter().chain(&self.brokers[..first]).copied();
+        let open = from_first().filter(|broker| self.is_open(*broker)).min_by_key(|broker| self.in_flight(*broker));
+        open.or_else(|| from_first().find(|broker| self.links.may_open(now, (*broker, Channel::Data))))
+    }
+
+    /// When another broker can be asked, if none can be now.
+    pub fn next_try(&self, now: Time) -> Option<Time> {
+        self.links.next_try(now)
     }
 
     /// Takes a Metadata response in. Returns whether it was the one asked for.
@@ -258,7 +299,7 @@ impl<T> Network<T> {
     pub fn next_due(&self) -> Option<Time> {
         let metadata =
             if self.metadata.under_way.is_some() { self.metadata.under_way.map(|(_, _, deadline)| deadline) } else { self.metadata.due };
-        self.pending.values().map(|pending| pending.deadline).chain(metadata).min()
+        self.pending.values().map(|pending| pending.deadline).chain(metadata).chain(self.links.next_due()).min()
     }
 }
 

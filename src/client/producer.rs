@@ -162,6 +162,7 @@ impl Producer {
                     return;
                 }
             }
+            Input::Response { correlation, response: Response::ApiVersions(_), .. } => self.network.opened(correlation, out),
             Input::Response { correlation, response: Response::Metadata(message), .. } => {
                 self.network.learn(now, correlation, &message);
                 self.unblock(now, out);
@@ -281,7 +282,7 @@ impl Producer {
 
     /// Everything that is due: time-outs, metadata, and sending what is ready.
     fn drive(&mut self, now: Time, out: &mut Outputs) {
-        for lost in self.network.timed_out(now) {
+        for lost in self.network.timed_out(now, out) {
             self.lost(now, lost, ErrorCode::RequestTimedOut, out);
         }
         self.give_up_expired(now, out);
@@ -291,7 +292,7 @@ impl Producer {
             self.unblock(now, out);
             self.send_ready(now, out);
         }
-        let ready = self.accumulator.ready().filter(|(partition, _)| self.can_send(partition)).map(|(_, at)| at).min();
+        let ready = self.accumulator.ready().filter(|(partition, at)| now < *at || self.can_send(partition)).map(|(_, at)| at).min();
         let oldest = self.accumulator.oldest().map(|created| created + self.config.delivery_timeout + 1);
         let blocked = self.blocked.front().map(|blocked| blocked.deadline);
         let due = [ready, oldest, blocked, self.network.next_due()].into_iter().flatten().min();
@@ -314,7 +315,7 @@ impl Producer {
     fn can_send(&self, partition: &Partition) -> bool {
         self.network
             .leader(&partition.topic, partition.index)
-            .is_some_and(|(leader, _)| self.network.in_flight(leader) < self.config.max_in_flight)
+            .is_some_and(|(leader, _)| self.network.is_open(leader) && self.network.in_flight(leader) < self.config.max_in_flight)
     }
 
     /// One request to each leader that something is ready for, with at most one batch of each partition.
@@ -334,6 +335,8 @@ impl Producer {
             if leaderless {
                 self.network.refresh(now);
             }
+            // What has no connection stays in the accumulator: neither a request nor a retry.
+            by_leader.retain(|leader, _| self.network.ready(now, *leader, out));
             if by_leader.is_empty() {
                 return;
             }
@@ -371,7 +374,7 @@ impl Producer {
         }
         let request = Request::Produce(Arc::new(message), batches.into());
         if self.config.acks == 0 {
-            self.network.send_and_forget(leader, request, out);
+            self.network.send_and_forget(now, leader, request, out);
             for (partition, batch) in in_flight {
                 self.acknowledge(partition, -1, batch.records, out);
             }

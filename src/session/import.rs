@@ -8,6 +8,8 @@
 
 use super::command::{ImportFormat, Refusal};
 use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 
@@ -91,9 +93,11 @@ fn json_record(text: &str, key_field: Option<&str>) -> Result<(Option<Bytes>, By
 fn json_key(line: &RawValue, field: &str) -> Result<Bytes, String> {
     let text = json_field(line, field).ok_or_else(|| format!("no field `{field}` to take the key from"))?.get();
     match text.as_bytes().first() {
-        Some(b'"') => match serde_json::from_str::<String>(text) {
-            Ok(key) => Ok(Bytes::from(key)),
+        Some(b'"') => match serde_json::from_str(text) {
+            Ok(Value::String(key)) => Ok(Bytes::from(key)),
+            // Such as half of a pair of surrogates, which only a reading as a string finds.
             Err(error) => Err(format!("field `{field}` is not a readable string: {error}")),
+            Ok(_) => Err(format!("field `{field}` is not a readable string")),
         },
         Some(b'{') => Err(format!("field `{field}` is an object; a key is a string, number or boolean")),
         Some(b'[') => Err(format!("field `{field}` is an array; a key is a string, number or boolean")),
@@ -104,12 +108,35 @@ fn json_key(line: &RawValue, field: &str) -> Result<Bytes, String> {
 
 /// A field by its name or, if there is none of that name, by its dotted path. Numbers keep their spelling: nothing is re-serialised.
 fn json_field<'a>(value: &'a RawValue, path: &str) -> Option<&'a RawValue> {
-    let fields: std::collections::BTreeMap<String, &RawValue> = serde_json::from_str(value.get()).ok()?;
-    if let Some(found) = fields.get(path) {
+    if let Some(found) = member(value.get(), path) {
         return Some(found);
     }
     let (head, tail) = path.split_once('.')?;
-    json_field(fields.get(head)?, tail)
+    json_field(member(value.get(), head)?, tail)
+}
+
+/// The value of this name in the text of a JSON object; the last one where a name stands twice, as JSON's readers take it.
+fn member<'a>(object: &'a str, name: &str) -> Option<&'a RawValue> {
+    let mut found = None;
+    let mut rest = object.trim_start().strip_prefix('{')?;
+    // What is left at the end is the closing brace, which is no value.
+    while let Some(Value::String(known)) = next_value(&mut rest) {
+        rest = rest.trim_start().strip_prefix(':')?;
+        let value = next_value(&mut rest)?;
+        if known == name {
+            found = Some(value);
+        }
+        rest = rest.trim_start().trim_start_matches(',');
+    }
+    found
+}
+
+/// Takes the first JSON value off the text.
+fn next_value<'a, T: Deserialize<'a>>(text: &mut &'a str) -> Option<T> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<T>();
+    let value = values.next()?.ok()?;
+    *text = &text[values.byte_offset()..];
+    Some(value)
 }
 
 fn csv_records(text: &str, key_field: Option<&str>) -> Result<Parsed, Refusal> {
@@ -120,14 +147,15 @@ fn csv_records(text: &str, key_field: Option<&str>) -> Result<Parsed, Refusal> {
     let (Some(_), Some(header)) = (lines.next(), rows.next()) else {
         return Err(Refusal::argument("text", "CSV starts with a header line that names the columns, and there is none."));
     };
-    let header = header.map_err(|error| Refusal::argument("text", error.to_string()))?;
+    let header = header.map_err(|_| Refusal::argument("text", "The header is no readable row of CSV."))?;
     let key_column = check_header(&header, key_field)?;
     let unclosed = open.map(|open| {
         let reason = format!("the quoted field that opens on line {} is never closed, so nothing after it was read", open.line);
         (open.record_line, Err(reason))
     });
     let outcomes = lines.zip(rows).map(|(line, row)| {
-        let row = row.map_err(|error| error.to_string());
+        // Text in memory is readable and any number of fields is taken: this cannot be.
+        let row = row.map_err(|_| "no readable row of CSV".to_owned());
         (line, row.and_then(|row| csv_record(&header, &row, key_column)))
     });
     sort_out(outcomes.chain(unclosed))
@@ -263,6 +291,22 @@ mod tests {
                 "4  {\"user\":{\"id\":\"\"}}",
             ],
         );
+    }
+
+    #[test]
+    fn a_member_is_found_wherever_it_stands() {
+        let object = r#" { "a" : "x}{,\\\":" , "b\u0022":[{"k":1},"]"],"k":{"k":"}"}, "n":-1.50e+3 ,"t":true,"k":7, "":null } "#;
+        let found = |name| member(object, name).map(RawValue::get);
+        assert_eq!(found("a"), Some(r#""x}{,\\\":""#));
+        assert_eq!(found("b\""), Some(r#"[{"k":1},"]"]"#));
+        assert_eq!(found("n"), Some("-1.50e+3"));
+        assert_eq!(found("t"), Some("true"));
+        // Twice: the last one, as JSON's readers take it.
+        assert_eq!(found("k"), Some("7"));
+        assert_eq!(found(""), Some("null"));
+        assert_eq!(found("c"), None);
+        assert_eq!(member("{}", "a").map(RawValue::get), None);
+        assert_eq!(member("[{\"a\":1}]", "a").map(RawValue::get), None);
     }
 
     #[test]

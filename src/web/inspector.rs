@@ -5,7 +5,7 @@ use super::{
     act::{Act, Dialog, Selection},
     messages::text,
     parts::{clock_text, count, date_text, list, number, size},
-    shot::Shot,
+    shot::{Shared, Shot},
 };
 use crate::session::command::{Command, Configs};
 use yew::prelude::*;
@@ -13,7 +13,7 @@ use yew::prelude::*;
 /// A field's name and value.
 type Fields = Vec<(String, Html)>;
 
-pub fn inspector(shot: &Shot, act: &Callback<Act>) -> Html {
+pub fn inspector(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
     let Some(selection) = &shot.selection else { return Html::default() };
     let (kind, title, body) = describe(shot, selection, act);
     html! {
@@ -150,7 +150,7 @@ fn broker(shot: &Shot, id: i32, act: &Callback<Act>) -> Option<Html> {
     let replica = || partitions().flat_map(|(_, x)| &x.replicas).filter(|r| r.broker == id);
     Some(html! {
         <>
-            { fields(vec![field("state", super::cluster::state_name(b.state)), field("broker epoch", b.epoch), field("rack", b.rack.as_deref().unwrap_or("none")),
+            { fields(vec![field("state", b.state.name()), field("broker epoch", b.epoch), field("rack", b.rack.as_deref().unwrap_or("none")),
                 field("replicas", replica().count()), field("in sync", replica().filter(|r| r.in_sync).count()), field("size", size(replica().map(|r| r.bytes).sum()))]) }
             <h3>{ "Leads" }</h3>
             <div class="record-list">{ for partitions().filter(|(_, x)| x.leader == Some(id)).map(|(t, x)| go(format!("{}-{}", t.name, x.partition), Selection::Partition { topic: t.name.clone(), partition: x.partition, broker: Some(id) }, act)) }</div>

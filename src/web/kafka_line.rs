@@ -1,6 +1,6 @@
 //! What a command would be on the command line of a real cluster, ready to copy. Where Kafka has no tool for it, the line says what one does instead.
 
-use super::parts::fixed;
+use crate::protocol::text::decimal;
 use crate::session::command::{Command, Configs, ImportFormat, SeekEdge, SeekTo};
 
 const SERVER: &str = "--bootstrap-server localhost:9092";
@@ -20,7 +20,7 @@ pub fn of(command: &Command) -> String {
             format!(
                 "kafka-producer-perf-test.sh --topic {} --throughput {} --num-records 1000000 --record-size 100 --command-property bootstrap.servers=localhost:9092{properties}",
                 quote(topic),
-                fixed(*rate, 2).trim_end_matches("00").trim_end_matches('.')
+                decimal(*rate)
             )
         }
         Command::AddProducer { topic, configs, .. } => console_producer(topic, true, configs),

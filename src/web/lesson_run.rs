@@ -1,6 +1,7 @@
 //! A lesson under way: which slide, which hints, the solution's replay, and what was solved before.
 
 use crate::lesson::{GoalState, Level, levels};
+use crate::session::fields::FromValue;
 use crate::session::{Session, command::Command};
 use gloo::storage::{LocalStorage, Storage};
 
@@ -40,7 +41,8 @@ pub struct LessonShot {
 impl LessonRun {
     pub fn new() -> LessonRun {
         // Nothing kept, or not readable: nothing solved.
-        LessonRun { solved: LocalStorage::get(KEY).unwrap_or_default(), ..LessonRun::default() }
+        let solved = LocalStorage::get(KEY).ok().and_then(|kept| Vec::from_value(kept).ok()).unwrap_or_default();
+        LessonRun { solved, ..LessonRun::default() }
     }
 
     /// Turns to a level from its start, or to free play.

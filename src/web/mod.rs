@@ -7,7 +7,8 @@
 //! shift its siblings into each other's places and make them anew, focus and all.
 //!
 //! In reading order: [`app`] is the root and the only holder of the session; [`act`] is what can be asked of it and [`shot`] what it shows;
-//! [`clock`] is the one animation frame loop; then the panels, from the header down to the dialogs; [`automation`] is `window.brokerlab`.
+//! [`clock`] is the one animation frame loop and [`memo`] spares it from drawing the same again; then the panels, from the header down to the
+//! dialogs; [`automation`] is `window.brokerlab`.
 
 pub mod act;
 mod app;
@@ -30,6 +31,7 @@ mod keys;
 mod lesson;
 mod lesson_run;
 mod markdown;
+mod memo;
 mod messages;
 mod parts;
 mod producers;

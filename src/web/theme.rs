@@ -1,6 +1,7 @@
 //! Light or dark: the system's choice until the person makes one, which is kept.
 
 use gloo::storage::{LocalStorage, Storage};
+use serde_json::Value;
 
 const KEY: &str = "brokerlab.theme";
 
@@ -16,7 +17,7 @@ fn set(theme: &str) {
 
 /// Puts the kept choice back.
 pub fn restore() {
-    if let Ok(theme) = LocalStorage::get::<String>(KEY) {
+    if let Ok(Value::String(theme)) = LocalStorage::get(KEY) {
         set(&theme);
     }
 }

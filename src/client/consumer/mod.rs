@@ -164,6 +164,7 @@ impl Consumer {
                     return;
                 }
             }
+            Input::Response { correlation, response: Response::ApiVersions(_), .. } => self.network.opened(correlation, out),
             Input::Response { correlation, response: Response::Metadata(message), .. } => {
                 self.network.learn(now, correlation, &message);
                 self.metadata_changed(now);
@@ -218,7 +219,7 @@ impl Consumer {
 
     /// Everything that is due, in the order of the Java client's poll: the group first, then records for the application, then fetches.
     fn drive(&mut self, now: Time, out: &mut Outputs) {
-        for lost in self.network.timed_out(now) {
+        for lost in self.network.timed_out(now, out) {
             self.lost(now, lost);
         }
         if self.closing {
