@@ -257,7 +257,8 @@ fn a_slip_in_a_level_s_file_names_the_place() {
     let level = include_str!("../www/lessons/02-offsets.md");
     let slip = |right: &str, wrong: &str| {
         assert!(level.contains(right), "{right}");
-        front_matter::parse(&level.replacen(right, wrong, 1)).expect_err("a slip")
+        front_matter::parse(&level.replacen(right, wrong, 1), |text| serde_json::from_str(text).map_err(|error| error.to_string()))
+            .expect_err("a slip")
     };
     assert_eq!(slip("\"par\": 4", "\"par\": 4, \"parr\": 4"), "parr: A level has no field `parr`.");
     assert_eq!(

@@ -8,7 +8,7 @@
 //! on the way; the whole is refused at the end.
 
 use super::command::{Configs, Refusal};
-use crate::protocol::text::Text;
+use crate::protocol::text::{self, Text, written};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl Misfit {
             Value::Array(_) => "a list".to_owned(),
             Value::Object(_) => "an object".to_owned(),
             Value::String(text) => quoted(text),
-            plain => serde_json::to_string(plain).unwrap_or_default(),
+            plain => written(plain),
         };
         Misfit::of_field("", format!("must be {expected}, not {found}."))
     }
@@ -84,7 +84,7 @@ pub fn quoted(text: &str) -> String {
         Some((end, _)) => &format!("{}…", &text[..end]),
         None => text,
     };
-    serde_json::to_string(text).unwrap_or_default()
+    text::quoted(text)
 }
 
 impl From<Refusal> for Misfit {
