@@ -40,7 +40,7 @@ pub fn decimal(number: f64) -> String {
         _ => {
             let millionths = (number.abs() * 1e6).round() as u64;
             let fraction = format!("{:06}", millionths % 1_000_000);
-            let sign = if number < 0.0 { "-" } else { "" };
+            let sign = if number < 0.0 && millionths != 0 { "-" } else { "" };
             format!("{sign}{}.{}", millionths / 1_000_000, fraction.trim_end_matches('0')).trim_end_matches('.').to_owned()
         }
     }
@@ -51,13 +51,10 @@ pub fn written(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),
-        Value::Number(number) => match number.as_i64() {
-            Some(whole) => whole.to_string(),
-            // Written with a point, it is no whole number.
-            None => match decimal(number.as_f64().unwrap_or(f64::NAN)) {
-                whole if whole.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => whole + ".0",
-                decimal => decimal,
-            },
+        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(whole), _) => whole.to_string(),
+            (None, Some(whole)) => whole.to_string(),
+            (None, None) => decimal(number.as_f64().unwrap_or(f64::NAN)),
         },
         Value::String(text) => quoted(text),
         Value::Array(items) => format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(",")),
@@ -117,7 +114,7 @@ mod tests {
             (0.001, "0.001"),
             (0.1 + 0.2, "0.3"),
             (0.999_999_9, "1"),
-            (-1e-9, "-0"),
+            (-1e-9, "0"),
             (1_234.000_001, "1234.000001"),
             (8_640_000_000.0, "8640000000"),
             (9_007_199_254_740_991.0, "9007199254740991"),
