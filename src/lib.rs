@@ -15,6 +15,7 @@
 //! - [`broker`]: one node: requests find their way to the rooms above
 //! - [`client`]: producer and consumer, nodes of the same world
 //! - [`sim`]: the world around them: virtual time, events, network, trace
+//! - [`check`]: what must never happen, looked at after every event
 //! - [`session`]: seed and timed commands: play, seek, undo, save
 //! - [`view`]: world to plain structs for a screen
 //! - [`lesson`]: levels as data, goals as predicates on the view
@@ -50,6 +51,8 @@ pub mod broker;
 pub mod client;
 
 pub mod sim;
+
+pub mod check;
 
 pub mod session;
 

@@ -16,6 +16,7 @@ const ROOMS: &[&str] = &[
     "broker",
     "client",
     "sim",
+    "check",
     "session",
     "view",
     "lesson",
