@@ -5,6 +5,7 @@
 //!
 //! # The map, in reading order (each room knows only those above it)
 //!
+//! - [`mutant`]: deliberate faults, to see what the invariants are worth
 //! - [`ordered`]: a map and a set in one sorted vector
 //! - [`protocol`]: Kafka's words and bytes
 //! - [`node`]: what every node is, `(now, input) -> outputs`
@@ -33,6 +34,7 @@
 // A view is one macro call with hundreds of tokens.
 #![cfg_attr(target_arch = "wasm32", recursion_limit = "1024")]
 
+pub mod mutant;
 pub mod ordered;
 pub mod protocol;
 

@@ -118,6 +118,7 @@ impl Checker {
                 }
                 Ok(())
             }
+            NoteKind::BrokerFenced { broker } => fenced_is_in_no_isr(world, *broker),
             NoteKind::LeaderElected { partition, leader, leader_epoch, .. } => {
                 self.counts.elections += u64::from(leader.is_some());
                 if partition.topic.as_ref() == OFFSETS_TOPIC {
@@ -205,6 +206,18 @@ impl Checker {
 
 /// The name of what is broken, and how.
 type Verdict = Result<(), (&'static str, String)>;
+
+/// R7: a fenced broker is in no ISR but those that it is the last member of.
+fn fenced_is_in_no_isr(world: &World, broker: i32) -> Verdict {
+    for topic in world.controller().image().topics.values() {
+        for (index, state) in topic.partitions.iter().enumerate() {
+            if 1 < state.isr.len() && state.isr.contains(&broker) {
+                return Err(("R7", format!("broker {broker} is fenced and in the ISR {:?} of {}-{index}", state.isr, topic.name)));
+            }
+        }
+    }
+    Ok(())
+}
 
 /// What the controller has decided about a partition.
 fn decided<'a>(world: &'a World, partition: &Partition) -> Option<&'a PartitionState> {

@@ -4,13 +4,15 @@ use super::committed::{Committed, same};
 use super::{Verdict, decided, replica};
 use crate::node::Partition;
 use crate::ordered::OrderedMap;
+use crate::protocol::metadata::PartitionState;
 use crate::sim::World;
 
 #[derive(Clone, Debug, Default)]
 pub struct PartitionCheck {
     committed: Committed,
     leader_epoch: Option<i32>,
-    partition_epoch: Option<i32>,
+    /// What the controller decided last.
+    decided: Option<PartitionState>,
     /// Who appended as the leader of each epoch.
     appenders: OrderedMap<i32, i32>,
     /// The end of each broker's log, as its notes tell it.
@@ -80,10 +82,14 @@ impl PartitionCheck {
 
     fn epochs_rise(&mut self, world: &World, name: &Partition) -> Verdict {
         let Some(state) = decided(world, name) else { return Ok(()) };
-        if self.partition_epoch.is_some_and(|before| state.partition_epoch < before) {
-            return Err(("R1", format!("{name} went from partition epoch {:?} to {}", self.partition_epoch, state.partition_epoch)));
+        if let Some(before) = self.decided.replace(state.clone()).filter(|before| before != state)
+            && state.partition_epoch <= before.partition_epoch
+        {
+            return Err((
+                "R1",
+                format!("{name} was changed in partition epoch {}, after {}", state.partition_epoch, before.partition_epoch),
+            ));
         }
-        self.partition_epoch = Some(state.partition_epoch);
         if state.leader.is_some_and(|leader| !state.isr.contains(&leader)) {
             return Err(("R7", format!("the leader {:?} of {name} is not in its ISR {:?}", state.leader, state.isr)));
         }

@@ -100,6 +100,7 @@ impl Drawer {
         let configs = json!({
             "broker.session.timeout.ms": session_timeout.to_string(),
             "broker.heartbeat.interval.ms": (session_timeout / 5).to_string(),
+            "replica.fetch.max.bytes": self.one_of(&["1048576", "1048576", "500"]),
             "replica.lag.time.max.ms": self.one_of(&["1000", "5000", "30000"]),
         });
         let saved = json!({

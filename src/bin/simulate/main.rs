@@ -10,7 +10,8 @@ use brokerlab::view;
 use draw::SCENARIOS;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: simulate --seeds A..B [--scenario NAME] [--json] | --list | --replay saved.json [--view]";
+const USAGE: &str =
+    "usage: simulate --seeds A..B [--scenario NAME] [--mutant NAME] [--json] | --mutants [--json] | --list | --replay saved.json [--view]";
 /// Exit status for a violation.
 const VIOLATED: u8 = 1;
 /// Exit status for a call that makes no sense.
@@ -26,15 +27,62 @@ fn main() -> ExitCode {
             SCENARIOS.iter().for_each(|scenario| println!("{}: {}", scenario.name, scenario.sentence));
             ExitCode::SUCCESS
         }
-        words if words.iter().any(|word| matches!(*word, "--mutant" | "--mutants")) => {
-            misused("This build has no mutants: they come with a later version, behind the feature `mutants`.")
-        }
+        words if words.iter().any(|word| matches!(*word, "--mutant" | "--mutants")) => mutants(words),
         words if words.contains(&"--seeds") => simulate(words),
         _ => misused(USAGE),
     }
 }
 
+#[cfg(not(feature = "mutants"))]
+fn mutants(_words: &[&str]) -> ExitCode {
+    misused("This build has no mutants. Ask for them: cargo run --release --features mutants --bin simulate -- --mutants")
+}
+
+/// All mutants, each until it is caught; or the seeds of a range with one of them awake.
+#[cfg(feature = "mutants")]
+fn mutants(words: &[&str]) -> ExitCode {
+    use brokerlab::mutant::MUTANTS;
+    if let Some(place) = words.iter().position(|word| *word == "--mutant") {
+        let name = words.get(place + 1).copied().unwrap_or_default();
+        let Some((name, _)) = MUTANTS.iter().find(|(known, _)| *known == name) else {
+            let names: Vec<&str> = MUTANTS.iter().map(|(name, _)| *name).collect();
+            return misused(&format!("There is no mutant {name:?}; there are {}.", names.join(", ")));
+        };
+        let rest: Vec<&str> = words.iter().enumerate().filter(|(at, _)| *at != place && *at != place + 1).map(|(_, word)| *word).collect();
+        return simulate_with(&rest, Some(name));
+    }
+    let json = match words {
+        ["--mutants"] => false,
+        ["--mutants", "--json"] | ["--json", "--mutants"] => true,
+        _ => return misused(USAGE),
+    };
+    let all = run::run_mutants(SCENARIOS);
+    let survivors = all.iter().filter(|(_, caught)| caught.is_none()).count();
+    if json {
+        let rows = all.iter().map(
+            |(name, caught)| serde_json::json!({ "name": name, "caught": caught.is_some(), "seed": caught.as_ref().map(|(seed, _)| seed) }),
+        );
+        println!(
+            "{}",
+            serde_json::json!({ "seeds": 0, "events": 0, "eventsPerSecond": 0, "counts": {}, "violations": [], "mutants": rows.collect::<Vec<_>>() })
+        );
+    } else {
+        for (name, caught) in &all {
+            match caught {
+                Some((seed, by)) => println!("{name}: caught by {by} at seed {seed}"),
+                None => println!("{name}: survived {} seeds", run::MUTANT_SEEDS),
+            }
+        }
+        println!("{} mutants, {survivors} survived", all.len());
+    }
+    if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::from(VIOLATED) }
+}
+
 fn simulate(words: &[&str]) -> ExitCode {
+    simulate_with(words, None)
+}
+
+fn simulate_with(words: &[&str], mutant: Option<&'static str>) -> ExitCode {
     let (mut seeds, mut scenario, mut json) = (None, &SCENARIOS[0], false);
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -59,7 +107,7 @@ fn simulate(words: &[&str]) -> ExitCode {
         }
     }
     let Some((first, last)) = seeds else { return misused(USAGE) };
-    let summary = run::run_all(first, last, scenario);
+    let summary = run::run_all(first, last, scenario, mutant);
     if json {
         println!("{}", summary.to_json())
     } else {

@@ -46,11 +46,17 @@ impl Found {
         }
     }
 
+    #[cfg(feature = "mutants")]
+    pub fn invariant(&self) -> &'static str {
+        self.invariant
+    }
+
     pub fn unrest(seed: u64, scenario: &Scenario, sentence: String, session: &Session) -> Found {
         Found { seed, invariant: "liveness", time: session.time_ms(), sentence, events: Vec::new(), command: again(seed, scenario) }
     }
 }
 
+/// The one command that shows it again; a mutant that is awake is named by who woke it.
 fn again(seed: u64, scenario: &Scenario) -> String {
     format!("cargo run --release --bin simulate -- --seeds {seed}..{seed} --scenario {}", scenario.name)
 }

@@ -25,11 +25,19 @@ const REST_TIME_MAX: Time = 300 * SECOND;
 const EVENTS_PER_SECOND_MAX: u64 = 50_000;
 const REST_STEP: Time = 5 * SECOND;
 
+#[cfg(feature = "mutants")]
+use brokerlab::mutant::wake;
+
+/// A build without mutants has none to wake.
+#[cfg(not(feature = "mutants"))]
+fn wake(_mutant: Option<&'static str>) {}
+
 /// Runs the seeds of a range on all processors.
-pub fn run_all(first: u64, last: u64, scenario: &'static Scenario) -> Summary {
+pub fn run_all(first: u64, last: u64, scenario: &'static Scenario, mutant: Option<&'static str>) -> Summary {
     let started = Instant::now();
     let (next, summary) = (AtomicU64::new(first), Mutex::new(Summary::default()));
     let work = || {
+        wake(mutant);
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if last < seed {
@@ -47,6 +55,51 @@ pub fn run_all(first: u64, last: u64, scenario: &'static Scenario) -> Summary {
     let mut summary = summary.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     summary.finish(started.elapsed());
     summary
+}
+
+/// Seeds that a mutant has to be caught within.
+#[cfg(feature = "mutants")]
+pub const MUTANT_SEEDS: u64 = 2_000;
+
+/// Wakes one mutant after another, and runs seeds until something catches it. Returns each one's name with the seed and the invariant.
+#[cfg(feature = "mutants")]
+pub fn run_mutants(scenarios: &'static [Scenario]) -> Vec<(&'static str, Option<(u64, String)>)> {
+    use brokerlab::mutant;
+    // A mutant may break what the engine asserts: that catches it as well, without a word.
+    std::panic::set_hook(Box::new(|_| {}));
+    let catch = |name: &'static str| {
+        let (next, caught) = (AtomicU64::new(1), Mutex::new(None::<(u64, String)>));
+        let work = || {
+            mutant::wake(Some(name));
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if MUTANT_SEEDS < seed || caught.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some() {
+                    break;
+                }
+                let scenario = &scenarios[(seed % 2) as usize];
+                let by = match std::panic::catch_unwind(|| run(seed, scenario)) {
+                    Err(_) => Some("assertion".to_owned()),
+                    Ok(outcome) => outcome.found.first().map(|found| found.invariant().to_owned()),
+                };
+                if let Some(by) = by {
+                    let mut caught = caught.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    if caught.as_ref().is_none_or(|(earlier, _)| seed < *earlier) {
+                        *caught = Some((seed, by));
+                    }
+                }
+            }
+            mutant::wake(None);
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+                scope.spawn(work);
+            }
+        });
+        (name, caught.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    };
+    let all = mutant::MUTANTS.iter().map(|(name, _)| catch(name)).collect();
+    drop(std::panic::take_hook());
+    all
 }
 
 /// What one seed came to.
