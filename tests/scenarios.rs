@@ -268,6 +268,24 @@ fn a_producer_tries_a_dead_leader_s_connection_again_and_not_its_requests() {
 }
 
 #[test]
+fn a_consumer_that_closes_waits_for_its_last_answers_quietly() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 3, 3);
+    cluster.apply(
+        json!({ "type": "addConsumer", "id": "reader", "group": "g", "topics": ["orders"], "configs": { "fetch.max.wait.ms": "5000" } }),
+    );
+    cluster.advance(5_000.0);
+    // A broker dies and with it a connection: metadata is due, which a consumer that closes does not ask for any more. It still waits for the
+    // answers of its fetches from the others, up to fetch.max.wait.ms.
+    let coordinator = cluster.group("g").coordinator.expect("a coordinator");
+    cluster.apply(json!({ "type": "removeConsumer", "id": "reader" }));
+    cluster.apply(json!({ "type": "crashBroker", "broker": coordinator }));
+    let before = cluster.session.world().events();
+    cluster.advance(5_000.0);
+    let events = cluster.session.world().events() - before;
+    assert!(events < 1_000, "{events} events in five seconds of a cluster with nothing to do");
+}
+
+#[test]
 fn a_topic_that_does_not_exist_is_made_on_the_way_as_kafka_does_by_default() {
     let mut cluster = Cluster::of_brokers(3);
     cluster.send("fresh", Some("k"), "v");

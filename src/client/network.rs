@@ -299,7 +299,12 @@ impl<T> Network<T> {
     pub fn next_due(&self) -> Option<Time> {
         let metadata =
             if self.metadata.under_way.is_some() { self.metadata.under_way.map(|(_, _, deadline)| deadline) } else { self.metadata.due };
-        self.pending.values().map(|pending| pending.deadline).chain(metadata).chain(self.links.next_due()).min()
+        metadata.into_iter().chain(self.next_end()).min()
+    }
+
+    /// When the first of the requests under way is given up at the latest: all that a client waits for which asks for nothing more.
+    pub fn next_end(&self) -> Option<Time> {
+        self.pending.values().map(|pending| pending.deadline).chain(self.links.next_due()).min()
     }
 }
 

@@ -6,6 +6,7 @@
 use super::accumulator::{Accumulator, ProducerBatch};
 use super::generator::Generator;
 use super::network::{Alarm, Network, NetworkConfig, Pending};
+use crate::mutant;
 use crate::node::{Chance, Channel, Input, MS, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
 use crate::protocol::wire::{Request, Response};
@@ -348,7 +349,7 @@ impl Producer {
 
     fn send_to(&mut self, now: Time, leader: i32, partitions: Vec<Partition>, out: &mut Outputs) {
         let mut message = k::ProduceRequest::default();
-        message.acks = self.config.acks;
+        message.acks = if mutant::is("producer-asks-less") { self.config.acks.abs() } else { self.config.acks };
         message.timeout_ms = i32::try_from(self.config.network.request_timeout / MS).unwrap_or(i32::MAX);
         let (mut batches, mut in_flight, mut bytes) = (Vec::new(), Vec::new(), 0);
         for partition in partitions {

@@ -7,6 +7,7 @@
 mod elections;
 mod topics;
 
+use crate::mutant;
 use crate::node::{Chance, Channel, Connection, Input, MS, NoteKind, Outputs, Time, Timer};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
@@ -178,7 +179,12 @@ impl Controller {
     }
 
     fn expire_sessions(&mut self, now: Time, out: &mut Outputs) {
-        let expired: Vec<i32> = self.sessions.iter().filter(|(_, session)| session.expires <= now).map(|(broker, _)| *broker).collect();
+        let expired: Vec<i32> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.expires <= now && !mutant::is("sessions-never-end"))
+            .map(|(broker, _)| *broker)
+            .collect();
         for broker in expired {
             self.sessions.remove(&broker);
             self.fence(broker, out);

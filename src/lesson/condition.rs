@@ -8,6 +8,7 @@ use super::amount::Amount;
 use super::facts::Facts;
 use crate::ordered::sort_by;
 use crate::protocol::partition_for_key;
+use crate::protocol::text::written;
 use crate::view::shape::{BrokerState, GroupView, PartitionView, ProducerView, TopicView};
 use serde_json::{Map, Value};
 use std::fmt::Display;
@@ -296,7 +297,7 @@ impl Condition {
             Condition::LogHoldsAcknowledged { topic } => log_holds_acknowledged(facts, topic)?,
             Condition::Command { given, count } => {
                 let is = facts.commands_like(given);
-                let word = |(name, value): (&String, &Value)| format!("{name} {}", serde_json::to_string(value).unwrap_or_default());
+                let word = |(name, value): (&String, &Value)| format!("{name} {}", written(value));
                 let mut words: Vec<String> = given.iter().filter(|(name, _)| *name != "type").map(word).collect();
                 words.insert(0, given.get("type").and_then(Value::as_str).unwrap_or("any command").to_owned());
                 Measure::amount(*count, is as i64, &format_args!("commands given in this level like {}", words.join(" ")))

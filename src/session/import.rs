@@ -7,9 +7,8 @@
 //! field is closed.
 
 use super::command::{ImportFormat, Refusal};
+use crate::protocol::text::quoted;
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 
@@ -93,12 +92,9 @@ fn json_record(text: &str, key_field: Option<&str>) -> Result<(Option<Bytes>, By
 fn json_key(line: &RawValue, field: &str) -> Result<Bytes, String> {
     let text = json_field(line, field).ok_or_else(|| format!("no field `{field}` to take the key from"))?.get();
     match text.as_bytes().first() {
-        Some(b'"') => match serde_json::from_str(text) {
-            Ok(Value::String(key)) => Ok(Bytes::from(key)),
-            // Such as half of a pair of surrogates, which only a reading as a string finds.
-            Err(error) => Err(format!("field `{field}` is not a readable string: {error}")),
-            Ok(_) => Err(format!("field `{field}` is not a readable string")),
-        },
+        Some(b'"') => {
+            unescaped(text).map(Bytes::from).ok_or_else(|| format!("field `{field}` holds half of a surrogate pair, which is no text"))
+        }
         Some(b'{') => Err(format!("field `{field}` is an object; a key is a string, number or boolean")),
         Some(b'[') => Err(format!("field `{field}` is an array; a key is a string, number or boolean")),
         Some(b'n') => Err(format!("field `{field}` is null, so there is no key")),
@@ -120,10 +116,10 @@ fn member<'a>(object: &'a str, name: &str) -> Option<&'a RawValue> {
     let mut found = None;
     let mut rest = object.trim_start().strip_prefix('{')?;
     // What is left at the end is the closing brace, which is no value.
-    while let Some(Value::String(known)) = next_value(&mut rest) {
+    while let Some(known) = next_value(&mut rest) {
         rest = rest.trim_start().strip_prefix(':')?;
         let value = next_value(&mut rest)?;
-        if known == name {
+        if unescaped(known.get()).is_some_and(|known| known == name) {
             found = Some(value);
         }
         rest = rest.trim_start().trim_start_matches(',');
@@ -132,11 +128,60 @@ fn member<'a>(object: &'a str, name: &str) -> Option<&'a RawValue> {
 }
 
 /// Takes the first JSON value off the text.
-fn next_value<'a, T: Deserialize<'a>>(text: &mut &'a str) -> Option<T> {
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<T>();
+fn next_value<'a>(text: &mut &'a str) -> Option<&'a RawValue> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter();
     let value = values.next()?.ok()?;
     *text = &text[values.byte_offset()..];
     Some(value)
+}
+
+/// The text of a JSON string, which is known to be well formed; `None` where half of a surrogate pair stands in it. serde_json reads strings as
+/// well, and with them the words for whatever else could have stood there, numbers and all: kilobytes of the page.
+fn unescaped(string: &str) -> Option<String> {
+    let string = string.strip_prefix('"')?.strip_suffix('"')?;
+    let mut text = String::with_capacity(string.len());
+    let mut pieces = string.split('\\');
+    text.push_str(pieces.next()?);
+    // The first half of a pair, until its second one comes.
+    let mut half: Option<u32> = None;
+    while let Some(piece) = pieces.next() {
+        let Some(escape) = piece.chars().next() else {
+            // Two backslashes: one, and what follows them.
+            if half.is_some() {
+                return None;
+            }
+            text.push('\\');
+            text.push_str(pieces.next().unwrap_or_default());
+            continue;
+        };
+        let (character, rest) = match escape {
+            'u' => {
+                let (code, rest) = (u32::from_str_radix(piece.get(1..5)?, 16).ok()?, &piece[5..]);
+                let code = match (half.take(), code) {
+                    (None, 0xD800..=0xDBFF) if rest.is_empty() => {
+                        half = Some(code);
+                        continue;
+                    }
+                    (Some(first), 0xDC00..=0xDFFF) => 0x10000 + ((first - 0xD800) << 10) + (code - 0xDC00),
+                    (None, code) => code,
+                    (Some(_), _) => return None,
+                };
+                (char::from_u32(code)?, rest)
+            }
+            'n' => ('\n', &piece[1..]),
+            't' => ('\t', &piece[1..]),
+            'r' => ('\r', &piece[1..]),
+            'b' => ('\u{8}', &piece[1..]),
+            'f' => ('\u{c}', &piece[1..]),
+            itself => (itself, &piece[1..]),
+        };
+        if half.is_some() {
+            return None;
+        }
+        text.push(character);
+        text.push_str(rest);
+    }
+    half.is_none().then_some(text)
 }
 
 fn csv_records(text: &str, key_field: Option<&str>) -> Result<Parsed, Refusal> {
@@ -189,9 +234,9 @@ fn csv_record(header: &csv::StringRecord, row: &csv::StringRecord, key_column: O
         if 1 < value.len() {
             value.push(',');
         }
-        value += &serde_json::to_string(name).unwrap_or_default();
+        value += &quoted(name);
         value.push(':');
-        value += &serde_json::to_string(field).unwrap_or_default();
+        value += &quoted(field);
     }
     value.push('}');
     if LINE_BYTES_MAX < value.len() {
@@ -310,6 +355,29 @@ mod tests {
     }
 
     #[test]
+    fn strings_are_read_as_serde_json_reads_them() {
+        for string in [
+            r#""""#,
+            r#""plain""#,
+            r#""\"\\\/\b\f\n\r\t""#,
+            r#""a\\""#,
+            r#""\\\\u0041""#,
+            r#""\\\u0041x""#,
+            r#""\u00e9\uD83D\uDE00!""#,
+            r#""\ud83d\ude00\ud83d\ude01""#,
+            r#""\ud83d""#,
+            r#""\ude00""#,
+            r#""\ud83dx\ude00""#,
+            r#""\ud83d\n""#,
+            r#""\ud83d\\""#,
+            r#""\ud83d\ud83d\ude00""#,
+            r#""\u0000\u007f€""#,
+        ] {
+            assert_eq!(unescaped(string), serde_json::from_str(string).ok(), "{string}");
+        }
+    }
+
+    #[test]
     fn a_json_line_without_a_usable_key_is_rejected() {
         check(
             Jsonl,
@@ -321,7 +389,7 @@ mod tests {
                 "3! field `id` is an object; a key is a string, number or boolean",
                 "4! field `id` is an array; a key is a string, number or boolean",
                 "5! no field `id` to take the key from",
-                "6! field `id` is not a readable string: unexpected end of hex escape at line 1 column 8",
+                "6! field `id` holds half of a surrogate pair, which is no text",
                 "7 1 {\"id\":1}",
             ],
         );

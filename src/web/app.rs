@@ -15,7 +15,7 @@ use super::{
     header::header,
     import_job::ImportJob,
     inspector::inspector,
-    kafka_line,
+    js, kafka_line,
     keys::Keys,
     lesson::lesson,
     memo::{Panel, memo},
@@ -42,6 +42,8 @@ const RENDER_MS: f64 = 66.0;
 const TURNS: usize = 3;
 /// Between two turns, in milliseconds. A little less than a frame of sixty a second; where frames are longer, one takes several turns.
 const TURN_MS: f64 = 15.0;
+/// A session of more commands has no rescue copy: writing it after each of them would be felt.
+const RESCUE_COMMANDS_MAX: usize = 2_000;
 /// Events that a step back looks through.
 const BACK_EVENTS: usize = 2000;
 
@@ -420,7 +422,7 @@ impl App {
     }
 
     fn load_text(&mut self, text: &str) {
-        let read = serde_json::from_str(text).map_err(|e| Refusal::argument("file", format!("This is not JSON: {e}.")));
+        let read = js::parse(text).map_err(|e| Refusal::argument("file", format!("This is not JSON: {e}.")));
         match read.and_then(session::parse_saved).and_then(|saved| Session::load(&saved)) {
             Ok(session) => {
                 *self.session.borrow_mut() = session;
@@ -433,7 +435,7 @@ impl App {
     }
 
     fn saved_text(&self) -> String {
-        serde_json::to_string(&self.session.borrow().save()).unwrap_or_default()
+        js::stringify(&self.session.borrow().save(), 0)
     }
 
     /// Counts how many cells fit into a strip; true when that changed.
@@ -461,7 +463,8 @@ impl App {
         let commands = self.session.borrow().commands().len();
         if self.kept != Some(commands) && !self.desk.import.as_ref().is_some_and(ImportJob::running) {
             self.kept = Some(commands);
-            save::keep(&self.saved_text());
+            let text = (commands <= RESCUE_COMMANDS_MAX).then(|| self.saved_text());
+            save::keep(text.as_deref());
         }
     }
 

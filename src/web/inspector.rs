@@ -3,6 +3,7 @@
 use super::tree::{classes, html};
 use super::{
     act::{Act, Dialog, Selection},
+    js,
     messages::text,
     parts::{clock_text, count, date_text, list, number, size},
     shot::{Shared, Shot},
@@ -223,6 +224,6 @@ fn event(shot: &Shot) -> Option<Html> {
     all.extend(e.topic.as_ref().map(|t| field("topic", t)));
     all.extend(e.partition.map(|x| field("partition", x)));
     all.extend(e.error.map(|x| field("error", x)));
-    let detail = serde_json::to_string_pretty(&e.detail).unwrap_or_default();
+    let detail = js::stringify(&e.detail, 2);
     Some(html! { <><p class="lead">{ &e.text }</p>{ fields(all) }<h3>{ "Detail" }</h3><pre class="value" tabindex="0">{ detail }</pre></> })
 }

@@ -1,5 +1,6 @@
 //! A lesson under way: which slide, which hints, the solution's replay, and what was solved before.
 
+use super::js;
 use crate::lesson::{GoalState, Level, levels};
 use crate::session::fields::FromValue;
 use crate::session::{Session, command::Command};
@@ -41,7 +42,12 @@ pub struct LessonShot {
 impl LessonRun {
     pub fn new() -> LessonRun {
         // Nothing kept, or not readable: nothing solved.
-        let solved = LocalStorage::get(KEY).ok().and_then(|kept| Vec::from_value(kept).ok()).unwrap_or_default();
+        let solved = LocalStorage::raw()
+            .get_item(KEY)
+            .ok()
+            .flatten()
+            .and_then(|kept| Vec::from_value(js::parse(&kept).ok()?).ok())
+            .unwrap_or_default();
         LessonRun { solved, ..LessonRun::default() }
     }
 
@@ -93,7 +99,7 @@ impl LessonRun {
         {
             self.solved.push(level.id.clone());
             // A browser that keeps nothing still shows the mark until it is closed.
-            let _ = LocalStorage::set(KEY, &self.solved);
+            let _ = LocalStorage::raw().set_item(KEY, &js::stringify(&self.solved, 0));
         }
         LessonShot {
             open: self.open,

@@ -61,7 +61,7 @@ pub fn start() {
 fn open_lessons() {
     let fetched = js_sys::Reflect::get(&js_sys::global(), &JsValue::from_str("brokerlabLessons")).unwrap_or_default();
     let files: Vec<String> = js_sys::Array::from(&fetched).iter().filter_map(|file| file.as_string()).collect();
-    for slip in crate::lesson::install(&files) {
+    for slip in crate::lesson::install(&files, js::parse) {
         web_sys::console::error_1(&JsValue::from_str(&slip));
     }
 }

@@ -30,9 +30,13 @@ pub fn download(name: &str, text: &str) {
     gloo::timers::callback::Timeout::new(10_000, move || drop(url)).forget();
 }
 
-/// Keeps the newest save for the message that the engine has stopped. One that is too large leaves none: an older one would be another session.
-pub fn keep(text: &str) {
+/// Keeps the newest save for the message that the engine has stopped. Where there is none, or one that is too large, an older one would be
+/// another session: none is left.
+pub fn keep(text: Option<&str>) {
     // Private windows may refuse storage; there is no other place to keep it.
     let storage = SessionStorage::raw();
-    let _ = if text.len() <= RESCUE_MAX { storage.set_item(RESCUE, text) } else { storage.remove_item(RESCUE) };
+    let _ = match text.filter(|text| text.len() <= RESCUE_MAX) {
+        Some(text) => storage.set_item(RESCUE, text),
+        None => storage.remove_item(RESCUE),
+    };
 }

@@ -1,7 +1,6 @@
 //! Light or dark: the system's choice until the person makes one, which is kept.
 
 use gloo::storage::{LocalStorage, Storage};
-use serde_json::Value;
 
 const KEY: &str = "brokerlab.theme";
 
@@ -17,7 +16,7 @@ fn set(theme: &str) {
 
 /// Puts the kept choice back.
 pub fn restore() {
-    if let Ok(Value::String(theme)) = LocalStorage::get(KEY) {
+    if let Ok(Some(theme)) = LocalStorage::raw().get_item(KEY) {
         set(&theme);
     }
 }
@@ -33,7 +32,7 @@ pub fn toggle() {
     let theme = if is_dark() { "light" } else { "dark" };
     set(theme);
     // A browser that keeps nothing still shows the choice until it is closed.
-    let _ = LocalStorage::set(KEY, theme);
+    let _ = LocalStorage::raw().set_item(KEY, theme);
 }
 
 /// The person asked for less motion.

@@ -223,7 +223,7 @@ impl Consumer {
             self.lost(now, lost);
         }
         if self.closing {
-            self.alarm.set(now, self.network.next_due(), out);
+            self.alarm.set(now, self.network.next_end(), out);
             return;
         }
         self.network.ask_for_metadata(now, out);
