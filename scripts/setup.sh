@@ -11,6 +11,7 @@ WASM_BINDGEN=0.2.130
 TRUNK=0.21.14
 WASM_PACK=0.15.1
 BINARYEN=132
+ESBUILD=0.25.12
 
 mkdir -p "$CACHE/log"
 export PATH="$CACHE/bin:$CACHE/npm/node_modules/.bin:$HOME/.cargo/bin:$PATH"
@@ -129,9 +130,9 @@ setup_page_tools() {
   # Its own lock file names a crate version that has been withdrawn, hence no --locked.
   cargo_tool wasm-bindgen "$WASM_BINDGEN" wasm-bindgen-cli --version "$WASM_BINDGEN" --debug
   cargo_tool trunk "$TRUNK" "trunk@$TRUNK" --locked --no-default-features --debug
-  if ! wasm-opt --version 2>/dev/null | grep -q "version $BINARYEN"; then
-    ADVICE="Is the network there? Try: npm install binaryen@$BINARYEN" step "wasm-opt $BINARYEN" \
-      npm install --prefix "$CACHE/npm" --no-audit --no-fund "binaryen@$BINARYEN"
+  if ! wasm-opt --version 2>/dev/null | grep -q "version $BINARYEN" || [ "$(esbuild --version 2>/dev/null)" != "$ESBUILD" ]; then
+    ADVICE="Is the network there? Try: npm install binaryen@$BINARYEN esbuild@$ESBUILD" step "wasm-opt $BINARYEN and esbuild $ESBUILD" \
+      npm install --prefix "$CACHE/npm" --no-audit --no-fund "binaryen@$BINARYEN" "esbuild@$ESBUILD"
   fi
 }
 
@@ -145,11 +146,11 @@ setup_test_tools() {
   setup_browser
 }
 
-# with_page COMMAND...: runs it so that cargo builds for the page. Its standard library is built for size, and a panic stops the program at once,
-# without a message: both together are a tenth of the download. What is unstable is how to ask for them, hence RUSTC_BOOTSTRAP.
+# with_page COMMAND...: runs it so that cargo builds for the page. Its standard library is built for size, a panic stops the program at once,
+# without a message, and nothing is formatted for debugging: together a tenth of the download. What is unstable is how to ask for them, hence RUSTC_BOOTSTRAP.
 with_page() {
   with_wasm env RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_abort CARGO_UNSTABLE_BUILD_STD_FEATURES=optimize_for_size \
-    RUSTFLAGS="-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none" "$@"
+    RUSTFLAGS="-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none" "$@"
 }
 
 # Whether dist/ is newer than everything it is made of.

@@ -5,6 +5,7 @@
 //!
 //! # The map, in reading order (each room knows only those above it)
 //!
+//! - [`mutant`]: deliberate faults, to see what the invariants are worth
 //! - [`ordered`]: a map and a set in one sorted vector
 //! - [`protocol`]: Kafka's words and bytes
 //! - [`node`]: what every node is, `(now, input) -> outputs`
@@ -16,6 +17,7 @@
 //! - [`broker`]: one node: requests find their way to the rooms above
 //! - [`client`]: producer and consumer, nodes of the same world
 //! - [`sim`]: the world around them: virtual time, events, network, trace
+//! - [`check`]: what must never happen, looked at after every event
 //! - [`session`]: seed and timed commands: play, seek, undo, save
 //! - [`view`]: world to plain structs for a screen
 //! - [`lesson`]: levels as data, goals as predicates on the view
@@ -27,10 +29,13 @@
 //! - Only [`session`] changes a world. Screens read [`view`]'s structs and send commands.
 //! - The same seed and commands give the same trace hash, native and wasm, live and replayed.
 //! - Every queue, buffer and loop has a limit that is named in one place.
-//! - User input cannot panic: it gets an error that says what and where. A broken invariant of our own asserts.
+//! - User input cannot panic: it gets an error that says what and where. A broken invariant of our own asserts; the page then stops at once and
+//!   says so (`www/boot.js`), with the newest copy of the session to take away.
 
+// A view is one macro call with hundreds of tokens.
 #![cfg_attr(target_arch = "wasm32", recursion_limit = "1024")]
 
+pub mod mutant;
 pub mod ordered;
 pub mod protocol;
 
@@ -51,6 +56,8 @@ pub mod broker;
 pub mod client;
 
 pub mod sim;
+
+pub mod check;
 
 pub mod session;
 

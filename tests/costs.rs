@@ -84,12 +84,13 @@ fn a_full_request_queue_stops_the_network_thread_and_the_answers_that_go_through
 fn a_slow_disk_delays_appends_and_one_io_thread_delays_everything_behind_them() {
     // Appending takes 100 us, and 1 us for a batch of less than 500 bytes: a hundred times as much on top.
     let append = 10.1;
-    for (threads, metadata) in [("8", 2.0), ("1", 2.0 + append)] {
+    // A consumer opens a connection and asks who leads.
+    for (threads, metadata) in [("8", 4.0), ("1", 4.0 + append)] {
         let mut cluster = cluster(json!({ "num.io.threads": threads }), &["a", "b"]);
         cluster.apply(json!({ "type": "slowDisk", "broker": 1, "factor": 101 }));
         assert_eq!(cluster.view().brokers[0].disk_factor, Some(101.0));
         assert_eq!(acknowledged_after(&mut cluster, &["a", "b"], "v"), [2.0 + append, 2.0 + 2.0 * append], "there is one disk");
-        // A question that needs no disk.
+        // Questions that need no disk.
         let sent = cluster.view().time;
         let seen = cluster.events_after(|cluster| {
             send(cluster, "a", "v");

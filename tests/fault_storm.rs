@@ -18,7 +18,7 @@ fn fault(chance: &mut Chance, cluster: &Cluster, power: bool) -> Value {
     let nodes = ["broker-1", "broker-2", "broker-3", "controller-1", "shop", "c1", "*"];
     let mut node = || nodes[chance.below(nodes.len() as u64) as usize];
     let (from, to) = (node(), node());
-    let flights = view::flights(cluster.session.world());
+    let flights = view::flights(&cluster.session);
     let message = if flights.is_empty() { 0 } else { flights[chance.below(flights.len() as u64) as usize].id };
     let apis = [
         "Produce",

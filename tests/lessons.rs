@@ -90,7 +90,11 @@ fn the_page_is_told_of_the_same_files() {
     let ids: Vec<String> = listed
         .iter()
         .map(|name| std::fs::read_to_string(format!("{folder}/{name}")).unwrap_or_else(|error| panic!("{name}: {error}")))
-        .map(|file| brokerlab::lesson::front_matter::parse(&file).expect("a level").id)
+        .map(|file| {
+            brokerlab::lesson::front_matter::parse(&file, |text| serde_json::from_str(text).map_err(|error| error.to_string()))
+                .expect("a level")
+                .id
+        })
         .collect();
     assert_eq!(ids, levels().iter().map(|level| level.id.clone()).collect::<Vec<_>>());
     assert_eq!(listed.len() + 1, std::fs::read_dir(folder).expect("the levels").count(), "a file that the index does not name");

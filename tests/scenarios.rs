@@ -219,13 +219,70 @@ fn with_acks_0_nothing_is_known_of_a_record_that_a_dead_leader_never_got() {
     cluster.apply(json!({ "type": "send", "producer": "blind", "topic": "orders", "key": "k", "value": "first" }));
     cluster.advance(1_000.0);
     let leader = cluster.partition("orders", 0).leader.expect("a leader");
-    cluster.apply(json!({ "type": "crashBroker", "broker": leader }));
     cluster.apply(json!({ "type": "send", "producer": "blind", "topic": "orders", "key": "k", "value": "second" }));
+    // It leaves after linger.ms, and is on its way when the leader dies.
+    cluster.advance(5.1);
+    cluster.apply(json!({ "type": "crashBroker", "broker": leader }));
     cluster.advance(1_000.0);
     let producer = cluster.view().producers.into_iter().find(|producer| producer.id == "blind").expect("the producer");
     assert_eq!((producer.sent, producer.acknowledged, producer.failed), (2, 2, 0), "acks=0 counts a record as sent when it leaves");
     cluster.advance(30_000.0);
     assert_eq!(cluster.values("orders", 0), ["first"]);
+}
+
+#[test]
+fn a_producer_tries_a_dead_leader_s_connection_again_and_not_its_requests() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    cluster.apply(json!({ "type": "addProducer", "id": "shop", "topic": "orders", "recordsPerSecond": 20, "configs": { "acks": "all" } }));
+    cluster.advance(2_000.0);
+    let leader = cluster.partition("orders", 0).leader.expect("a leader");
+    let dead = format!("broker-{leader}");
+    // Until the controller gives the leader up, after 9 s, nobody else may be asked.
+    let seen = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "crashBroker", "broker": leader }));
+        cluster.advance(8_000.0);
+    });
+    let asked = |api: &str| {
+        let to_dead = |event: &&brokerlab::view::EventView| {
+            event.node == "shop" && event.kind == "requestSent" && event.detail["api"] == api && event.detail["to"] == dead.as_str()
+        };
+        seen.iter().filter(to_dead).map(|event| event.time).collect::<Vec<f64>>()
+    };
+    assert_eq!(asked("Produce"), [] as [f64; 0]);
+    // reconnect.backoff.ms doubles from 50 ms to reconnect.backoff.max.ms, a fifth more or less: 50, 100, 200, 400, 800, 1000, ...
+    let tries = asked("ApiVersions");
+    assert!((9..=13).contains(&tries.len()), "{tries:?}");
+    let waits: Vec<f64> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let expected = [100.0, 200.0, 400.0, 800.0, 1_000.0, 1_000.0];
+    for (wait, expected) in waits.iter().zip(expected) {
+        // A try and its refusal take up to 2.4 ms on the way.
+        assert!((0.8 * expected..=1.2 * expected + 2.4).contains(wait), "{waits:?}");
+    }
+    let producer = cluster.view().producers.into_iter().find(|producer| producer.id == "shop").expect("the producer");
+    assert_eq!(producer.failed, 0);
+    cluster.advance(30_000.0);
+    cluster.apply(json!({ "type": "removeProducer", "id": "shop" }));
+    cluster.advance(5_000.0);
+    let known = cluster.acknowledged_offsets("orders").len();
+    assert!(600 < known, "{known}: what waited goes to the new leader");
+}
+
+#[test]
+fn a_consumer_that_closes_waits_for_its_last_answers_quietly() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 3, 3);
+    cluster.apply(
+        json!({ "type": "addConsumer", "id": "reader", "group": "g", "topics": ["orders"], "configs": { "fetch.max.wait.ms": "5000" } }),
+    );
+    cluster.advance(5_000.0);
+    // A broker dies and with it a connection: metadata is due, which a consumer that closes does not ask for any more. It still waits for the
+    // answers of its fetches from the others, up to fetch.max.wait.ms.
+    let coordinator = cluster.group("g").coordinator.expect("a coordinator");
+    cluster.apply(json!({ "type": "removeConsumer", "id": "reader" }));
+    cluster.apply(json!({ "type": "crashBroker", "broker": coordinator }));
+    let before = cluster.session.world().events();
+    cluster.advance(5_000.0);
+    let events = cluster.session.world().events() - before;
+    assert!(events < 1_000, "{events} events in five seconds of a cluster with nothing to do");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// In reading order: each knows only those before it.
 const ROOMS: &[&str] = &[
+    "mutant",
     "ordered",
     "protocol",
     "node",
@@ -17,6 +18,7 @@ const ROOMS: &[&str] = &[
     "broker",
     "client",
     "sim",
+    "check",
     "session",
     "view",
     "lesson",

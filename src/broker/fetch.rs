@@ -3,6 +3,7 @@
 //! Source: `KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`, `DelayedFetch`. No fetch sessions: every request is a full one.
 
 use super::Broker;
+use crate::mutant;
 use crate::node::{Connection, MS, Outputs, Time, Timer};
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
@@ -153,6 +154,7 @@ impl Broker {
         }
         let replica = self.replicas.get(&key).ok_or(ErrorCode::NotLeaderOrFollower)?;
         replica.check_leader(asked.current_leader_epoch)?;
+        let is_follower = is_follower && !mutant::is("follower-reads-committed") || mutant::is("consumer-reads-uncommitted");
         let limit = if is_follower { replica.log.end_offset() } else { replica.high_watermark() };
         let most = left.min(usize::try_from(asked.partition_max_bytes).unwrap_or(0));
         let last_epoch = asked.last_fetched_epoch;

@@ -20,6 +20,32 @@ pub const LATEST_TIMESTAMP: i64 = -1;
 /// ListOffsets' name for the log start offset.
 pub const EARLIEST_TIMESTAMP: i64 = -2;
 
+/// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
+/// does for clients that look only at the range (KIP-896).
+const APIS: [(i16, i16, i16); 12] = [
+    (0, 0, 13), // Produce
+    (1, 4, 18), // Fetch
+    (2, 1, 11), // ListOffsets
+    (3, 0, 13), // Metadata
+    (8, 2, 10), // OffsetCommit
+    (9, 1, 10), // OffsetFetch
+    (10, 0, 6), // FindCoordinator
+    (11, 0, 9), // JoinGroup
+    (12, 0, 4), // Heartbeat
+    (13, 0, 5), // LeaveGroup
+    (14, 0, 5), // SyncGroup
+    (18, 0, 4), // ApiVersions
+];
+
+pub(super) fn api_versions() -> k::ApiVersionsResponse {
+    let version = |(key, oldest, newest)| {
+        let mut version = k::api_versions_response::ApiVersion::default();
+        (version.api_key, version.min_version, version.max_version) = (key, oldest, newest);
+        version
+    };
+    k::ApiVersionsResponse::default().with_api_keys(APIS.into_iter().map(version).collect())
+}
+
 impl Broker {
     pub(super) fn metadata(&mut self, now: Time, message: &k::MetadataRequest, out: &mut Outputs) -> k::MetadataResponse {
         let mut response = k::MetadataResponse::default();

@@ -259,6 +259,7 @@ impl Broker {
         match request {
             Request::Produce(message, batches) => self.produce(now, from, correlation, &message, &batches, out),
             Request::Fetch(message) => self.fetch(now, from, correlation, message, out),
+            Request::ApiVersions(_) => self.respond(from, correlation, Response::ApiVersions(Arc::new(lookup::api_versions())), out),
             Request::ListOffsets(message) => {
                 let response = self.list_offsets(&message);
                 self.respond(from, correlation, Response::ListOffsets(Arc::new(response)), out);

@@ -5,6 +5,7 @@
 use super::Broker;
 use super::validation::{Origin, Refused, validate};
 use crate::coordinator::Then;
+use crate::mutant;
 use crate::node::{Connection, MS, Outputs, Time, Timer};
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
@@ -121,7 +122,7 @@ impl Broker {
         match message.acks {
             // No answer at all, not even an empty one.
             0 => self.connections.answered(from, correlation),
-            ACKS_ALL if !waiting.is_empty() => {
+            ACKS_ALL if !waiting.is_empty() && !mutant::is("acks-all-early") => {
                 let keys: Vec<PartitionKey> = waiting.iter().map(|waiting| waiting.key).collect();
                 // It may be done already (a single replica): the partitions have moved, so it is tried before this event ends.
                 self.moved.extend(keys.iter().copied());

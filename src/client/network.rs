@@ -2,6 +2,7 @@
 //!
 //! Source: `NetworkClient`, `Metadata`, `ExponentialBackoff`; KIP-580.
 
+use super::links::{Line, LinkConfig, Links};
 use crate::node::{Chance, Channel, MS, NodeId, Outputs, Time, TopicName};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::ErrorCode;
@@ -22,6 +23,7 @@ pub struct NetworkConfig {
     pub retry_backoff: Time,
     /// `retry.backoff.max.ms`
     pub retry_backoff_max: Time,
+    pub links: LinkConfig,
     /// `allow.auto.create.topics`; a producer always asks for it.
     pub allow_auto_create: bool,
 }
@@ -56,6 +58,7 @@ pub struct Network<T> {
     pub topics: OrderedMap<TopicName, TopicInfo>,
     wanted: OrderedSet<TopicName>,
     brokers: Vec<i32>,
+    links: Links,
     pending: OrderedMap<u32, Pending<T>>,
     next_correlation: u32,
     metadata: Metadata,
@@ -75,6 +78,7 @@ struct Metadata {
 impl<T> Network<T> {
     pub fn new(client_id: Arc<str>, bootstrap: Vec<i32>, config: NetworkConfig, chance: Chance) -> Network<T> {
         Network {
+            links: Links::new(config.links),
             config,
             client_id,
             topics: OrderedMap::new(),
@@ -122,16 +126,31 @@ impl<T> Network<T> {
         out: &mut Outputs,
     ) -> u32 {
         self.next_correlation += 1;
-        let deadline = now + timeout.unwrap_or(self.config.request_timeout);
-        self.pending.insert(self.next_correlation, Pending { to, channel, deadline, what });
-        out.request(NodeId::Broker(to), channel, self.next_correlation, request);
-        self.next_correlation
+        let (deadline, correlation) = (now + timeout.unwrap_or(self.config.request_timeout), self.next_correlation);
+        self.pending.insert(correlation, Pending { to, channel, deadline, what });
+        self.links.send(now, (to, channel), correlation, request, &mut self.next_correlation, out);
+        correlation
     }
 
     /// Sends what nobody will answer (acks=0).
-    pub fn send_and_forget(&mut self, to: i32, request: Request, out: &mut Outputs) {
+    pub fn send_and_forget(&mut self, now: Time, to: i32, request: Request, out: &mut Outputs) {
         self.next_correlation += 1;
-        out.request(NodeId::Broker(to), Channel::Data, self.next_correlation, request);
+        self.links.send(now, (to, Channel::Data), self.next_correlation, request, &mut self.next_correlation, out);
+    }
+
+    /// Whether a broker's data connection is open.
+    pub fn is_open(&self, to: i32) -> bool {
+        self.links.is_open((to, Channel::Data))
+    }
+
+    /// Whether a broker's data connection can be used now; if not, it is being opened.
+    pub fn ready(&mut self, now: Time, to: i32, out: &mut Outputs) -> bool {
+        self.links.ready(now, (to, Channel::Data), &mut self.next_correlation, out)
+    }
+
+    /// A broker has said which versions it speaks: its connection is open.
+    pub fn opened(&mut self, correlation: u32, out: &mut Outputs) {
+        self.links.opened(correlation, out);
     }
 
     /// What an answer belongs to; `None` if it was given up before.
@@ -154,33 +173,50 @@ impl<T> Network<T> {
         if gone(Channel::Data) && self.metadata.under_way.is_some_and(|(_, to, _)| to == broker) {
             self.metadata_failed(now);
         }
+        self.links.lost(now, broker, channel, &self.chance);
         self.refresh(now);
         self.take_pending(|pending| pending.to == broker && gone(pending.channel))
     }
 
-    /// What is lost because something has waited longer than its timeout: its connection is closed, as the Java client does, and so the
-    /// other requests on it get no answer either. Each with why.
+    /// What is lost because something has waited longer than its timeout, or a connection could not be set up in time: the connection is
+    /// closed, as the Java client does, and so the other requests on it get no answer either. Each with why.
     pub fn timed_out(&mut self, now: Time, out: &mut Outputs) -> Vec<(Pending<T>, ErrorCode)> {
-        let overdue = |deadline: Time| deadline <= now;
-        let asked = self.metadata.under_way.filter(|(.., deadline)| overdue(*deadline)).map(|(_, to, _)| (to, Channel::Data));
-        let first = self.pending.values().find(|pending| overdue(pending.deadline)).map(|pending| (pending.to, pending.channel));
         let mut lost = Vec::new();
-        let mut next = asked.or(first);
-        while let Some((broker, channel)) = next {
-            out.close(NodeId::Broker(broker), channel);
-            let why = |pending: Pending<T>| {
-                let error = if overdue(pending.deadline) { ErrorCode::RequestTimedOut } else { ErrorCode::NetworkException };
-                (pending, error)
-            };
-            lost.extend(self.disconnected(now, broker, Some(channel)).into_iter().map(why));
-            next = self.pending.values().find(|pending| overdue(pending.deadline)).map(|pending| (pending.to, pending.channel));
+        if let Some((_, to, _)) = self.metadata.under_way.filter(|(.., deadline)| *deadline <= now) {
+            self.give_up(now, (to, Channel::Data), &mut lost, out);
+        }
+        while let Some(line) = self.overdue(now) {
+            self.give_up(now, line, &mut lost, out);
+        }
+        for line in self.links.look(now, &mut self.next_correlation, out) {
+            self.give_up(now, line, &mut lost, out);
         }
         lost
     }
 
+    /// The connection of a request that has waited longer than its timeout.
+    fn overdue(&self, now: Time) -> Option<Line> {
+        self.pending.values().find(|pending| pending.deadline <= now).map(|pending| (pending.to, pending.channel))
+    }
+
+    /// Closes a connection, and gives up what is under way on it.
+    fn give_up(&mut self, now: Time, (broker, channel): Line, lost: &mut Vec<(Pending<T>, ErrorCode)>, out: &mut Outputs) {
+        out.close(NodeId::Broker(broker), channel);
+        let why = |pending: Pending<T>| {
+            let error = if pending.deadline <= now { ErrorCode::RequestTimedOut } else { ErrorCode::NetworkException };
+            (pending, error)
+        };
+        lost.extend(self.disconnected(now, broker, Some(channel)).into_iter().map(why));
+    }
+
     fn take_pending(&mut self, lost: impl Fn(&Pending<T>) -> bool) -> Vec<Pending<T>> {
         let lost: Vec<u32> = self.pending.iter().filter(|(_, pending)| lost(pending)).map(|(correlation, _)| *correlation).collect();
-        lost.iter().filter_map(|correlation| self.pending.remove(correlation)).collect()
+        lost.iter()
+            .filter_map(|correlation| {
+                self.links.forget(*correlation);
+                self.pending.remove(correlation)
+            })
+            .collect()
     }
 
     fn metadata_failed(&mut self, now: Time) {
@@ -202,24 +238,36 @@ impl<T> Network<T> {
         if self.metadata.under_way.is_some() || self.metadata.due.is_none_or(|due| now < due) {
             return;
         }
-        let Some(broker) = self.some_broker() else { return };
+        let Some(broker) = self.some_broker(now) else {
+            self.metadata.due = self.links.next_try(now);
+            return;
+        };
         let mut message = k::MetadataRequest::default();
         message.allow_auto_topic_creation = self.config.allow_auto_create;
         let topic = |name: &TopicName| k::metadata_request::MetadataRequestTopic::default().with_name(Some(wire::topic(name)));
         message.topics = Some(self.wanted.iter().map(topic).collect());
         self.next_correlation += 1;
-        self.metadata.under_way = Some((self.next_correlation, broker, now + self.config.request_timeout));
+        let (correlation, request) = (self.next_correlation, Request::Metadata(Arc::new(message)));
+        self.metadata.under_way = Some((correlation, broker, now + self.config.request_timeout));
         self.metadata.due = None;
-        out.request(NodeId::Broker(broker), Channel::Data, self.next_correlation, Request::Metadata(Arc::new(message)));
+        self.links.send(now, (broker, Channel::Data), correlation, request, &mut self.next_correlation, out);
     }
 
-    /// Any broker will do: one by chance, as Kafka's clients pick the least loaded of a random start.
-    pub fn some_broker(&mut self) -> Option<i32> {
+    /// Any broker will do: one whose connection is open if there is one, else one that may be tried, by chance from where the search begins
+    /// (`NetworkClient.leastLoadedNode`). `None` while all are down and wait for their backoff.
+    pub fn some_broker(&mut self, now: Time) -> Option<i32> {
         if self.brokers.is_empty() {
             return None;
         }
-        let chosen = self.chance.below(self.brokers.len() as u64) as usize;
-        Some(self.brokers[chosen])
+        let first = self.chance.below(self.brokers.len() as u64) as usize;
+        let from_first = || self.brokers[first..].iter().chain(&self.brokers[..first]).copied();
+        let open = from_first().filter(|broker| self.is_open(*broker)).min_by_key(|broker| self.in_flight(*broker));
+        open.or_else(|| from_first().find(|broker| self.links.may_open(now, (*broker, Channel::Data))))
+    }
+
+    /// When another broker can be asked, if none can be now.
+    pub fn next_try(&self, now: Time) -> Option<Time> {
+        self.links.next_try(now)
     }
 
     /// Takes a Metadata response in. Returns whether it was the one asked for.
@@ -270,14 +318,14 @@ impl<T> Network<T> {
 
     /// The earliest time at which something is due here.
     pub fn next_due(&self) -> Option<Time> {
-        let ask = if self.is_learning() { None } else { self.metadata.due };
-        self.next_timeout().into_iter().chain(ask).min()
+        let metadata =
+            if self.metadata.under_way.is_some() { self.metadata.under_way.map(|(_, _, deadline)| deadline) } else { self.metadata.due };
+        metadata.into_iter().chain(self.next_end()).min()
     }
 
-    /// When the first of the requests under way has waited too long.
-    pub fn next_timeout(&self) -> Option<Time> {
-        let metadata = self.metadata.under_way.map(|(_, _, deadline)| deadline);
-        self.pending.values().map(|pending| pending.deadline).chain(metadata).min()
+    /// When the first of the requests under way is given up at the latest: all that a client waits for which asks for nothing more.
+    pub fn next_end(&self) -> Option<Time> {
+        self.pending.values().map(|pending| pending.deadline).chain(self.links.next_due()).min()
     }
 }
 

@@ -6,6 +6,7 @@
 use super::accumulator::{Accumulator, ProducerBatch};
 use super::generator::Generator;
 use super::network::{Alarm, Network, NetworkConfig, Pending};
+use crate::mutant;
 use crate::node::{Chance, Channel, Input, MS, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
 use crate::protocol::wire::{Request, Response};
@@ -162,6 +163,7 @@ impl Producer {
                     return;
                 }
             }
+            Input::Response { correlation, response: Response::ApiVersions(_), .. } => self.network.opened(correlation, out),
             Input::Response { correlation, response: Response::Metadata(message), .. } => {
                 self.network.learn(now, correlation, &message);
                 self.unblock(now, out);
@@ -296,7 +298,7 @@ impl Producer {
             self.give_up_expired(now, out);
             self.send_ready(now, out);
         }
-        let ready = self.accumulator.ready().filter(|(partition, _)| self.can_send(partition)).map(|(_, at)| at).min();
+        let ready = self.accumulator.ready().filter(|(partition, at)| now < *at || self.can_send(partition)).map(|(_, at)| at).min();
         let oldest = self.accumulator.oldest().map(|created| created + self.config.delivery_timeout + 1);
         let blocked = self.blocked.front().map(|blocked| blocked.deadline);
         let due = [ready, oldest, blocked, self.network.next_due()].into_iter().flatten().min();
@@ -319,7 +321,7 @@ impl Producer {
     fn can_send(&self, partition: &Partition) -> bool {
         self.network
             .leader(&partition.topic, partition.index)
-            .is_some_and(|(leader, _)| self.network.in_flight(leader) < self.config.max_in_flight)
+            .is_some_and(|(leader, _)| self.network.is_open(leader) && self.network.in_flight(leader) < self.config.max_in_flight)
     }
 
     /// One request to each leader that something is ready for, with at most one batch of each partition.
@@ -339,6 +341,8 @@ impl Producer {
             if leaderless {
                 self.network.refresh(now);
             }
+            // What has no connection stays in the accumulator: neither a request nor a retry.
+            by_leader.retain(|leader, _| self.network.ready(now, *leader, out));
             if by_leader.is_empty() {
                 return;
             }
@@ -350,7 +354,7 @@ impl Producer {
 
     fn send_to(&mut self, now: Time, leader: i32, partitions: Vec<Partition>, out: &mut Outputs) {
         let mut message = k::ProduceRequest::default();
-        message.acks = self.config.acks;
+        message.acks = if mutant::is("producer-asks-less") { self.config.acks.abs() } else { self.config.acks };
         message.timeout_ms = i32::try_from(self.config.network.request_timeout / MS).unwrap_or(i32::MAX);
         let (mut batches, mut in_flight, mut bytes) = (Vec::new(), Vec::new(), 0);
         for partition in partitions {
@@ -376,7 +380,7 @@ impl Producer {
         }
         let request = Request::Produce(Arc::new(message), batches.into());
         if self.config.acks == 0 {
-            self.network.send_and_forget(leader, request, out);
+            self.network.send_and_forget(now, leader, request, out);
             for (partition, batch) in in_flight {
                 self.acknowledge(partition, -1, batch.records, out);
             }

@@ -4,6 +4,7 @@
 //! partition epoch with every change. The last member of an ISR stays in it when it is lost: only it may lead again.
 
 use super::Controller;
+use crate::mutant;
 use crate::node::{NoteKind, Outputs, Partition};
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::{MetadataRecord, PartitionState};
@@ -16,7 +17,7 @@ impl Controller {
     pub(super) fn leave_all_isrs(&mut self, broker: i32, out: &mut Outputs) {
         for (topic, partition) in self.partitions_where(|state| state.isr.contains(&broker)) {
             let Some(mut state) = self.image.partition(&topic, partition).cloned() else { continue };
-            if 1 < state.isr.len() {
+            if 1 < state.isr.len() && !mutant::is("fenced-stays-in-isr") {
                 state.isr.retain(|member| *member != broker);
             }
             self.change(topic, partition, state, out);
@@ -122,13 +123,14 @@ impl Controller {
         let Some(known) = self.image.topics.get(&topic) else { return };
         let Some(before) = usize::try_from(partition).ok().and_then(|index| known.partitions.get(index)) else { return };
         let name = Partition { topic: known.name.clone(), index: partition };
-        let may_lead = |broker: &i32| state.isr.contains(broker) && self.image.is_live(*broker);
+        let in_sync = |broker: &i32| state.isr.contains(broker) || mutant::is("elect-outside-isr");
+        let may_lead = |broker: &i32| in_sync(broker) && self.image.is_live(*broker);
         if state.leader.is_none_or(|leader| !may_lead(&leader)) {
             state.leader = state.replicas.iter().copied().find(may_lead);
         }
         let elected = state.leader != before.leader;
-        state.leader_epoch = before.leader_epoch + i32::from(elected);
-        state.partition_epoch = before.partition_epoch + 1;
+        state.leader_epoch = before.leader_epoch + i32::from(elected && !mutant::is("leader-epoch-stands"));
+        state.partition_epoch = before.partition_epoch + i32::from(!mutant::is("partition-epoch-stands"));
         if !elected && state.isr == before.isr {
             return;
         }

@@ -8,6 +8,7 @@ mod elections;
 mod shutdown;
 mod topics;
 
+use crate::mutant;
 use crate::node::{Chance, Channel, Connection, Input, MS, NoteKind, Outputs, Time, Timer};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
@@ -201,7 +202,7 @@ impl Controller {
     fn expire_sessions(&mut self, now: Time, out: &mut Outputs) {
         let mut expired = Vec::new();
         for (broker, session) in &mut self.sessions {
-            if session.expires.is_some_and(|at| at <= now) {
+            if session.expires.is_some_and(|at| at <= now) && !mutant::is("sessions-never-end") {
                 session.expires = None;
                 expired.push(*broker);
             }

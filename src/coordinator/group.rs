@@ -5,6 +5,7 @@
 
 use super::offsets::{CommittedOffset, OffsetKey};
 use super::{Append, CoordinatorConfig, Effects, ReplyTo, Then, partition_for};
+use crate::mutant;
 use crate::node::{NoteKind, Outputs, RebalanceReason, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
@@ -188,7 +189,7 @@ impl Group {
             out.note(NoteKind::MemberLeft { group: self.id.clone(), member, reason: crate::node::LeaveReason::RebalanceTimeout });
         }
         self.deadline = None;
-        self.generation += 1;
+        self.generation += i32::from(!mutant::is("generation-stands"));
         let members = self.members.len() as i32;
         out.note(NoteKind::Rebalanced { group: self.id.clone(), generation: self.generation, members });
         if self.members.is_empty() {

@@ -4,6 +4,7 @@
 
 use super::group::{join_error, sync_error, sync_success};
 use super::{Append, Coordinator, CoordinatorConfig, Effects, Group, GroupState, Member, ReplyTo, Then, partition_for};
+use crate::mutant;
 use crate::node::{LeaveReason, MS, NoteKind, Outputs, RebalanceReason, Time};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::Response;
@@ -231,7 +232,7 @@ impl Coordinator {
 
 impl Member {
     fn is_expired(&self, now: Time) -> bool {
-        self.joining.is_none() && self.expires <= now
+        self.joining.is_none() && self.expires <= now && !mutant::is("dead-member-stays")
     }
 }
 

@@ -10,6 +10,7 @@ mod offsets;
 pub use group::{Group, GroupState, Member};
 pub use offsets::CommittedOffset;
 
+use crate::mutant;
 use crate::node::{Chance, Connection, NoteKind, Outputs, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::Batch;
@@ -182,7 +183,9 @@ impl Coordinator {
                     for (key, value) in offsets {
                         let partition = crate::node::Partition { topic: key.0.clone(), index: key.1 };
                         out.note(NoteKind::OffsetCommitted { group: group.clone(), partition, offset: value.offset });
-                        state.offsets.insert(key, value);
+                        if !mutant::is("commit-not-kept") {
+                            state.offsets.insert(key, value);
+                        }
                     }
                 }
                 effects.replies.push((reply, Response::OffsetCommit(response)));

@@ -8,7 +8,8 @@ use super::amount::Amount;
 use super::facts::Facts;
 use crate::ordered::sort_by;
 use crate::protocol::partition_for_key;
-use crate::view::shape::{GroupView, PartitionView, ProducerView, TopicView};
+use crate::protocol::text::written;
+use crate::view::shape::{BrokerState, GroupView, PartitionView, ProducerView, TopicView};
 use serde_json::{Map, Value};
 use std::fmt::Display;
 
@@ -235,8 +236,8 @@ impl Condition {
             Condition::Broker { broker, state } => {
                 let view =
                     facts.view.brokers.iter().find(|view| view.id == *broker).ok_or_else(|| format!("There is no broker {broker}."))?;
-                let now = format!("{:?}", view.state).to_ascii_lowercase();
-                Measure::new(now == *state, &format_args!("broker {broker}"), state, &now)
+                let now = view.state.name();
+                Measure::new(now == state, &format_args!("broker {broker}"), state, &now)
             }
             Condition::Consumed { consumer, count } => {
                 Measure::amount(*count, find_consumer(facts, consumer)?.consumed as i64, &format_args!("records read by {consumer}"))
@@ -296,7 +297,7 @@ impl Condition {
             Condition::LogHoldsAcknowledged { topic } => log_holds_acknowledged(facts, topic)?,
             Condition::Command { given, count } => {
                 let is = facts.commands_like(given);
-                let word = |(name, value): (&String, &Value)| format!("{name} {}", serde_json::to_string(value).unwrap_or_default());
+                let word = |(name, value): (&String, &Value)| format!("{name} {}", written(value));
                 let mut words: Vec<String> = given.iter().filter(|(name, _)| *name != "type").map(word).collect();
                 words.insert(0, given.get("type").and_then(Value::as_str).unwrap_or("any command").to_owned());
                 Measure::amount(*count, is as i64, &format_args!("commands given in this level like {}", words.join(" ")))
@@ -351,6 +352,14 @@ fn placed_by_key(facts: &Facts, topic: &str) -> Sought<Measure> {
 fn log_holds_acknowledged(facts: &Facts, topic: &str) -> Sought<Measure> {
     let mut held = 0;
     for one in partitions(facts, topic, None)? {
+        // What a dead leader knew of is not the question, but what its successor holds.
+        if let Some(leader) = facts.view.brokers.iter().find(|broker| Some(broker.id) == one.leader && broker.state != BrokerState::Running)
+        {
+            let (partition, id, state) = (one.partition, leader.id, leader.state.name());
+            return Err(format!(
+                "{topic}-{partition} is still led by broker {id}, which is {state}: what it holds is seen when another leads."
+            ));
+        }
         held += committed_records(topic, one)?;
     }
     let producers = || facts.view.producers.iter().filter(|producer| producer.topic == topic);

@@ -102,9 +102,10 @@ fn scene() -> View {
         speed: 1.0,
         seed: 1,
         controller: ControllerView { leader: Some(1), epoch: 1 },
-        brokers: vec![BrokerView { id: 1, rack: None, state: BrokerState::Crashed, epoch: 1, clock_skew_ms: None, disk_factor: None }],
+        brokers: vec![BrokerView { id: 3, rack: None, state: BrokerState::Crashed, epoch: 1, clock_skew_ms: None, disk_factor: None }],
         topics: vec![
             topic("t", vec![partition(0, Some(1), 0, &[3, 1, 2], 3), partition(1, Some(2), 2, &[2], 2)]),
+            topic("orphan", vec![partition(0, Some(1), 0, &[1], 0), partition(1, Some(3), 0, &[3], 0)]),
             topic("headless", vec![partition(0, None, 1, &[], 1)]),
             topic(
                 "misplaced",
@@ -195,8 +196,8 @@ fn in_sync_replicas_and_brokers() {
     met(r#"{"type":"isr","topic":"t","partition":0,"equals":[1,2,3],"contains":3,"size":"= 3"}"#, "in-sync replicas: t-0 has [1, 2, 3]");
     unmet(r#"{"type":"isr","topic":"t","size":"= 3"}"#, "in-sync replicas: wanted exactly 3, now t-0 has [1, 2, 3], t-1 has [2]");
     unmet(r#"{"type":"isr","topic":"t","partition":1,"contains":1}"#, "in-sync replicas: wanted broker 1 among them, now t-1 has [2]");
-    met(r#"{"type":"broker","broker":1,"state":"crashed"}"#, "broker 1: crashed");
-    unmet(r#"{"type":"broker","broker":1,"state":"running"}"#, "broker 1: wanted running, now crashed");
+    met(r#"{"type":"broker","broker":3,"state":"crashed"}"#, "broker 3: crashed");
+    unmet(r#"{"type":"broker","broker":3,"state":"running"}"#, "broker 3: wanted running, now crashed");
     unmet(r#"{"type":"broker","broker":7,"state":"running"}"#, "There is no broker 7.");
 }
 
@@ -212,6 +213,14 @@ fn clients() {
     unmet(
         r#"{"type":"logHoldsAcknowledged","topic":"lossy"}"#,
         "committed records in the log of lossy: wanted at least the 4 acknowledged, and 0 failed, now 3 for 4 acknowledged, 1 failed",
+    );
+}
+
+#[test]
+fn a_dead_leader_is_not_asked_what_the_log_holds() {
+    unmet(
+        r#"{"type":"logHoldsAcknowledged","topic":"orphan"}"#,
+        "orphan-1 is still led by broker 3, which is crashed: what it holds is seen when another leads.",
     );
 }
 

@@ -40,7 +40,8 @@ const FILES: &[&str] = &[
 /// All levels, in that order.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn levels() -> &'static [Level] {
-    let read = |file: &&str| front_matter::parse(file).unwrap_or_else(|error| panic!("level {file:.60}: {error}"));
+    let read_json = |text: &str| serde_json::from_str(text).map_err(|error| error.to_string());
+    let read = |file: &&str| front_matter::parse(file, read_json).unwrap_or_else(|error| panic!("level {file:.60}: {error}"));
     LEVELS.get_or_init(|| FILES.iter().map(read).collect())
 }
 
@@ -53,10 +54,10 @@ pub fn levels() -> &'static [Level] {
 /// Hands over the files of all levels, in the order in which they are taught. A browser may have kept a file of another version: what cannot
 /// be read is left out, and why is returned.
 #[cfg(target_arch = "wasm32")]
-pub fn install(files: &[String]) -> Vec<String> {
+pub fn install(files: &[String], read_json: impl Fn(&str) -> Result<serde_json::Value, String>) -> Vec<String> {
     let (mut levels, mut slips) = (Vec::new(), Vec::new());
     for file in files {
-        match front_matter::parse(file) {
+        match front_matter::parse(file, &read_json) {
             Ok(level) => levels.push(level),
             Err(slip) => slips.push(slip),
         }

@@ -18,6 +18,7 @@ pub type FetchBatches = Arc<[Vec<Batch>]>;
 /// The message is shared: an event is small and moved several times, and a snapshot of the world copies none that is on its way.
 #[derive(Clone, Debug)]
 pub enum Request {
+    ApiVersions(Arc<k::ApiVersionsRequest>),
     Produce(Arc<k::ProduceRequest>, ProduceBatches),
     Fetch(Arc<k::FetchRequest>),
     ListOffsets(Arc<k::ListOffsetsRequest>),
@@ -37,6 +38,7 @@ pub enum Request {
 
 #[derive(Clone, Debug)]
 pub enum Response {
+    ApiVersions(Arc<k::ApiVersionsResponse>),
     Produce(Arc<k::ProduceResponse>),
     Fetch(Arc<k::FetchResponse>, FetchBatches),
     /// A Fetch response of the metadata log.
@@ -62,6 +64,7 @@ const MESSAGE_BYTES: u64 = 100;
 /// Kafka's name of a request type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Api {
+    ApiVersions,
     Produce,
     Fetch,
     ListOffsets,
@@ -80,7 +83,8 @@ pub enum Api {
 }
 
 impl Api {
-    pub const ALL: [Api; 15] = [
+    pub const ALL: [Api; 16] = [
+        Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
         Api::ListOffsets,
@@ -100,6 +104,7 @@ impl Api {
 
     pub const fn name(self) -> &'static str {
         match self {
+            Api::ApiVersions => "ApiVersions",
             Api::Produce => "Produce",
             Api::Fetch => "Fetch",
             Api::ListOffsets => "ListOffsets",
@@ -130,6 +135,7 @@ impl Request {
 
     pub fn api(&self) -> Api {
         match self {
+            Request::ApiVersions(_) => Api::ApiVersions,
             Request::Produce(..) => Api::Produce,
             Request::Fetch(_) => Api::Fetch,
             Request::ListOffsets(_) => Api::ListOffsets,
@@ -160,6 +166,7 @@ impl Response {
 
     pub fn api(&self) -> Api {
         match self {
+            Response::ApiVersions(_) => Api::ApiVersions,
             Response::Produce(_) => Api::Produce,
             Response::Fetch(..) | Response::FetchMetadata(..) => Api::Fetch,
             Response::ListOffsets(_) => Api::ListOffsets,
@@ -181,6 +188,7 @@ impl Response {
     /// The first error in it, for the trace.
     pub fn error(&self) -> ErrorCode {
         let code = match self {
+            Response::ApiVersions(m) => m.error_code,
             Response::Produce(m) => {
                 m.responses.iter().flat_map(|t| &t.partition_responses).map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
             }

@@ -1,6 +1,7 @@
 //! The follower's side: copying what the leader sends, and cutting off what the leader does not have.
 
 use super::{Replica, Role};
+use crate::mutant;
 use crate::node::{NoteKind, Outputs, Time};
 use crate::protocol::Batch;
 use crate::storage::EpochEnd;
@@ -28,7 +29,8 @@ impl Replica {
             self.log.append(batch.clone());
         }
         self.flush_if_due(now);
-        let to = leader_high_watermark.clamp(self.log.start_offset(), self.log.end_offset());
+        let end = if mutant::is("follower-high-watermark-unclamped") { i64::MAX } else { self.log.end_offset() };
+        let to = leader_high_watermark.clamp(self.log.start_offset(), end);
         self.set_high_watermark(to, out);
     }
 
@@ -39,6 +41,7 @@ impl Replica {
             Some(own) => own.end,
             None => diverging.end,
         };
+        let to = if mutant::is("truncate-not-at-all") { self.log.end_offset() } else { to };
         let from = self.log.end_offset();
         self.log.truncate(to);
         let to = self.log.end_offset();

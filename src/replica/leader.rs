@@ -1,6 +1,7 @@
 //! The leader's side: appends, reads, what the followers have, the high watermark and the ISR.
 
 use super::{Replica, Role};
+use crate::mutant;
 use crate::node::{NoteKind, Outputs, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::Batch;
@@ -107,12 +108,12 @@ impl Leader {
 
     /// The ISR with this follower, if it has earned a place: everything below the high watermark, and all that the epoch began with.
     pub fn expanded_isr(&self, replica: i32, high_watermark: i64) -> Option<Vec<i32>> {
-        if self.pending_isr.is_some() || self.isr.contains(&replica) {
+        if self.pending_isr.is_some() || self.isr.contains(&replica) || mutant::is("isr-never-joined") {
             return None;
         }
         let follower = self.followers.get(&replica)?;
         let earned = high_watermark <= follower.log_end && self.epoch_start <= follower.log_end;
-        earned.then(|| self.isr.iter().copied().chain([replica]).collect())
+        (earned || mutant::is("isr-joined-at-once")).then(|| self.isr.iter().copied().chain([replica]).collect())
     }
 }
 
@@ -120,7 +121,9 @@ impl Replica {
     /// Gives the batch its offsets and epoch, and appends it.
     pub fn append_as_leader(&mut self, now: Time, mut batch: Batch, out: &mut Outputs) -> i64 {
         batch.base_offset = self.log.end_offset();
-        batch.leader_epoch = self.leader_epoch();
+        if !mutant::is("epoch-of-the-producer") {
+            batch.leader_epoch = self.leader_epoch();
+        }
         let base_offset = batch.base_offset;
         out.note(NoteKind::RecordAppended {
             partition: self.name.clone(),
@@ -162,6 +165,9 @@ impl Replica {
 
     /// A follower's fetch says that it has everything below `offset`.
     pub fn follower_fetched(&mut self, now: Time, replica: i32, broker_epoch: i64, offset: i64) {
+        if mutant::is("follower-fetch-unheeded") {
+            return;
+        }
         let log_end = self.log.end_offset();
         let Some(follower) = self.leader_mut().and_then(|leader| leader.followers.get_mut(&replica)) else { return };
         if log_end <= offset {
@@ -179,14 +185,14 @@ impl Replica {
     /// Below the minimum ISR it stands still (KIP-966). `live` tells which brokers are not fenced. Returns whether it moved.
     pub fn advance_high_watermark(&mut self, now: Time, lag_max: Time, live: impl Fn(i32) -> bool, out: &mut Outputs) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
-        if leader.is_under_min_isr() {
+        if leader.is_under_min_isr() && !mutant::is("high-watermark-below-min-isr") {
             return false;
         }
         let log_end = self.log.end_offset();
         let mut to = log_end;
         for (replica, follower) in &leader.followers {
             let joining = || now <= follower.caught_up + lag_max && live(*replica);
-            if follower.log_end < to && (leader.in_maximal_isr(*replica) || joining()) {
+            if follower.log_end < to && !mutant::is("high-watermark-without-followers") && (leader.in_maximal_isr(*replica) || joining()) {
                 to = follower.log_end;
             }
         }

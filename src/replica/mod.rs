@@ -12,6 +12,7 @@ pub mod purgatory;
 pub use leader::{Leader, Read, ReadError};
 
 use crate::cost::FlushRule;
+use crate::mutant;
 use crate::node::{NoteKind, Outputs, Partition, Time};
 use crate::protocol::metadata::PartitionState;
 use crate::storage::Log;
@@ -96,6 +97,9 @@ impl Replica {
 
     /// What is left after the process was killed: the log (the page cache is the machine's), and the high watermark last written.
     pub fn crash(&mut self) {
+        if mutant::is("crash-loses-the-newest") {
+            self.log.truncate(self.log.end_offset() - 1);
+        }
         self.role = Role::Offline;
         self.high_watermark = self.checkpoint.min(self.log.end_offset());
     }
@@ -117,6 +121,9 @@ impl Replica {
             }
             (Role::Follower { leader, leader_epoch }, Some(id)) if *leader == id && *leader_epoch == state.leader_epoch => false,
             (_, Some(id)) => {
+                if mutant::is("truncate-to-high-watermark") {
+                    self.log.truncate(self.high_watermark);
+                }
                 self.role = Role::Follower { leader: id, leader_epoch: state.leader_epoch };
                 true
             }

@@ -11,6 +11,7 @@ use crate::client::consumer::{Reads, SeekTarget};
 use crate::client::producer::Outgoing;
 use crate::client::{Consumer, Generator, Producer};
 use crate::node::{MS, Outputs, Partition, Time};
+use crate::protocol::text::decimal;
 use crate::protocol::wire::{self, Request, Response};
 use crate::protocol::{ErrorCode, validate_topic_name};
 use crate::sim::{Application, ClientNode, ProcessState, Trace, World};
@@ -168,7 +169,7 @@ fn add_producer(
         Some(rate) => {
             return Err(Refusal::argument(
                 "recordsPerSecond",
-                format!("A producer makes 0.001 to {RATE_MAX} records per second, not {rate}."),
+                format!("A producer makes 0.001 to {} records per second, not {}.", decimal(RATE_MAX), decimal(rate)),
             ));
         }
     };
@@ -257,7 +258,10 @@ fn add_consumer(
     };
     let processing_ms = processing_ms.unwrap_or(0.0);
     if !(0.0..=3_600_000.0).contains(&processing_ms) {
-        return Err(Refusal::argument("processingMs", format!("Processing takes 0 to 3600000 ms per record, not {processing_ms}.")));
+        return Err(Refusal::argument(
+            "processingMs",
+            format!("Processing takes 0 to 3600000 ms per record, not {}.", decimal(processing_ms)),
+        ));
     }
     let processing = (processing_ms * MS as f64).round() as Time;
     let (config, configs) = configs::consumer(given, group, processing)?;

@@ -3,6 +3,7 @@
 use super::command::{Cluster, Configs, Refusal};
 use crate::broker::{BrokerConfig, LogRules};
 use crate::client::consumer::OffsetReset;
+use crate::client::links::LinkConfig;
 use crate::client::network::NetworkConfig;
 use crate::client::{ConsumerConfig, ProducerConfig};
 use crate::controller::ControllerConfig;
@@ -87,6 +88,11 @@ impl Values {
             request_timeout: self.millis("request.timeout.ms"),
             retry_backoff: self.millis("retry.backoff.ms"),
             retry_backoff_max: self.millis("retry.backoff.max.ms"),
+            links: LinkConfig {
+                backoff: self.millis("reconnect.backoff.ms"),
+                backoff_max: self.millis("reconnect.backoff.max.ms"),
+                setup_timeout: self.millis("socket.connection.setup.timeout.ms"),
+            },
             allow_auto_create,
         }
     }
@@ -120,10 +126,13 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "max.block.ms",
             "max.in.flight.requests.per.connection",
             "max.request.size",
+            "reconnect.backoff.max.ms",
+            "reconnect.backoff.ms",
             "request.timeout.ms",
             "retries",
             "retry.backoff.max.ms",
             "retry.backoff.ms",
+            "socket.connection.setup.timeout.ms",
         ],
         Scope::Consumer => &[
             "allow.auto.create.topics",
@@ -138,10 +147,13 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "max.partition.fetch.bytes",
             "max.poll.interval.ms",
             "max.poll.records",
+            "reconnect.backoff.max.ms",
+            "reconnect.backoff.ms",
             "request.timeout.ms",
             "retry.backoff.max.ms",
             "retry.backoff.ms",
             "session.timeout.ms",
+            "socket.connection.setup.timeout.ms",
         ],
         Scope::Topic => &[
             "compression.gzip.level",

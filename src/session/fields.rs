@@ -8,7 +8,7 @@
 //! on the way; the whole is refused at the end.
 
 use super::command::{Configs, Refusal};
-use crate::protocol::text::Text;
+use crate::protocol::text::{self, Text, written};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl Misfit {
             Value::Array(_) => "a list".to_owned(),
             Value::Object(_) => "an object".to_owned(),
             Value::String(text) => quoted(text),
-            plain => serde_json::to_string(plain).unwrap_or_default(),
+            plain => written(plain),
         };
         Misfit::of_field("", format!("must be {expected}, not {found}."))
     }
@@ -84,7 +84,7 @@ pub fn quoted(text: &str) -> String {
         Some((end, _)) => &format!("{}…", &text[..end]),
         None => text,
     };
-    serde_json::to_string(text).unwrap_or_default()
+    text::quoted(text)
 }
 
 impl From<Refusal> for Misfit {
@@ -195,12 +195,17 @@ impl FromValue for f64 {
     }
 }
 
-/// The bits of a whole number within a range. One with a decimal point is none, whatever follows it.
+/// Beyond it, doubles are no whole numbers any more.
+const SAFE: f64 = 9_007_199_254_740_991.0;
+
+/// The bits of a whole number within a range. 3.0 is one: a script's numbers are doubles, and the page and a file mean the same by it.
 #[inline(never)]
 fn whole(value: &Value, min: i64, max: u64) -> Read<i64> {
-    let number = match value.as_i64() {
+    let spelt_with_point = value.as_f64().filter(|number| value.is_f64() && number.fract() == 0.0 && number.abs() <= SAFE);
+    let number = match spelt_with_point.map(|number| number as i64).or(value.as_i64()) {
         Some(negative @ ..0) => Some(negative).filter(|negative| min <= *negative),
-        _ => value.as_u64().filter(|number| *number <= max).map(|number| number as i64),
+        Some(number) => Some(number).filter(|number| *number as u64 <= max),
+        None => value.as_u64().filter(|number| *number <= max).map(|number| number as i64),
     };
     number.ok_or_else(|| Misfit::expected(&format!("a whole number from {min} to {max}"), value))
 }

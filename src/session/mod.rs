@@ -17,6 +17,7 @@ pub use parse::{parse_command, parse_saved};
 pub use scene::default_scene;
 
 use crate::node::{MS, NodeId, Note, NoteKind, Time};
+use crate::protocol::text::decimal;
 use crate::sim::{Trace, TracePoint, World};
 use command::{Cluster, Command, Refusal, Saved, TimedCommand};
 use std::sync::Arc;
@@ -223,7 +224,10 @@ impl Session {
     /// Runs virtual time forward.
     pub fn advance(&mut self, ms: f64) -> Result<(), Refusal> {
         if !(0.0..=TIME_MAX_MS).contains(&ms) || TIME_MAX_MS < self.time_ms() + ms {
-            return Err(Refusal::argument("ms", format!("Time advances by 0 to {TIME_MAX_MS} ms in all, not by {ms}.")));
+            return Err(Refusal::argument(
+                "ms",
+                format!("Time advances by 0 to {} ms in all, not by {}.", decimal(TIME_MAX_MS), decimal(ms)),
+            ));
         }
         self.run_to(self.world.now() + micros(ms));
         Ok(())
@@ -266,7 +270,10 @@ impl Session {
     /// Goes to any time between 0 and the latest reached.
     pub fn seek(&mut self, ms: f64) -> Result<(), Refusal> {
         if !(0.0..=self.latest_ms()).contains(&ms) {
-            return Err(Refusal::argument("ms", format!("A session can be seen from 0 to {} ms, not at {ms}.", self.latest_ms())));
+            return Err(Refusal::argument(
+                "ms",
+                format!("A session can be seen from 0 to {} ms, not at {}.", decimal(self.latest_ms()), decimal(ms)),
+            ));
         }
         self.show(micros(ms));
         Ok(())

@@ -2,6 +2,7 @@
 //!
 //! Source: `UnifiedLog` and `LeaderEpochFileCache` (KIP-101, KIP-279). It must not know who leads or follows.
 
+use crate::mutant;
 use crate::protocol::Batch;
 use std::sync::Arc;
 
@@ -101,11 +102,14 @@ impl Log {
         Some(EpochEnd { epoch: floor.map_or(epoch, |known| known.epoch), end })
     }
 
-    /// Removes every batch that holds an offset of `offset` or above.
+    /// Removes every batch that holds an offset of `offset` or above. Where there is none, an epoch that this replica began as the leader and
+    /// wrote nothing in is forgotten all the same: a follower that still named it would be told for ever that the logs part
+    /// (`UnifiedLog.truncateTo`).
     pub fn truncate(&mut self, offset: i64) {
+        if self.end <= offset && mutant::is("epochs-not-truncated") {
+            return;
+        }
         if self.end <= offset {
-            // Whoever led without appending anything has marked an epoch at the end that no other log knows: it must not stay, or this log
-            // would part from its leader's for ever (`UnifiedLog.truncateTo`).
             self.epochs.retain(|known| known.start < self.end);
             return;
         }
@@ -196,8 +200,14 @@ mod tests {
         log.begin_epoch(1, 2);
         log.begin_epoch(2, 2);
         assert_eq!(log.epochs(), [EpochStart { epoch: 0, start: 0 }, EpochStart { epoch: 2, start: 2 }]);
+    }
+
+    #[test]
+    fn an_epoch_that_wrote_nothing_is_forgotten_where_there_is_nothing_to_cut() {
+        let mut log = log(&[(0, 2)]);
+        log.begin_epoch(1, 2);
         log.truncate(2);
-        assert_eq!(log.epochs(), [EpochStart { epoch: 0, start: 0 }], "not even if there is nothing to cut off");
+        assert_eq!((log.end_offset(), log.latest_epoch()), (2, Some(0)));
     }
 
     #[test]

@@ -262,7 +262,7 @@ fn leader_high_watermark(world: &World, topic: &str, index: i32) -> i64 {
     last_known.and_then(|broker| replica_on(world, broker, &PartitionKey { topic: topic.id, index })).map_or(0, Replica::high_watermark)
 }
 
-/// The newest `cells` offsets of each replica's log, and the messages on their way.
+/// The newest `cells` offsets of each replica's log.
 pub fn picture(session: &Session, cells: usize) -> Picture {
     let world = session.world();
     let mut picture = Picture::default();
@@ -279,7 +279,6 @@ pub fn picture(session: &Session, cells: usize) -> Picture {
             }
         }
     }
-    picture.flights = flights(world);
     picture
 }
 
@@ -313,8 +312,9 @@ fn cells_of(batch: &Batch) -> impl Iterator<Item = Cell> {
     })
 }
 
-/// Only the messages on their way: what the canvas needs each frame.
-pub fn flights(world: &World) -> Vec<Flight> {
+/// The messages on their way: what the canvas needs each frame.
+pub fn flights(session: &Session) -> Vec<Flight> {
+    let world = session.world();
     let flight = |flight: crate::sim::Flight<'_>| Flight {
         id: flight.message,
         from: world.name(flight.from),

@@ -1,10 +1,11 @@
 //! The structs that screens, levels and tests read. Shapes only; [`super::project`] fills them.
 //!
-//! [`View`] is the automation interface's, field for field. [`Picture`] is what the page draws besides: windows of log cells and messages in flight.
+//! [`View`] is the automation interface's, field for field. [`Picture`] and [`Flight`] are what the page draws besides: windows of log cells and
+//! messages on their way.
 
 use crate::protocol::text::Text;
 use crate::session::command::Configs;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The whole cluster at one moment.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -74,8 +75,7 @@ pub struct BrokerView {
     pub disk_factor: Option<f64>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BrokerState {
     Running,
     Crashed,
@@ -83,6 +83,25 @@ pub enum BrokerState {
     Fenced,
     Stopping,
     Stopped,
+}
+
+impl BrokerState {
+    pub fn name(self) -> &'static str {
+        match self {
+            BrokerState::Running => "running",
+            BrokerState::Crashed => "crashed",
+            BrokerState::Frozen => "frozen",
+            BrokerState::Fenced => "fenced",
+            BrokerState::Stopping => "stopping",
+            BrokerState::Stopped => "stopped",
+        }
+    }
+}
+
+impl Serialize for BrokerState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -236,12 +255,11 @@ pub struct MessageView {
     pub control: Option<&'static str>,
 }
 
-/// What the page draws besides the [`View`]: taken each frame, so it holds windows, never whole logs.
+/// What the page draws besides the [`View`]: taken many times a second, so it holds windows, never whole logs.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Picture {
     /// One for each replica on the page, in the view's order of topics, partitions and replicas; internal topics have none.
     pub strips: Vec<Strip>,
-    pub flights: Vec<Flight>,
 }
 
 /// The newest cells of one replica's log.

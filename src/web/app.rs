@@ -15,9 +15,10 @@ use super::{
     header::header,
     import_job::ImportJob,
     inspector::inspector,
-    kafka_line,
+    js, kafka_line,
     keys::Keys,
     lesson::lesson,
+    memo::{Panel, memo},
     producers::producers,
     route, save, shortcuts,
     shot::{Shared, Shot},
@@ -29,7 +30,7 @@ use crate::session::{
     self, Session,
     command::{Command, Refusal, Saved},
 };
-use crate::view::{self, Picture};
+use crate::view;
 use gloo::events::{EventListener, EventListenerOptions};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -37,6 +38,12 @@ use yew::prelude::*;
 
 /// Between two renders while time runs, in milliseconds: about fifteen a second.
 const RENDER_MS: f64 = 66.0;
+/// While time runs the panels take a new shot in turns, one turn a frame: no frame is long, and each panel is as fresh as if all were drawn at once.
+const TURNS: usize = 3;
+/// Between two turns, in milliseconds. A little less than a frame of sixty a second; where frames are longer, one takes several turns.
+const TURN_MS: f64 = 15.0;
+/// A session of more commands has no rescue copy: writing it after each of them would be felt.
+const RESCUE_COMMANDS_MAX: usize = 2_000;
 /// Events that a step back looks through.
 const BACK_EVENTS: usize = 2000;
 
@@ -44,12 +51,19 @@ pub struct App {
     session: Rc<RefCell<Session>>,
     act: Callback<Act>,
     shot: Shared<Shot>,
+    /// What the panels of each turn show: the newest shot or, until their turn comes, the one before.
+    shown: [Shared<Shot>; TURNS],
+    /// Turns taken since the newest shot.
+    turn: usize,
     frames: Frames,
     pace: Pace,
     sky: Sky,
-    cluster: NodeRef,
+    /// The panels may have changed their sizes since the cells were counted.
+    resized: bool,
     /// Something changed since the last shot.
     dirty: bool,
+    /// How many commands the rescue copy holds.
+    kept: Option<usize>,
     shot_at: f64,
     seek: Option<f64>,
     /// Where the scene began, in virtual milliseconds.
@@ -62,7 +76,6 @@ pub struct App {
     opener: Option<web_sys::HtmlElement>,
     refusal: Option<Rc<Refusal>>,
     alert: Option<Rc<Refusal>>,
-    line: Option<Rc<str>>,
     /// Kept alive as long as the page.
     _listeners: Vec<EventListener>,
 }
@@ -77,17 +90,20 @@ impl Component for App {
         automation::install(&session, &act);
         let scene_start = session.borrow().time_ms();
         let mut desk = Desk::new();
-        let shot = desk.look(&session.borrow());
+        let shot = Shared::new(desk.look(&session.borrow()));
         let mut app = App {
             frames: Frames::new(ctx.link().callback(Act::Frame)),
-            shot: Shared::new(shot),
+            shown: std::array::from_fn(|_| shot.clone()),
+            turn: 0,
+            shot,
             _listeners: listeners(&act, &session),
             session,
             act,
             pace: Pace::default(),
             sky: Sky::default(),
-            cluster: NodeRef::default(),
+            resized: true,
             dirty: false,
+            kept: None,
             shot_at: 0.0,
             seek: None,
             scene_start,
@@ -97,10 +113,10 @@ impl Component for App {
             opener: None,
             refusal: None,
             alert: None,
-            line: None,
         };
         app.follow_route();
         app.look();
+        app.show(TURNS);
         app
     }
 
@@ -116,11 +132,13 @@ impl Component for App {
         }
         self.obey(act);
         self.look();
+        self.show(TURNS);
         true
     }
 
     fn rendered(&mut self, _: &Context<App>, _: bool) {
         self.sky.forget();
+        self.resized |= self.turn == TURNS;
         self.frames.wake();
     }
 
@@ -129,17 +147,17 @@ impl Component for App {
         let places = classes!("app", shot.lesson.open.then_some("with-lesson"), self.desk.selection.is_some().then_some("with-inspector"));
         html! {
             <div class={places}>
-                { header(shot, act) }
+                { self.panel(0, header) }
                 <main class="stage">
-                    { lesson(shot, act) }
-                    { producers(shot, act, self.line.as_ref()) }
-                    { cluster(shot, act, &self.cluster) }
-                    { groups(shot, act) }
+                    { self.panel(2, lesson) }
+                    { self.panel(0, producers) }
+                    { self.panel(1, cluster) }
+                    { self.panel(0, groups) }
                     <canvas class="sky" aria-hidden="true" ref={self.sky.canvas.clone()}></canvas>
                 </main>
-                { timeline(shot, act) }
-                { dock(shot, act) }
-                { inspector(shot, act) }
+                { self.panel(0, timeline) }
+                { self.panel(2, dock) }
+                { self.panel(2, inspector) }
                 if let Some(alert) = &self.alert {
                     <div class="alert" role="alert"><span><b>{ &alert.code }</b>{ " " }{ &alert.message }</span>
                         <Button icon="close" name="Dismiss" ask={Act::DismissAlert} act={act} /></div>
@@ -167,27 +185,23 @@ impl App {
             }
             self.dirty = true;
         }
-        if self.fit() {
+        if std::mem::take(&mut self.resized) && self.fit() {
             self.dirty = true;
         }
-        let due = self.dirty && now - self.shot_at >= RENDER_MS;
-        if due {
+        if self.dirty && now - self.shot_at >= RENDER_MS {
             self.shot_at = now;
             self.look();
         }
-        let session = self.session.borrow();
-        let (playing, speed, time) = (session.playing, session.speed, session.time_ms());
-        // The shot's flights are as old as the shot; while time runs, the canvas wants those of this frame.
-        if playing {
-            let Picture { flights, .. } = view::picture(&session, 0);
-            self.sky.draw(&flights, time, playing, speed);
-        } else {
-            self.sky.draw(&self.shot.picture.flights, time, playing, speed);
-        }
-        if playing || self.dirty || self.desk.import.as_ref().is_some_and(ImportJob::running) {
+        let drawn = self.turn < TURNS;
+        let session = self.session.clone();
+        let session = session.borrow();
+        let playing = session.playing;
+        self.show(if playing { 1 + ((now - self.shot_at) / TURN_MS) as usize } else { TURNS });
+        self.sky.draw(&view::flights(&session), session.time_ms(), playing, session.speed);
+        if playing || self.dirty || self.turn < TURNS || self.desk.import.as_ref().is_some_and(ImportJob::running) {
             self.frames.wake();
         }
-        due
+        drawn
     }
 
     /// Lets virtual time run for one frame, and gives the solution's commands at their times.
@@ -204,7 +218,7 @@ impl App {
             match session.apply(command) {
                 Ok(_) => {
                     self.desk.lesson.commands += 1;
-                    self.line = Some(line.into());
+                    self.desk.line = Some(line.into());
                 }
                 Err(refusal) => self.alert = Some(refusal.into()),
             }
@@ -266,7 +280,7 @@ impl App {
             Act::Route => self.follow_route(),
             Act::Lesson(ask) => self.obey_lesson(ask),
             Act::Import(ImportAct::Start { text, format, topic, key_field }) => {
-                self.line = Some(
+                self.desk.line = Some(
                     kafka_line::of(&Command::Import { topic: topic.clone(), format, text: "".into(), key_field: key_field.clone() }).into(),
                 );
                 self.desk.import = Some(ImportJob::new(text, format, topic, key_field));
@@ -313,13 +327,12 @@ impl App {
         match (answer, in_dialog) {
             (Ok(_), _) => {
                 self.desk.lesson.commands += 1;
-                self.line = Some(line.into());
+                self.desk.line = Some(line.into());
                 self.alert = None;
                 self.refusal = None;
                 if in_dialog {
                     self.close_dialog();
                 }
-                save::keep(save::RESCUE, &self.saved_text());
             }
             (Err(refusal), true) => self.refusal = Some(refusal.into()),
             (Err(refusal), false) => self.alert = Some(refusal.into()),
@@ -372,7 +385,7 @@ impl App {
         self.desk.import = None;
         self.desk.selection = None;
         self.seek = None;
-        self.line = None;
+        self.desk.line = None;
         self.alert = None;
         self.desk.browse = Browse::default();
     }
@@ -409,7 +422,7 @@ impl App {
     }
 
     fn load_text(&mut self, text: &str) {
-        let read = serde_json::from_str(text).map_err(|e| Refusal::argument("file", format!("This is not JSON: {e}.")));
+        let read = js::parse(text).map_err(|e| Refusal::argument("file", format!("This is not JSON: {e}.")));
         match read.and_then(session::parse_saved).and_then(|saved| Session::load(&saved)) {
             Ok(session) => {
                 *self.session.borrow_mut() = session;
@@ -422,14 +435,14 @@ impl App {
     }
 
     fn saved_text(&self) -> String {
-        serde_json::to_string(&self.session.borrow().save()).unwrap_or_default()
+        js::stringify(&self.session.borrow().save(), 0)
     }
 
     /// Counts how many cells fit into a strip; true when that changed.
     fn fit(&mut self) -> bool {
-        let Some(place) = self.cluster.cast::<web_sys::Element>() else { return false };
-        let strip = place.query_selector(".crossing.shown .lane").ok().flatten().map(|e| f64::from(e.client_width()));
-        let Some(width) = strip.filter(|w| *w > 0.0) else { return false };
+        let document = web_sys::window().and_then(|w| w.document());
+        let lane = document.and_then(|d| d.query_selector(".crossing.shown .lane").ok().flatten()).map(|e| f64::from(e.client_width()));
+        let Some(width) = lane.filter(|w| *w > 0.0) else { return false };
         let cells = ((width / PITCH).floor() as usize).clamp(3, 32);
         let changed = cells != self.desk.cells;
         self.desk.cells = cells;
@@ -440,7 +453,31 @@ impl App {
     fn look(&mut self) {
         let shot = self.desk.look(&self.session.borrow());
         self.shot = Shared::new(shot);
+        self.turn = 0;
         self.dirty = false;
+        self.rescue();
+    }
+
+    /// Keeps a copy of the session whenever its commands have become other ones; an import's many are kept when it is over.
+    fn rescue(&mut self) {
+        let commands = self.session.borrow().commands().len();
+        if self.kept != Some(commands) && !self.desk.import.as_ref().is_some_and(ImportJob::running) {
+            self.kept = Some(commands);
+            let text = (commands <= RESCUE_COMMANDS_MAX).then(|| self.saved_text());
+            save::keep(text.as_deref());
+        }
+    }
+
+    /// Gives the newest shot to the panels of the first turns.
+    fn show(&mut self, turns: usize) {
+        while self.turn < turns.min(TURNS) {
+            self.shown[self.turn] = self.shot.clone();
+            self.turn += 1;
+        }
+    }
+
+    fn panel(&self, turn: usize, draw: fn(&Shared<Shot>, &Callback<Act>) -> Html) -> Html {
+        memo(Panel { draw, shot: self.shown[turn].clone(), act: self.act.clone() }, None)
     }
 }
 

@@ -1,20 +1,20 @@
 //! The cluster: a column per broker, a band per topic, a row per partition; each crossing is a replica's strip.
 
-use super::tree::{classes, html, mount};
+use super::tree::{classes, html};
 use super::{
     act::{Act, Dialog, Selection},
     cells,
+    memo::memo,
     parts::{chip, count, icon, list, size, state_kind},
     shot::{Shared, Shot},
-    strip::{self, Role, Strip},
+    strip::{Role, Strip},
 };
 use crate::session::command::Command;
 use crate::view::{BrokerState, BrokerView, PartitionView, TopicView};
 use wasm_bindgen::JsCast;
 use yew::prelude::*;
 
-/// `place` is the scrolling element, which the root measures.
-pub fn cluster(shot: &Shared<Shot>, act: &Callback<Act>, place: &NodeRef) -> Html {
+pub fn cluster(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
     let view = &shot.view;
     let topics: Vec<&TopicView> = view.topics.iter().filter(|t| shot.show_internal || !t.internal).collect();
     let controller = match view.controller.leader {
@@ -30,7 +30,7 @@ pub fn cluster(shot: &Shared<Shot>, act: &Callback<Act>, place: &NodeRef) -> Htm
                 <label class="check"><input type="checkbox" checked={shot.show_internal} onchange={act.reform(|_| Act::ToggleInternal)} />{ "Internal topics" }</label>
                 <Button class="line" icon="plus" name="Create topic" text="Create topic" ask={Act::Open(Dialog::CreateTopic)} act={act} />
             </div>
-            <div class="panel-body scroll cluster-body" ref={place.clone()} onclick={open_clicked(act)}>
+            <div class="panel-body scroll cluster-body" onclick={open_clicked(act)}>
                 <div class="grid" ~style={format!("--brokers:{}", view.brokers.len().max(1))}>
                     <div class="corner"></div>
                     { view.brokers.iter().map(|b| broker_head(shot, b, act)).collect::<Html>() }
@@ -86,7 +86,7 @@ const NAME_ROOM: usize = 14;
 fn broker_head(shot: &Shot, one: &BrokerView, act: &Callback<Act>) -> Html {
     let id = one.id;
     let up = !matches!(one.state, BrokerState::Crashed | BrokerState::Stopped);
-    let state = state_name(one.state);
+    let state = one.state.name();
     let crash = if up { shot.forbids(&Command::CrashBroker { broker: id }) } else { Some(format!("Broker {id} is down already.").into()) };
     let restart = if up { Some(format!("Broker {id} is running.").into()) } else { shot.forbids(&Command::RestartBroker { broker: id }) };
     html! {
@@ -99,17 +99,6 @@ fn broker_head(shot: &Shot, one: &BrokerView, act: &Callback<Act>) -> Html {
             </div>
             <div class="dim fine">if one.state != BrokerState::Running { { chip(state_kind(state), state) } }{ for one.rack.iter().map(|rack| format!("rack {rack} · ")) }{ load(shot, id) }</div>
         </div>
-    }
-}
-
-pub fn state_name(state: BrokerState) -> &'static str {
-    match state {
-        BrokerState::Running => "running",
-        BrokerState::Crashed => "crashed",
-        BrokerState::Frozen => "frozen",
-        BrokerState::Fenced => "fenced",
-        BrokerState::Stopping => "stopping",
-        BrokerState::Stopped => "stopped",
     }
 }
 
@@ -159,10 +148,10 @@ fn row(shot: &Shot, topic: &TopicView, partition: &PartitionView, quorum: usize)
                     let groups = if b.id == shown { cells::committed(&view.groups, &topic.name, partition.partition, first, shot.cells) } else { Vec::new() };
                     let cells = cells::cells(&shot.picture, &shot.keys, (&topic.name, partition.partition), replica, role == Role::Leader, (first, shot.cells));
                     let (replica, preferred) = (replica.clone(), partition.preferred_leader == b.id);
-                    let strip = strip::Props { topic: topic.name.clone().into(), partition: partition.partition, replica, role, preferred, cells, markers, start, groups };
+                    let strip = Strip { topic: topic.name.clone().into(), partition: partition.partition, replica, role, preferred, cells, markers, start, groups };
                     html! {
                         <div class={classes!("crossing", (b.id == shown).then_some("shown"))} key={format!("{}-{}-{}", topic.name, partition.partition, b.id)}>
-                            { mount::<Strip>(strip, None) }
+                            { memo(strip, None) }
                         </div>
                     }
                 }

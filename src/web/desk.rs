@@ -10,6 +10,7 @@ use super::{
 };
 use crate::session::{Session, command::Refusal};
 use crate::view::{self, MessageQuery, MessageView, View};
+use std::rc::Rc;
 use yew::AttrValue;
 
 /// Between two spoken lines, for a screen reader.
@@ -26,6 +27,8 @@ const CELLS: usize = 10;
 pub struct Desk {
     pub lesson: LessonRun,
     pub import: Option<ImportJob>,
+    /// The last command as a shell line.
+    pub line: Option<Rc<str>>,
     pub keys: Keys,
     /// Cells that fit into a strip.
     pub cells: usize,
@@ -43,6 +46,7 @@ impl Desk {
         Desk {
             lesson: LessonRun::new(),
             import: None,
+            line: None,
             keys: Keys::default(),
             cells: CELLS,
             show_internal: false,
@@ -97,6 +101,7 @@ impl Desk {
             record,
             event,
             import: self.import.as_ref().map(ImportJob::progress),
+            line: self.line.clone(),
             view,
             picture,
         }

@@ -1,8 +1,9 @@
 //! The Events table: the trace in plain words, newest first.
 
-use super::tree::{html, mount};
+use super::tree::html;
 use super::{
     act::{Act, EventFilter, Selection},
+    memo::{Draw, memo},
     parts::short_time,
     shot::{Shared, Shot},
 };
@@ -53,7 +54,7 @@ pub fn events(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
             <div class="scroll table-box" tabindex="0">
                 <table>
                     <thead><tr><th class="num">{ "Time" }</th><th>{ "Node" }</th><th>{ "What happened" }</th><th>{ "Kind" }</th></tr></thead>
-                    <tbody>{ for shot.events.iter().map(|e| mount::<Row>(RowProps { one: e.clone(), act: act.clone() }, Some(e.index.into()))) }</tbody>
+                    <tbody>{ for shot.events.iter().map(|e| memo(Row { one: e.clone(), act: act.clone() }, Some(e.index.into()))) }</tbody>
                 </table>
                 if shot.events.is_empty() { <p class="empty-line">{ "Nothing of this kind has happened yet." }</p> }
             </div>
@@ -61,23 +62,24 @@ pub fn events(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
     }
 }
 
-#[derive(Properties, PartialEq)]
-struct RowProps {
+#[derive(PartialEq)]
+struct Row {
     one: EventView,
     act: Callback<Act>,
 }
 
-#[component]
-fn Row(p: &RowProps) -> Html {
-    let e = &p.one;
-    let index = e.index;
-    let onclick = p.act.reform(move |_| Act::Select(Some(Selection::Event(index))));
-    html! {
-        <tr class={tone(e.kind)}>
-            <td class="num mono dim">{ short_time(e.time) }</td>
-            <td class="mono clip">{ &e.node }</td>
-            <td class="what"><button type="button" class="row-link" {onclick}>{ &e.text }</button>{ for e.error.map(|error| html! { <span class="error-name">{ error }</span> }) }</td>
-            <td class="dim kind">{ e.kind }</td>
-        </tr>
+impl Draw for Row {
+    fn draw(&self) -> Html {
+        let e = &self.one;
+        let index = e.index;
+        let onclick = self.act.reform(move |_| Act::Select(Some(Selection::Event(index))));
+        html! {
+            <tr class={tone(e.kind)}>
+                <td class="num mono dim">{ short_time(e.time) }</td>
+                <td class="mono clip">{ &e.node }</td>
+                <td class="what"><button type="button" class="row-link" {onclick}>{ &e.text }</button>{ for e.error.map(|error| html! { <span class="error-name">{ error }</span> }) }</td>
+                <td class="dim kind">{ e.kind }</td>
+            </tr>
+        }
     }
 }

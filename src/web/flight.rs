@@ -6,7 +6,7 @@ use super::theme;
 use crate::ordered::OrderedMap;
 use crate::view::Flight;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{CanvasRenderingContext2d, DomRect, Element, HtmlCanvasElement, HtmlElement};
+use web_sys::{CanvasRenderingContext2d, DomRect, Element, HtmlCanvasElement};
 use yew::NodeRef;
 
 /// More would only be a smear.
@@ -54,11 +54,13 @@ struct Inks {
 pub struct Sky {
     pub canvas: NodeRef,
     nodes: OrderedMap<String, Box2>,
-    stage: Option<Box2>,
+    /// Where the canvas begins in the window, and its pixels per pixel of the page.
+    corner: (f64, f64),
+    ratio: f64,
     scroller: Option<Box2>,
     inks: Inks,
     stale: bool,
-    blank: bool,
+    shown: bool,
     /// The person asked for less motion.
     calm: bool,
 }
@@ -75,7 +77,6 @@ impl Sky {
         let window = web_sys::window()?;
         let document = window.document()?;
         let rect = |selector: &str| document.query_selector(selector).ok().flatten().map(|e| Box2::of(&e.get_bounding_client_rect()));
-        self.stage = rect(".stage");
         self.scroller = rect(".cluster-body");
         self.nodes.clear();
         let found = document.query_selector_all("[data-node]").ok()?;
@@ -94,15 +95,20 @@ impl Sky {
                 self.nodes.insert(name, here);
             }
         }
-        let ratio = window.device_pixel_ratio().clamp(1.0, 2.0);
-        let (wide, high) = (window.inner_width().ok()?.as_f64()?, window.inner_height().ok()?.as_f64()?);
-        let (w, h) = ((wide * ratio) as u32, (high * ratio) as u32);
+        // As large as what is seen of the stage and no larger: the browser copies the whole canvas for each frame that draws on it.
+        let stage = rect(".stage")?;
+        let (left, top) = (stage.left.max(0.0).floor(), stage.top.max(0.0).floor());
+        let wide = (stage.right.min(window.inner_width().ok()?.as_f64()?) - left).max(0.0).ceil();
+        let high = (stage.bottom.min(window.inner_height().ok()?.as_f64()?) - top).max(0.0).ceil();
+        self.corner = (left, top);
+        self.ratio = window.device_pixel_ratio().clamp(1.0, 2.0);
+        let (w, h) = ((wide * self.ratio) as u32, (high * self.ratio) as u32);
         if canvas.width() != w || canvas.height() != h {
             canvas.set_width(w);
             canvas.set_height(h);
-            let style = canvas.unchecked_ref::<HtmlElement>().style();
-            let _ = style.set_property("width", &format!("{}px", wide as u32));
-            let _ = style.set_property("height", &format!("{}px", high as u32));
+        }
+        for (name, pixels) in [("left", left), ("top", top), ("width", wide), ("height", high)] {
+            set_style(canvas, name, &format!("{}px", pixels as u32));
         }
         let style = window.get_computed_style(&document.document_element()?).ok()??;
         let ink = |name: &str| style.get_property_value(name).unwrap_or_default();
@@ -120,24 +126,24 @@ impl Sky {
     /// Draws the flights as they stand at a virtual time in milliseconds.
     pub fn draw(&mut self, flights: &[Flight], time: f64, playing: bool, speed: f64) {
         let Some(canvas) = self.canvas.cast::<HtmlCanvasElement>() else { return };
+        // A canvas that is seen costs every frame something, whether it is drawn on or not.
+        let shown = !flights.is_empty();
+        if self.shown != shown {
+            self.shown = shown;
+            set_style(&canvas, "visibility", if shown { "visible" } else { "hidden" });
+        }
+        if !shown {
+            return;
+        }
         if self.stale {
             self.measure(&canvas);
         }
-        if flights.is_empty() && self.blank {
-            return;
-        }
         let Ok(Some(context)) = canvas.get_context("2d") else { return };
         let pen: CanvasRenderingContext2d = context.unchecked_into();
-        let ratio = web_sys::window().map_or(1.0, |w| w.device_pixel_ratio()).clamp(1.0, 2.0);
+        let (ratio, (left, top)) = (self.ratio, self.corner);
         // Setting a transform of finite numbers and clearing cannot fail.
-        let _ = pen.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
-        pen.clear_rect(0.0, 0.0, f64::from(canvas.width()), f64::from(canvas.height()));
-        self.blank = flights.is_empty();
-        let Some(stage) = self.stage else { return };
-        pen.save();
-        pen.begin_path();
-        pen.rect(stage.left, stage.top, stage.right - stage.left, stage.bottom - stage.top);
-        pen.clip();
+        let _ = pen.set_transform(ratio, 0.0, 0.0, ratio, -left * ratio, -top * ratio);
+        pen.clear_rect(left, top, f64::from(canvas.width()), f64::from(canvas.height()));
         pen.set_font("10.5px ui-monospace, Menlo, Consolas, monospace");
         let labelled = (!playing || speed <= LABEL_SPEED) && flights.iter().filter(|f| shown_large(f)).count() <= LABELS_MAX;
         let still = !playing || self.calm;
@@ -145,7 +151,6 @@ impl Sky {
         for flight in flights.iter().take(DRAWN_MAX) {
             self.one(&pen, flight, time, still, &mut labels);
         }
-        pen.restore();
     }
 
     fn one(&self, pen: &CanvasRenderingContext2d, f: &Flight, time: f64, still: bool, labels: &mut Option<Vec<(f64, f64)>>) -> Option<()> {
@@ -262,6 +267,11 @@ impl Sky {
             _ => &self.inks.other,
         }
     }
+}
+
+fn set_style(canvas: &HtmlCanvasElement, name: &str, value: &str) {
+    // The names are right and a canvas has a style: nothing can go wrong.
+    let _ = canvas.style().set_property(name, value);
 }
 
 /// What carries records or an error is drawn large; the rest is small talk.

@@ -7,6 +7,7 @@ use super::{
     shot::{Shared, Shot},
     theme,
 };
+use crate::protocol::text::decimal;
 use crate::session::StepKind;
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
@@ -67,6 +68,6 @@ fn speed(speed: f64, act: &Callback<Act>) -> Html {
 }
 
 fn speed_text(speed: f64) -> String {
-    let near = |x: f64| if x < 9.95 { fixed(x, 1).trim_end_matches(".0").to_owned() } else { fixed(x, 0) };
+    let near = |x: f64| if x < 9.95 { decimal((x * 10.0).round() / 10.0) } else { fixed(x, 0) };
     if speed >= 0.995 { format!("{}×", near(speed)) } else { format!("1/{}×", near(1.0 / speed)) }
 }

@@ -1,5 +1,6 @@
 //! Pasted or dropped text on its way into the session: cut into chunks at record ends, one chunk a frame, every refusal with its line in the file.
 
+use super::js;
 use crate::session::command::{Command, ImportFormat, Refusal};
 use serde_json::Value;
 use std::rc::Rc;
@@ -167,7 +168,7 @@ pub fn fields(text: &str, format: ImportFormat) -> Vec<String> {
     match format {
         ImportFormat::Jsonl => {
             let first = text.lines().find(|l| !l.trim().is_empty()).unwrap_or("");
-            match serde_json::from_str::<Value>(first) {
+            match js::parse(first) {
                 Ok(Value::Object(fields)) => fields.keys().cloned().collect(),
                 _ => Vec::new(),
             }

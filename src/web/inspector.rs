@@ -3,9 +3,10 @@
 use super::tree::{classes, html};
 use super::{
     act::{Act, Dialog, Selection},
+    js,
     messages::text,
     parts::{clock_text, count, date_text, list, number, size},
-    shot::Shot,
+    shot::{Shared, Shot},
 };
 use crate::session::command::{Command, Configs};
 use yew::prelude::*;
@@ -13,7 +14,7 @@ use yew::prelude::*;
 /// A field's name and value.
 type Fields = Vec<(String, Html)>;
 
-pub fn inspector(shot: &Shot, act: &Callback<Act>) -> Html {
+pub fn inspector(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
     let Some(selection) = &shot.selection else { return Html::default() };
     let (kind, title, body) = describe(shot, selection, act);
     html! {
@@ -150,7 +151,7 @@ fn broker(shot: &Shot, id: i32, act: &Callback<Act>) -> Option<Html> {
     let replica = || partitions().flat_map(|(_, x)| &x.replicas).filter(|r| r.broker == id);
     Some(html! {
         <>
-            { fields(vec![field("state", super::cluster::state_name(b.state)), field("broker epoch", b.epoch), field("rack", b.rack.as_deref().unwrap_or("none")),
+            { fields(vec![field("state", b.state.name()), field("broker epoch", b.epoch), field("rack", b.rack.as_deref().unwrap_or("none")),
                 field("replicas", replica().count()), field("in sync", replica().filter(|r| r.in_sync).count()), field("size", size(replica().map(|r| r.bytes).sum()))]) }
             <h3>{ "Leads" }</h3>
             <div class="record-list">{ for partitions().filter(|(_, x)| x.leader == Some(id)).map(|(t, x)| go(format!("{}-{}", t.name, x.partition), Selection::Partition { topic: t.name.clone(), partition: x.partition, broker: Some(id) }, act)) }</div>
@@ -223,6 +224,6 @@ fn event(shot: &Shot) -> Option<Html> {
     all.extend(e.topic.as_ref().map(|t| field("topic", t)));
     all.extend(e.partition.map(|x| field("partition", x)));
     all.extend(e.error.map(|x| field("error", x)));
-    let detail = serde_json::to_string_pretty(&e.detail).unwrap_or_default();
+    let detail = js::stringify(&e.detail, 2);
     Some(html! { <><p class="lead">{ &e.text }</p>{ fields(all) }<h3>{ "Detail" }</h3><pre class="value" tabindex="0">{ detail }</pre></> })
 }

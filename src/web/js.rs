@@ -99,6 +99,20 @@ fn number(n: f64) -> Option<Value> {
     Number::from_f64(n).map(Value::Number)
 }
 
+/// Reads JSON text: the browser does it, so that the page needs no reader of its own.
+pub fn parse(text: &str) -> Result<Value, String> {
+    let value = js_sys::JSON::parse(text).map_err(|error| js_sys::Error::from(error).message())?;
+    to_json(&value, "").map_err(|refusal| refusal.to_string())
+}
+
+/// JSON text of a struct of ours, with so many spaces for each level; none: on one line.
+pub fn stringify(value: &impl Serialize, spaces: u8) -> String {
+    let text = from_rust(value)
+        .ok()
+        .and_then(|plain| js_sys::JSON::stringify_with_replacer_and_space(&plain, &JsValue::NULL, &spaces.into()).ok());
+    text.map(String::from).unwrap_or_default()
+}
+
 /// A struct of ours as plain JavaScript objects, the same that its JSON would give.
 pub fn from_rust(value: &impl Serialize) -> Result<JsValue, Refusal> {
     let broken = |message: String| Refusal { code: "UNKNOWN_SERVER_ERROR".to_owned(), message, field: None };

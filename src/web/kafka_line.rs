@@ -1,6 +1,6 @@
 //! What a command would be on the command line of a real cluster, ready to copy. Where Kafka has no tool for it, the line says what one does instead.
 
-use super::parts::fixed;
+use crate::protocol::text::decimal;
 use crate::session::command::{Command, Configs, ImportFormat, SeekEdge, SeekTo};
 
 const SERVER: &str = "--bootstrap-server localhost:9092";
@@ -20,7 +20,7 @@ pub fn of(command: &Command) -> String {
             format!(
                 "kafka-producer-perf-test.sh --topic {} --throughput {} --num-records 1000000 --record-size 100 --command-property bootstrap.servers=localhost:9092{properties}",
                 quote(topic),
-                fixed(*rate, 2).trim_end_matches("00").trim_end_matches('.')
+                decimal(*rate)
             )
         }
         Command::AddProducer { topic, configs, .. } => console_producer(topic, true, configs),
@@ -67,7 +67,9 @@ pub fn of(command: &Command) -> String {
         }
         Command::StopBroker { broker } => format!("kafka-server-stop.sh --node-id={broker}  # SIGTERM: a controlled shutdown"),
         Command::FreezeBroker { broker, ms } => {
-            format!("ssh broker-{broker} 'pkill -STOP -f kafka.Kafka; sleep {}; pkill -CONT -f kafka.Kafka'", fixed(*ms / 1000.0, 3))
+            let ms = *ms as u64;
+            let sleep = format!("sleep {}.{:03}", ms / 1_000, ms % 1_000);
+            format!("ssh broker-{broker} 'pkill -STOP -f kafka.Kafka; {sleep}; pkill -CONT -f kafka.Kafka'")
         }
         Command::SlowDisk { broker, .. } => {
             format!(
@@ -79,10 +81,8 @@ pub fn of(command: &Command) -> String {
         }
         Command::SetLink { from, to, cut: Some(true), .. } => format!("ssh {from} 'iptables -A OUTPUT -d {to} -j DROP'"),
         Command::SetLink { from, to, latency_ms, .. } => {
-            format!(
-                "ssh {from} 'tc qdisc replace dev eth0 root netem delay {}ms'  # for packets to {to}",
-                fixed(latency_ms.unwrap_or(0.0), 1)
-            )
+            let ms = latency_ms.unwrap_or(0.0) as u64;
+            format!("ssh {from} 'tc qdisc replace dev eth0 root netem delay {ms}ms'  # for packets to {to}")
         }
         Command::MessageFault { .. } | Command::DropNext { .. } => {
             "# no kafka-* tool; a proxy between the two that reads Kafka's protocol can do it".to_owned()

@@ -7,12 +7,12 @@ use super::{
     markdown::markdown,
     parts::{count, icon},
     route,
-    shot::Shot,
+    shot::{Shared, Shot},
 };
 use crate::lesson::{GoalState, Level, levels};
 use yew::prelude::*;
 
-pub fn lesson(shot: &Shot, act: &Callback<Act>) -> Html {
+pub fn lesson(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
     let run = &shot.lesson;
     if !run.open {
         return Html::default();

@@ -1,6 +1,8 @@
 //! A lesson under way: which slide, which hints, the solution's replay, and what was solved before.
 
+use super::js;
 use crate::lesson::{GoalState, Level, levels};
+use crate::session::fields::FromValue;
 use crate::session::{Session, command::Command};
 use gloo::storage::{LocalStorage, Storage};
 
@@ -40,7 +42,13 @@ pub struct LessonShot {
 impl LessonRun {
     pub fn new() -> LessonRun {
         // Nothing kept, or not readable: nothing solved.
-        LessonRun { solved: LocalStorage::get(KEY).unwrap_or_default(), ..LessonRun::default() }
+        let solved = LocalStorage::raw()
+            .get_item(KEY)
+            .ok()
+            .flatten()
+            .and_then(|kept| Vec::from_value(js::parse(&kept).ok()?).ok())
+            .unwrap_or_default();
+        LessonRun { solved, ..LessonRun::default() }
     }
 
     /// Turns to a level from its start, or to free play.
@@ -91,7 +99,7 @@ impl LessonRun {
         {
             self.solved.push(level.id.clone());
             // A browser that keeps nothing still shows the mark until it is closed.
-            let _ = LocalStorage::set(KEY, &self.solved);
+            let _ = LocalStorage::raw().set_item(KEY, &js::stringify(&self.solved, 0));
         }
         LessonShot {
             open: self.open,

@@ -7,7 +7,8 @@
 //! shift its siblings into each other's places and make them anew, focus and all.
 //!
 //! In reading order: [`app`] is the root and the only holder of the session; [`act`] is what can be asked of it and [`shot`] what it shows;
-//! [`clock`] is the one animation frame loop; then the panels, from the header down to the dialogs; [`automation`] is `window.brokerlab`.
+//! [`clock`] is the one animation frame loop and [`memo`] spares it from drawing the same again; then the panels, from the header down to the
+//! dialogs; [`automation`] is `window.brokerlab`.
 
 pub mod act;
 mod app;
@@ -30,6 +31,7 @@ mod keys;
 mod lesson;
 mod lesson_run;
 mod markdown;
+mod memo;
 mod messages;
 mod parts;
 mod producers;
@@ -59,7 +61,7 @@ pub fn start() {
 fn open_lessons() {
     let fetched = js_sys::Reflect::get(&js_sys::global(), &JsValue::from_str("brokerlabLessons")).unwrap_or_default();
     let files: Vec<String> = js_sys::Array::from(&fetched).iter().filter_map(|file| file.as_string()).collect();
-    for slip in crate::lesson::install(&files) {
+    for slip in crate::lesson::install(&files, js::parse) {
         web_sys::console::error_1(&JsValue::from_str(&slip));
     }
 }

@@ -2,9 +2,10 @@
 
 use super::{
     act::Act,
-    tree::{classes, html, mount},
+    memo::{Draw, memo},
+    tree::{classes, html},
 };
-use yew::prelude::{AttrValue, Callback, Html, MouseEvent, Properties, component};
+use yew::prelude::{AttrValue, Callback, Html, MouseEvent};
 use yew::virtual_dom::Key;
 
 /// An icon of `icons.svg`; decoration, the name stands on what holds it.
@@ -12,9 +13,9 @@ pub fn icon(name: &'static str) -> Html {
     html! { <svg class="icon" aria-hidden="true"><use href={format!("icons.svg#{name}")} /></svg> }
 }
 
-/// A button of the page; [`html`] sets what is written beside `<Button`.
-#[derive(Properties, PartialEq)]
-pub struct ButtonProps {
+/// A button that emits one [`Act`]; [`html`] sets what is written beside `<Button`.
+#[derive(PartialEq)]
+pub struct Button {
     name: AttrValue,
     ask: Act,
     act: Callback<Act>,
@@ -26,10 +27,10 @@ pub struct ButtonProps {
     key: Option<AttrValue>,
 }
 
-impl Default for ButtonProps {
-    fn default() -> ButtonProps {
+impl Default for Button {
+    fn default() -> Button {
         let none = || None;
-        ButtonProps {
+        Button {
             name: "".into(),
             ask: Act::Look,
             act: Callback::noop(),
@@ -43,7 +44,7 @@ impl Default for ButtonProps {
     }
 }
 
-impl ButtonProps {
+impl Button {
     /// The accessible name.
     pub fn name(&mut self, name: impl Into<AttrValue>) {
         self.name = name.into();
@@ -92,37 +93,37 @@ impl ButtonProps {
     #[inline(never)]
     pub fn node(self) -> Html {
         let key = self.key.as_deref().map(Key::from);
-        mount::<Button>(self, key)
+        memo(self, key)
     }
 }
 
-/// A button that emits one [`Act`].
-#[component]
-pub fn Button(p: &ButtonProps) -> Html {
-    let onclick = {
-        let (act, ask, off) = (p.act.clone(), p.ask.clone(), p.off.is_some());
-        move |event: MouseEvent| {
-            event.stop_propagation();
-            if !off {
-                act.emit(ask.clone());
+impl Draw for Button {
+    fn draw(&self) -> Html {
+        let onclick = {
+            let (act, ask, off) = (self.act.clone(), self.ask.clone(), self.off.is_some());
+            move |event: MouseEvent| {
+                event.stop_propagation();
+                if !off {
+                    act.emit(ask.clone());
+                }
             }
+        };
+        let why = self.off.as_ref().map(|_| format!("why-{}", self.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
+        let title = self.off.clone().or(self.title.clone()).or_else(|| self.text.is_none().then(|| self.name.clone()));
+        // The visible text already is the name in most places; a second copy of it would only be noise in the tree.
+        let label = (self.text.as_ref() != Some(&self.name)).then(|| self.name.clone());
+        html! {
+            <>
+                <button type="button" class={classes!("btn", self.class, self.text.is_none().then_some("only-icon"))} {onclick} {title}
+                    aria-label={label} aria-disabled={self.off.as_ref().map(|_| "true")} aria-describedby={why.clone()}>
+                    { self.icon.map(icon) }
+                    { self.text.clone() }
+                </button>
+                if let (Some(id), Some(reason)) = (why, self.off.clone()) {
+                    <span {id} hidden="">{ reason }</span>
+                }
+            </>
         }
-    };
-    let why = p.off.as_ref().map(|_| format!("why-{}", p.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
-    let title = p.off.clone().or(p.title.clone()).or_else(|| p.text.is_none().then(|| p.name.clone()));
-    // The visible text already is the name in most places; a second copy of it would only be noise in the tree.
-    let label = (p.text.as_ref() != Some(&p.name)).then(|| p.name.clone());
-    html! {
-        <>
-            <button type="button" class={classes!("btn", p.class, p.text.is_none().then_some("only-icon"))} {onclick} {title}
-                aria-label={label} aria-disabled={p.off.as_ref().map(|_| "true")} aria-describedby={why.clone()}>
-                { p.icon.map(icon) }
-                { p.text.clone() }
-            </button>
-            if let (Some(id), Some(reason)) = (why, p.off.clone()) {
-                <span {id} hidden="">{ reason }</span>
-            }
-        </>
     }
 }
 

@@ -16,8 +16,7 @@ const SLOTS: u64 = 5;
 /// A full bar of waiting records.
 const BUFFER_FULL: u64 = 50;
 
-/// `line` is the last command as a shell line.
-pub fn producers(shot: &Shared<Shot>, act: &Callback<Act>, line: Option<&Rc<str>>) -> Html {
+pub fn producers(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
     html! {
         <section class="panel producers" aria-label="Producers">
             <div class="panel-head">
@@ -36,7 +35,7 @@ pub fn producers(shot: &Shared<Shot>, act: &Callback<Act>, line: Option<&Rc<str>
             <div class="panel-foot">
                 <Button class="line" icon="send" name="Send record" text="Send record" ask={Act::Open(Dialog::SendRecord { producer: None, topic: None })} act={act} />
                 <Button class="line" icon="import" name="Import records" text="Import records" ask={Act::Open(Dialog::Import)} act={act} />
-                { line.map_or_else(Html::default, |line| command_line(line, act)) }
+                { shot.line.as_ref().map_or_else(Html::default, |line| command_line(line, act)) }
             </div>
         </section>
     }

@@ -6,7 +6,7 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
 /// Session storage: the newest save that was small enough. `boot.js` offers it when the engine has stopped.
-pub const RESCUE: &str = "brokerlab.rescue";
+const RESCUE: &str = "brokerlab.rescue";
 /// A rescue copy larger than this is not kept: writing it would be felt.
 const RESCUE_MAX: usize = 1 << 20;
 
@@ -30,10 +30,13 @@ pub fn download(name: &str, text: &str) {
     gloo::timers::callback::Timeout::new(10_000, move || drop(url)).forget();
 }
 
-/// Keeps the newest save for the message that a panic shows.
-pub fn keep(key: &str, text: &str) {
-    if text.len() <= RESCUE_MAX {
-        // Private windows may refuse storage; there is no other place to keep it.
-        let _ = SessionStorage::raw().set_item(key, text);
-    }
+/// Keeps the newest save for the message that the engine has stopped. Where there is none, or one that is too large, an older one would be
+/// another session: none is left.
+pub fn keep(text: Option<&str>) {
+    // Private windows may refuse storage; there is no other place to keep it.
+    let storage = SessionStorage::raw();
+    let _ = match text.filter(|text| text.len() <= RESCUE_MAX) {
+        Some(text) => storage.set_item(RESCUE, text),
+        None => storage.remove_item(RESCUE),
+    };
 }

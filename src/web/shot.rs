@@ -39,6 +39,8 @@ pub struct Shot {
     pub event: Option<EventView>,
     pub lesson: LessonShot,
     pub import: Option<Progress>,
+    /// The last command as a shell line.
+    pub line: Option<Rc<str>>,
 }
 
 impl Shot {

@@ -3,6 +3,7 @@
 use super::tree::{classes, html};
 use super::{
     cells::{CellLook, Fill, Marker},
+    memo::Draw,
     parts::icon,
 };
 use crate::view::ReplicaView;
@@ -27,8 +28,8 @@ impl Role {
     }
 }
 
-#[derive(Properties, PartialEq)]
-pub struct Props {
+#[derive(PartialEq)]
+pub struct Strip {
     pub topic: AttrValue,
     pub partition: i32,
     pub replica: ReplicaView,
@@ -41,43 +42,44 @@ pub struct Props {
     pub groups: Vec<Marker>,
 }
 
-#[component]
-pub fn Strip(p: &Props) -> Html {
-    let (replica, place) = (&p.replica, format!("{}/{}/{}", p.topic, p.partition, p.replica.broker));
-    let sync = if replica.in_sync { "in sync" } else { "out of sync" };
-    let name = format!(
-        "{}-{} on broker {}, {}, {sync}, end offset {}, high watermark {}",
-        p.topic,
-        p.partition,
-        replica.broker,
-        p.role.name(),
-        replica.log_end_offset,
-        replica.high_watermark
-    );
-    let (symbol, hint) = match (p.role, p.preferred) {
-        (Role::Leader, true) => ("star", "leader, and the preferred one"),
-        (Role::Leader, false) => ("star", "leader, though not the preferred one"),
-        (Role::Follower, true) => ("star-open", "follower; the preferred leader"),
-        (Role::Follower, false) => ("ring", "follower"),
-        (Role::Offline, _) => ("cross", "offline"),
-    };
-    let looks = classes!("strip", p.role.name(), (!replica.in_sync && p.role != Role::Offline).then_some("out"));
-    html! {
-        <div class="strip-box" ~style={format!("--n:{}", p.cells.len())}>
-            <button type="button" class={looks} data-strip={place.clone()} data-node={place} aria-label={name}>
-                <span class="role" title={hint}>{ icon(symbol) }</span>
-                <span class="lane" aria-hidden="true">
-                    { p.cells.iter().map(cell).collect::<Html>() }
-                    { for p.markers.iter().map(|m| html! { <i class={classes!("mark-line", m.class)} ~style={format!("--at:{}", m.at as i32)}></i> }) }
-                </span>
-                if !replica.in_sync && p.role != Role::Offline { <span class="tag" aria-hidden="true">{ "out" }</span> }
-            </button>
-            <div class="under" aria-hidden="true">
-                if let Some(start) = &p.start { <span class="label start">{ start }</span> }
-                { for p.markers.iter().filter(|m| !m.text.is_empty()).map(label) }
+impl Draw for Strip {
+    fn draw(&self) -> Html {
+        let (replica, place) = (&self.replica, format!("{}/{}/{}", self.topic, self.partition, self.replica.broker));
+        let sync = if replica.in_sync { "in sync" } else { "out of sync" };
+        let name = format!(
+            "{}-{} on broker {}, {}, {sync}, end offset {}, high watermark {}",
+            self.topic,
+            self.partition,
+            replica.broker,
+            self.role.name(),
+            replica.log_end_offset,
+            replica.high_watermark
+        );
+        let (symbol, hint) = match (self.role, self.preferred) {
+            (Role::Leader, true) => ("star", "leader, and the preferred one"),
+            (Role::Leader, false) => ("star", "leader, though not the preferred one"),
+            (Role::Follower, true) => ("star-open", "follower; the preferred leader"),
+            (Role::Follower, false) => ("ring", "follower"),
+            (Role::Offline, _) => ("cross", "offline"),
+        };
+        let looks = classes!("strip", self.role.name(), (!replica.in_sync && self.role != Role::Offline).then_some("out"));
+        html! {
+            <div class="strip-box" ~style={format!("--n:{}", self.cells.len())}>
+                <button type="button" class={looks} data-strip={place.clone()} data-node={place} aria-label={name}>
+                    <span class="role" title={hint}>{ icon(symbol) }</span>
+                    <span class="lane" aria-hidden="true">
+                        { self.cells.iter().map(cell).collect::<Html>() }
+                        { for self.markers.iter().map(|m| html! { <i class={classes!("mark-line", m.class)} ~style={format!("--at:{}", m.at as i32)}></i> }) }
+                    </span>
+                    if !replica.in_sync && self.role != Role::Offline { <span class="tag" aria-hidden="true">{ "out" }</span> }
+                </button>
+                <div class="under" aria-hidden="true">
+                    if let Some(start) = &self.start { <span class="label start">{ start }</span> }
+                    { for self.markers.iter().filter(|m| !m.text.is_empty()).map(label) }
+                </div>
+                { for self.groups.iter().map(|m| html! { <div class="under groups" aria-hidden="true"><i class="tick" ~style={format!("--at:{}", m.at as i32)}></i>{ label(m) }</div> }) }
             </div>
-            { for p.groups.iter().map(|m| html! { <div class="under groups" aria-hidden="true"><i class="tick" ~style={format!("--at:{}", m.at as i32)}></i>{ label(m) }</div> }) }
-        </div>
+        }
     }
 }
 

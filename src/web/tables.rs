@@ -3,7 +3,6 @@
 use super::tree::{classes, html};
 use super::{
     act::{Act, Selection},
-    cluster::state_name,
     parts::{chip, list, number, size, state_kind},
     shot::Shot,
 };
@@ -106,7 +105,7 @@ pub fn brokers(shot: &Shot, act: &Callback<Act>) -> Html {
                     html! {
                         <tr key={b.id}>
                             <td>{ link(format!("Broker {}", b.id), Selection::Broker(b.id), act) }</td>
-                            <td>{ chip(state_kind(state_name(b.state)), state_name(b.state)) }</td>
+                            <td>{ chip(state_kind(b.state.name()), b.state.name()) }</td>
                             <td>{ b.rack.as_deref().unwrap_or("–") }</td><td class="num">{ b.epoch }</td>
                             <td class="num">{ partitions().filter(|x| x.leader == Some(b.id)).count() }</td>
                             <td class="num">{ replicas().count() }</td><td class="num">{ replicas().filter(|r| r.in_sync).count() }</td>

@@ -16,7 +16,7 @@ fn set(theme: &str) {
 
 /// Puts the kept choice back.
 pub fn restore() {
-    if let Ok(theme) = LocalStorage::get::<String>(KEY) {
+    if let Ok(Some(theme)) = LocalStorage::raw().get_item(KEY) {
         set(&theme);
     }
 }
@@ -32,7 +32,7 @@ pub fn toggle() {
     let theme = if is_dark() { "light" } else { "dark" };
     set(theme);
     // A browser that keeps nothing still shows the choice until it is closed.
-    let _ = LocalStorage::set(KEY, theme);
+    let _ = LocalStorage::raw().set_item(KEY, theme);
 }
 
 /// The person asked for less motion.

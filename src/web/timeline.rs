@@ -104,7 +104,7 @@ fn tick(mark: &Placed, act: &Callback<Act>) -> Html {
     let more = if mark.many > 1 { format!(" (and {} more here)", mark.many - 1) } else { String::new() };
     // The slider reaches every time by keyboard and the Events table names every mark: ticks stay out of the tab order.
     html! {
-        <button type="button" key={time.to_bits()} class={classes!("tick", colour)} tabindex="-1" {onclick} ~style={format!("--part:{}", fixed(mark.at, 4))}
+        <button type="button" key={time.to_bits()} class={classes!("tick", colour)} tabindex="-1" {onclick} ~style={format!("left:{}%", fixed(mark.at * 100.0, 2))}
             title={format!("{} {}{more}", short_time(time), mark.text)}>
             if mark.labelled { <span>{ word }</span> }
         </button>

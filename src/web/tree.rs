@@ -286,7 +286,7 @@ macro_rules! grow {
 
     // Elements: first the attributes, collected as (name; kind value).
     ($tree:ident; <Button $($rest:tt)*) => {
-        let mut button = $crate::web::parts::ButtonProps::default();
+        let mut button = $crate::web::parts::Button::default();
         $crate::web::tree::grow!(@button $tree button; $($rest)*);
     };
     ($tree:ident; <$tag:ident $($rest:tt)*) => { $crate::web::tree::grow!(@head $tree $tag []; $($rest)*); };

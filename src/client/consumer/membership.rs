@@ -141,7 +141,10 @@ impl Consumer {
 
     fn find_coordinator(&mut self, now: Time, out: &mut Outputs) {
         let Some(group) = self.group().filter(|_| !self.membership.finding && self.membership.find_at <= now) else { return };
-        let Some(broker) = self.network.some_broker() else { return };
+        let Some(broker) = self.network.some_broker(now) else {
+            self.membership.find_at = self.network.next_try(now).unwrap_or(now + self.network.backoff(0));
+            return;
+        };
         let mut message = k::FindCoordinatorRequest::default();
         message.coordinator_keys.push(wire::text(&group));
         self.membership.finding = true;

@@ -164,6 +164,7 @@ impl Consumer {
                     return;
                 }
             }
+            Input::Response { correlation, response: Response::ApiVersions(_), .. } => self.network.opened(correlation, out),
             Input::Response { correlation, response: Response::Metadata(message), .. } => {
                 self.network.learn(now, correlation, &message);
                 self.metadata_changed(now);
@@ -223,7 +224,7 @@ impl Consumer {
         }
         if self.closing {
             // It asks for nothing more: only what is under way can still be due.
-            self.alarm.set(now, self.network.next_timeout(), out);
+            self.alarm.set(now, self.network.next_end(), out);
             return;
         }
         self.network.ask_for_metadata(now, out);

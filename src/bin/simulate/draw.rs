@@ -1,0 +1,223 @@
+//! What a seed stands for: a cluster, its workload, and one fault after another.
+
+use brokerlab::node::Chance;
+use brokerlab::session::command::Saved;
+use brokerlab::session::{Session, parse_command, parse_saved};
+use brokerlab::view::View;
+use serde_json::{Value, json};
+
+/// The greatest seed of a session.
+pub const SEED_MAX: u64 = (1 << 53) - 1;
+
+/// What may happen, and how often against the rest.
+pub struct Scenario {
+    pub name: &'static str,
+    pub sentence: &'static str,
+    weights: &'static [(Act, u64)],
+}
+
+#[derive(Clone, Copy)]
+enum Act {
+    CrashBroker,
+    RestartBroker,
+    AddProducer,
+    RemoveProducer,
+    Send,
+    AddConsumer,
+    RemoveConsumer,
+    CrashConsumer,
+    PauseConsumer,
+    ResumeConsumer,
+    CreateTopic,
+}
+
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "mixed",
+        sentence: "brokers and clients come and go",
+        weights: &[
+            (Act::CrashBroker, 5),
+            (Act::RestartBroker, 6),
+            (Act::AddProducer, 1),
+            (Act::RemoveProducer, 1),
+            (Act::Send, 4),
+            (Act::AddConsumer, 3),
+            (Act::RemoveConsumer, 1),
+            (Act::CrashConsumer, 2),
+            (Act::PauseConsumer, 1),
+            (Act::ResumeConsumer, 1),
+            (Act::CreateTopic, 1),
+        ],
+    },
+    Scenario {
+        name: "brokers",
+        sentence: "brokers crash and come back quickly, clients stay",
+        weights: &[(Act::CrashBroker, 4), (Act::RestartBroker, 5), (Act::Send, 1)],
+    },
+    Scenario {
+        name: "groups",
+        sentence: "members of groups come and go, brokers mostly stay",
+        weights: &[
+            (Act::CrashBroker, 1),
+            (Act::RestartBroker, 2),
+            (Act::AddConsumer, 5),
+            (Act::RemoveConsumer, 2),
+            (Act::CrashConsumer, 2),
+            (Act::PauseConsumer, 1),
+            (Act::ResumeConsumer, 1),
+        ],
+    },
+    Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)] },
+];
+
+/// Clients of one kind at a time, at the most.
+const CLIENTS_MAX: usize = 6;
+const TOPICS_MAX: usize = 4;
+
+/// Draws what happens to one session.
+pub struct Drawer {
+    chance: Chance,
+    made: u64,
+}
+
+impl Drawer {
+    pub fn new(seed: u64) -> Drawer {
+        Drawer { chance: Chance::new(seed).fork(0x0005_1a17), made: 0 }
+    }
+
+    fn one_of<T: Clone>(&mut self, items: &[T]) -> Option<T> {
+        items.get(self.chance.below(items.len() as u64) as usize).cloned()
+    }
+
+    fn between(&mut self, least: u64, most: u64) -> u64 {
+        least + self.chance.below(most - least + 1)
+    }
+
+    /// The cluster at time 0.
+    pub fn cluster(&mut self, seed: u64) -> Saved {
+        let brokers = self.one_of(&[1, 2, 3, 3, 3, 3, 4, 5]).unwrap_or(3);
+        let session_timeout = self.one_of(&[2_000, 4_000, 9_000]).unwrap_or(9_000);
+        let configs = json!({
+            "broker.session.timeout.ms": session_timeout.to_string(),
+            "broker.heartbeat.interval.ms": (session_timeout / 5).to_string(),
+            "replica.fetch.max.bytes": self.one_of(&["1048576", "1048576", "500"]),
+            "replica.lag.time.max.ms": self.one_of(&["1000", "5000", "30000"]),
+        });
+        let saved = json!({
+            "format": "brokerlab", "version": 1, "seed": seed, "cluster": { "brokers": brokers, "configs": configs }, "commands": [], "until": 0,
+        });
+        parse_saved(saved).expect("a drawn cluster is a cluster")
+    }
+
+    /// What the workload starts with, once the brokers are registered.
+    pub fn workload(&mut self, view: &View) -> Vec<Value> {
+        let mut commands: Vec<Value> = (0..self.between(1, 2)).map(|_| self.topic(view)).collect();
+        let topics: Vec<String> = commands.iter().filter_map(|command| command["name"].as_str().map(str::to_owned)).collect();
+        for _ in 0..self.between(1, 3) {
+            commands.push(self.producer(&topics));
+        }
+        for _ in 0..self.between(0, 4) {
+            commands.push(self.consumer(&topics));
+        }
+        commands
+    }
+
+    fn name(&mut self, kind: &str) -> String {
+        self.made += 1;
+        format!("{kind}-{}", self.made)
+    }
+
+    fn topic(&mut self, view: &View) -> Value {
+        let brokers = view.brokers.len() as u64;
+        let factor = self.between(1, brokers.min(3)).max(self.between(1, brokers.min(3)));
+        let min_insync = self.between(1, factor);
+        json!({
+            "type": "createTopic", "name": self.name("topic"), "partitions": self.between(1, 3), "replicationFactor": factor,
+            "configs": { "min.insync.replicas": min_insync.to_string() },
+        })
+    }
+
+    fn producer(&mut self, topics: &[String]) -> Value {
+        let keys: Vec<String> = (0..self.between(1, 8)).map(|key| format!("key-{key}")).collect();
+        json!({
+            "type": "addProducer", "id": self.name("producer"), "topic": self.one_of(topics), "keys": keys,
+            "recordsPerSecond": self.between(2, 60),
+            "configs": {
+                "acks": self.one_of(&["all", "all", "1", "0"]),
+                "linger.ms": self.one_of(&["0", "5", "50"]),
+                "max.in.flight.requests.per.connection": self.one_of(&["1", "5"]),
+                "request.timeout.ms": self.one_of(&["2000", "30000"]),
+                "delivery.timeout.ms": "120000",
+            },
+        })
+    }
+
+    fn consumer(&mut self, topics: &[String]) -> Value {
+        json!({
+            "type": "addConsumer", "id": self.name("consumer"), "group": self.one_of(&["group-a", "group-b"]), "topics": topics,
+            "processingMs": self.one_of(&[0, 0, 5]),
+            "configs": {
+                "auto.offset.reset": "earliest",
+                "auto.commit.interval.ms": self.one_of(&["500", "5000"]),
+                "session.timeout.ms": self.one_of(&["6000", "45000"]),
+                "heartbeat.interval.ms": "2000",
+            },
+        })
+    }
+
+    /// Microseconds until the next thing happens.
+    pub fn pause(&mut self) -> u64 {
+        // Mostly soon, sometimes long enough for sessions to end.
+        let most = self.one_of(&[100_000, 1_000_000, 1_000_000, 4_000_000, 15_000_000]).unwrap_or(1_000_000);
+        self.between(1, most)
+    }
+
+    /// Something that can happen now.
+    pub fn act(&mut self, scenario: &Scenario, view: &View) -> Option<Value> {
+        let total: u64 = scenario.weights.iter().map(|(_, weight)| weight).sum();
+        let mut drawn = self.chance.below(total);
+        let (act, _) = scenario.weights.iter().find(|(_, weight)| match drawn.checked_sub(*weight) {
+            Some(rest) => {
+                drawn = rest;
+                false
+            }
+            None => true,
+        })?;
+        let names = |of: &str| {
+            view.topics.iter().filter(|topic| !topic.internal && topic.name.starts_with(of)).map(|t| t.name.clone()).collect::<Vec<_>>()
+        };
+        let topics = names("topic");
+        let brokers =
+            |state: &str| view.brokers.iter().filter(|broker| broker.state.name() == state).map(|broker| broker.id).collect::<Vec<_>>();
+        let producers: Vec<String> = view.producers.iter().filter(|one| one.id.starts_with("producer")).map(|one| one.id.clone()).collect();
+        let alive: Vec<String> = view.consumers.iter().filter(|one| one.state != "crashed").map(|one| one.id.clone()).collect();
+        Some(match act {
+            Act::CrashBroker => json!({ "type": "crashBroker", "broker": self.one_of(&brokers("running"))? }),
+            Act::RestartBroker => json!({ "type": "restartBroker", "broker": self.one_of(&brokers("crashed"))? }),
+            Act::AddProducer if producers.len() < CLIENTS_MAX && !topics.is_empty() => self.producer(&topics),
+            Act::RemoveProducer => json!({ "type": "removeProducer", "id": self.one_of(&producers)? }),
+            Act::Send => json!({ "type": "send", "topic": self.one_of(&topics)?, "key": "by hand", "value": self.name("value") }),
+            Act::AddConsumer if view.consumers.len() < CLIENTS_MAX && !topics.is_empty() => self.consumer(&topics),
+            Act::RemoveConsumer => json!({ "type": "removeConsumer", "id": self.one_of(&alive)? }),
+            Act::CrashConsumer => json!({ "type": "crashConsumer", "id": self.one_of(&alive)? }),
+            Act::PauseConsumer => json!({ "type": "pauseConsumer", "id": self.one_of(&alive)? }),
+            Act::ResumeConsumer => json!({ "type": "resumeConsumer", "id": self.one_of(&alive)? }),
+            Act::CreateTopic if topics.len() < TOPICS_MAX && !brokers("running").is_empty() => self.topic(view),
+            _ => return None,
+        })
+    }
+}
+
+/// What ends all faults: everything runs again, and nothing new is produced.
+pub fn healing(view: &View) -> Vec<Value> {
+    let brokers = view.brokers.iter().filter(|broker| broker.state.name() != "running");
+    let restarts = brokers.map(|broker| json!({ "type": "restartBroker", "broker": broker.id }));
+    let resumes = view.consumers.iter().filter(|one| one.state != "crashed").map(|one| json!({ "type": "resumeConsumer", "id": one.id }));
+    let ends = view.producers.iter().map(|one| json!({ "type": "removeProducer", "id": one.id }));
+    restarts.chain(resumes).chain(ends).collect()
+}
+
+/// Gives a command. One that is refused (no broker is left to lead the new topic, say) changes nothing.
+pub fn give(session: &mut Session, command: Value) -> bool {
+    parse_command(command).and_then(|command| session.apply(command)).is_ok()
+}

@@ -1,0 +1,163 @@
+//! What the seeds came to, for people and as JSON.
+
+use super::draw::Scenario;
+use super::run::Outcome;
+use brokerlab::check::{Counts, Violation};
+use brokerlab::session::Session;
+use brokerlab::view;
+use serde_json::{Value, json};
+use std::fmt;
+use std::time::Duration;
+
+/// So many seeds must show everything that is counted at least once.
+const SEEDS_FOR_ALL: u64 = 100;
+/// Events shown of a violation: the last ones up to it.
+const EVENTS_SHOWN: usize = 12;
+
+/// A violation and how to see it again.
+#[derive(Debug)]
+pub struct Found {
+    seed: u64,
+    invariant: &'static str,
+    /// Virtual milliseconds.
+    time: f64,
+    sentence: String,
+    events: Vec<String>,
+    command: String,
+}
+
+impl Found {
+    pub fn of(seed: u64, scenario: &Scenario, violation: &Violation, session: &Session) -> Found {
+        let from = violation.note.saturating_sub(EVENTS_SHOWN as u64 * 8);
+        let mut events: Vec<String> = view::events(session, from, usize::MAX)
+            .into_iter()
+            .take_while(|event| event.index <= violation.note)
+            .filter(|event| !matches!(event.kind, "requestSent" | "responseSent"))
+            .map(|event| format!("{:.3} {}: {}", event.time, event.node, event.text))
+            .collect();
+        events.drain(..events.len().saturating_sub(EVENTS_SHOWN));
+        Found {
+            seed,
+            invariant: violation.invariant,
+            time: violation.time as f64 / 1_000.0,
+            sentence: violation.sentence.clone(),
+            events,
+            command: again(seed, scenario),
+        }
+    }
+
+    #[cfg(feature = "mutants")]
+    pub fn invariant(&self) -> &'static str {
+        self.invariant
+    }
+
+    pub fn unrest(seed: u64, scenario: &Scenario, sentence: String, session: &Session) -> Found {
+        Found { seed, invariant: "liveness", time: session.time_ms(), sentence, events: Vec::new(), command: again(seed, scenario) }
+    }
+}
+
+/// The one command that shows it again; a mutant that is awake is named by who woke it.
+fn again(seed: u64, scenario: &Scenario) -> String {
+    format!("cargo run --release --bin simulate -- --seeds {seed}..{seed} --scenario {}", scenario.name)
+}
+
+#[derive(Default)]
+pub struct Summary {
+    seeds: u64,
+    events: u64,
+    counts: Counts,
+    found: Vec<Found>,
+    elapsed: Duration,
+}
+
+impl Summary {
+    pub fn add(&mut self, outcome: Outcome) {
+        self.seeds += 1;
+        self.events += outcome.events;
+        let (all, one) = (&mut self.counts, outcome.counts);
+        all.elections += one.elections;
+        all.isr_shrinks += one.isr_shrinks;
+        all.isr_expansions += one.isr_expansions;
+        all.truncations += one.truncations;
+        all.crashes += one.crashes;
+        all.rebalances += one.rebalances;
+        all.acknowledged += one.acknowledged;
+        all.retries += one.retries;
+        all.failed += one.failed;
+        all.delivered += one.delivered;
+        all.redelivered += one.redelivered;
+        all.lost_unsafe += one.lost_unsafe;
+        self.found.extend(outcome.found);
+    }
+
+    pub fn finish(&mut self, elapsed: Duration) {
+        self.elapsed = elapsed;
+        self.found.sort_by_key(|found| found.seed);
+    }
+
+    fn counted(&self) -> [(&'static str, u64); 12] {
+        let counts = &self.counts;
+        [
+            ("elections", counts.elections),
+            ("isrShrinks", counts.isr_shrinks),
+            ("isrExpansions", counts.isr_expansions),
+            ("truncations", counts.truncations),
+            ("crashes", counts.crashes),
+            ("rebalances", counts.rebalances),
+            ("acknowledged", counts.acknowledged),
+            ("retries", counts.retries),
+            ("failed", counts.failed),
+            ("delivered", counts.delivered),
+            ("redelivered", counts.redelivered),
+            ("lostUnsafe", counts.lost_unsafe),
+        ]
+    }
+
+    pub fn is_clean(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    fn per_second(&self) -> u64 {
+        (self.events as f64 / self.elapsed.as_secs_f64().max(1e-9)) as u64
+    }
+
+    pub fn to_json(&self) -> Value {
+        let violation = |found: &Found| {
+            json!({
+                "seed": found.seed, "invariant": found.invariant, "time": found.time, "sentence": found.sentence,
+                "events": found.events, "command": found.command,
+            })
+        };
+        json!({
+            "seeds": self.seeds,
+            "events": self.events,
+            "eventsPerSecond": self.per_second(),
+            "counts": self.counted().into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect::<serde_json::Map<_, _>>(),
+            "violations": self.found.iter().map(violation).collect::<Vec<_>>(),
+            "mutants": [],
+        })
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} seeds, {} events, {} events per second, {} violations",
+            self.seeds,
+            self.events,
+            self.per_second(),
+            self.found.len()
+        )?;
+        for (name, count) in self.counted() {
+            let never = if count == 0 && SEEDS_FOR_ALL <= self.seeds { "   never: the seeds test nothing of it" } else { "" };
+            writeln!(f, "  {name} {count}{never}")?;
+        }
+        for found in &self.found {
+            writeln!(f, "\n{} violated by seed {} at {:.3} ms: {}", found.invariant, found.seed, found.time, found.sentence)?;
+            found.events.iter().try_for_each(|event| writeln!(f, "    {event}"))?;
+            writeln!(f, "  again: {}", found.command)?;
+        }
+        Ok(())
+    }
+}

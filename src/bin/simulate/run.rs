@@ -1,0 +1,213 @@
+//! Runs seeds: a safety phase with faults, then healing, then what must come to rest.
+
+use super::draw::{Drawer, Scenario, give, healing};
+use super::report::{Found, Summary};
+use brokerlab::check::Checker;
+use brokerlab::node::Time;
+use brokerlab::session::Session;
+use brokerlab::view::shape::{AssignedView, GroupOffsetView};
+use brokerlab::view::{self, View};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+const SECOND: Time = 1_000_000;
+/// Brokers register and are unfenced by then.
+const START: Time = 2 * SECOND;
+/// The safety phase lasts at least so long, and so many events.
+const SAFETY_TIME: Time = 60 * SECOND;
+const SAFETY_EVENTS: u64 = 10_000;
+/// A world without clients has few events; it is not waited for longer than this.
+const SAFETY_TIME_MAX: Time = 600 * SECOND;
+/// After healing everything comes to rest within this: sessions end, a delivery times out, groups rebalance.
+const REST_TIME_MAX: Time = 300 * SECOND;
+/// More events in a virtual second than any workload that is drawn has: a client or broker that asks again without waiting.
+const EVENTS_PER_SECOND_MAX: u64 = 50_000;
+const REST_STEP: Time = 5 * SECOND;
+
+#[cfg(feature = "mutants")]
+use brokerlab::mutant::wake;
+
+/// A build without mutants has none to wake.
+#[cfg(not(feature = "mutants"))]
+fn wake(_mutant: Option<&'static str>) {}
+
+/// Runs the seeds of a range on all processors.
+pub fn run_all(first: u64, last: u64, scenario: &'static Scenario, mutant: Option<&'static str>) -> Summary {
+    let started = Instant::now();
+    let (next, summary) = (AtomicU64::new(first), Mutex::new(Summary::default()));
+    let work = || {
+        wake(mutant);
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if last < seed {
+                break;
+            }
+            let outcome = run(seed, scenario);
+            summary.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(outcome);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    let mut summary = summary.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    summary.finish(started.elapsed());
+    summary
+}
+
+/// Seeds that a mutant has to be caught within.
+#[cfg(feature = "mutants")]
+pub const MUTANT_SEEDS: u64 = 2_000;
+
+/// Wakes one mutant after another, and runs seeds until something catches it. Returns each one's name with the seed and the invariant.
+#[cfg(feature = "mutants")]
+pub fn run_mutants(scenarios: &'static [Scenario]) -> Vec<(&'static str, Option<(u64, String)>)> {
+    use brokerlab::mutant;
+    // A mutant may break what the engine asserts: that catches it as well, without a word.
+    std::panic::set_hook(Box::new(|_| {}));
+    let catch = |name: &'static str| {
+        let (next, caught) = (AtomicU64::new(1), Mutex::new(None::<(u64, String)>));
+        let work = || {
+            mutant::wake(Some(name));
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if MUTANT_SEEDS < seed || caught.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some() {
+                    break;
+                }
+                let scenario = &scenarios[(seed % 2) as usize];
+                let by = match std::panic::catch_unwind(|| run(seed, scenario)) {
+                    Err(_) => Some("assertion".to_owned()),
+                    Ok(outcome) => outcome.found.first().map(|found| found.invariant().to_owned()),
+                };
+                if let Some(by) = by {
+                    let mut caught = caught.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    if caught.as_ref().is_none_or(|(earlier, _)| seed < *earlier) {
+                        *caught = Some((seed, by));
+                    }
+                }
+            }
+            mutant::wake(None);
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+                scope.spawn(work);
+            }
+        });
+        (name, caught.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    };
+    let all = mutant::MUTANTS.iter().map(|(name, _)| catch(name)).collect();
+    drop(std::panic::take_hook());
+    all
+}
+
+/// What one seed came to.
+pub struct Outcome {
+    pub events: u64,
+    pub counts: brokerlab::check::Counts,
+    pub found: Vec<Found>,
+}
+
+struct Run {
+    session: Session,
+    checker: Checker,
+    /// The virtual second that was begun last, and the events before it.
+    second: (Time, u64),
+    /// Something goes round without end.
+    storm: bool,
+}
+
+impl Run {
+    /// Runs forward, looking at every event.
+    fn to(&mut self, time: Time) {
+        while self.now() < time && self.is_sound() {
+            self.session.run(time - self.now(), 1);
+            self.checker.after(self.session.world(), self.session.trace());
+            let (events, second) = (self.session.world().events(), self.now() / SECOND);
+            if self.second.0 < second {
+                self.second = (second, events);
+            }
+            self.storm |= EVENTS_PER_SECOND_MAX < events - self.second.1;
+        }
+    }
+
+    fn is_sound(&self) -> bool {
+        !self.storm && self.checker.violations().is_empty()
+    }
+
+    fn now(&self) -> Time {
+        self.session.world().now()
+    }
+
+    fn view(&self) -> View {
+        view::view(&self.session)
+    }
+}
+
+pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
+    let mut drawer = Drawer::new(seed);
+    let saved = drawer.cluster(seed);
+    let mut run =
+        Run { session: Session::load(&saved).expect("a drawn cluster starts"), checker: Checker::new(), second: (0, 0), storm: false };
+    run.to(START);
+    for command in drawer.workload(&run.view()) {
+        give(&mut run.session, command);
+    }
+    while run.is_sound() && (run.now() < SAFETY_TIME || run.session.world().events() < SAFETY_EVENTS) && run.now() < SAFETY_TIME_MAX {
+        run.to(run.now() + drawer.pause());
+        if let Some(command) = drawer.act(scenario, &run.view()) {
+            give(&mut run.session, command);
+        }
+    }
+    healing(&run.view()).into_iter().for_each(|command| _ = give(&mut run.session, command));
+    let healed = run.now();
+    let mut unrest = unrest(&run.view());
+    while unrest.is_some() && run.now() < healed + REST_TIME_MAX && run.is_sound() {
+        run.to(run.now() + REST_STEP);
+        unrest = self::unrest(&run.view());
+    }
+    run.checker.in_full(run.session.world());
+    let unrest = if run.storm {
+        Some(format!("more than {EVENTS_PER_SECOND_MAX} events in one virtual second: something goes round without end"))
+    } else {
+        unrest
+    };
+    let mut found: Vec<Found> =
+        run.checker.violations().iter().map(|violation| Found::of(seed, scenario, violation, &run.session)).collect();
+    if let Some(sentence) = unrest.filter(|_| found.is_empty()) {
+        found.push(Found::unrest(seed, scenario, sentence, &run.session));
+    }
+    Outcome { events: run.session.world().events(), counts: run.checker.counts(), found }
+}
+
+/// What has not come to rest: a partition without leader or with replicas out of sync, a group that rebalances or lags.
+fn unrest(view: &View) -> Option<String> {
+    for topic in &view.topics {
+        for one in &topic.partitions {
+            let name = format!("{}-{}", topic.name, one.partition);
+            if one.leader.is_none() {
+                return Some(format!("{name} has no leader"));
+            }
+            if one.isr.len() < one.replicas.len() {
+                return Some(format!("the ISR of {name} is {:?}", one.isr));
+            }
+        }
+    }
+    for group in view.groups.iter().filter(|group| !group.members.is_empty()) {
+        if group.state != "Stable" {
+            return Some(format!("group {} is {}", group.id, group.state));
+        }
+        // What nobody subscribes to any more is nobody's to read.
+        let owned = |offset: &&GroupOffsetView| {
+            let is = |one: &AssignedView| one.topic == offset.topic && one.partition == offset.partition;
+            group.members.iter().any(|member| member.assignment.iter().any(is))
+        };
+        let lags = |offset: &&GroupOffsetView| offset.committed.unwrap_or(0) < offset.log_end_offset;
+        if let Some(behind) = group.offsets.iter().filter(owned).find(lags) {
+            let (topic, partition, committed, end) = (&behind.topic, behind.partition, behind.committed, behind.log_end_offset);
+            return Some(format!("group {} lags on {topic}-{partition}: {committed:?} of {end}", group.id));
+        }
+    }
+    None
+}

@@ -1,0 +1,41 @@
+//! What consumers were given: within one assignment without a gap and without going back.
+
+use super::Verdict;
+use crate::node::{NodeId, Partition};
+use crate::ordered::OrderedMap;
+use crate::sim::World;
+
+#[derive(Clone, Debug, Default)]
+pub struct Deliveries {
+    /// The offset that a consumer is to be given next, since its assignment.
+    next: OrderedMap<(NodeId, Partition), i64>,
+    /// The highest offset that any consumer was given, per partition.
+    highest: OrderedMap<Partition, i64>,
+}
+
+impl Deliveries {
+    /// A consumer's partitions were given or taken: where it begins is its committed offset's business.
+    pub fn assigned(&mut self, consumer: NodeId) {
+        self.next.retain(|(known, _), _| *known != consumer);
+    }
+
+    /// A consumer goes elsewhere by itself: to its reset policy's offset, or where logs part.
+    pub fn reset(&mut self, consumer: NodeId, partition: &Partition, offset: i64) {
+        self.next.insert((consumer, partition.clone()), offset);
+    }
+
+    /// Returns how many of the records had been given to some consumer before.
+    pub fn delivered(&mut self, world: &World, consumer: NodeId, partition: &Partition, first: i64, last: i64) -> (u64, Verdict) {
+        let expected = self.next.insert((consumer, partition.clone()), last + 1);
+        let highest = self.highest.or_insert_with(partition.clone(), || -1);
+        let again = (last.min(*highest) - first + 1).max(0) as u64;
+        *highest = last.max(*highest);
+        let verdict = match expected {
+            Some(expected) if expected != first => {
+                Err(("R10", format!("{} was given offset {first} of {partition} where {expected} was next", world.name(consumer))))
+            }
+            _ => Ok(()),
+        };
+        (again, verdict)
+    }
+}

@@ -1,0 +1,233 @@
+//! What must never happen: the invariants of replication, checked after every event.
+//!
+//! Owns what a checker has to remember of a history: which records are committed, what producers were told, what consumers saw. It reads
+//! nodes through the world and never changes them. An event's notes say what it touched, and only that is looked at; [`Checker::in_full`]
+//! looks at everything. The names R1 to R13 are those of the project's list of invariants; their meaning stands at each check.
+//!
+//! Not checked yet, for the engine has no such part: eligible leader replicas, unclean elections, compaction, transactions.
+
+mod committed;
+mod delivery;
+mod partition;
+
+use crate::broker::Broker;
+use crate::coordinator::OFFSETS_TOPIC;
+use crate::node::{NodeId, Note, NoteKind, Partition, Time};
+use crate::ordered::OrderedMap;
+use crate::protocol::metadata::PartitionState;
+use crate::replica::{PartitionKey, Replica};
+use crate::sim::{Trace, World};
+use delivery::Deliveries;
+use partition::PartitionCheck;
+
+/// Something that must never happen, and did.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Violation {
+    /// Its name in the list: `R5`.
+    pub invariant: &'static str,
+    pub time: Time,
+    pub sentence: String,
+    /// The note after which it was seen, by its index in the trace.
+    pub note: u64,
+}
+
+/// How often what happened; a simulator that never sees one of them tests nothing of it.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Counts {
+    pub elections: u64,
+    pub isr_shrinks: u64,
+    pub isr_expansions: u64,
+    pub truncations: u64,
+    pub crashes: u64,
+    pub rebalances: u64,
+    pub acknowledged: u64,
+    pub retries: u64,
+    pub failed: u64,
+    pub delivered: u64,
+    /// Records that a consumer was given although its group had them before: at least once is no more than that.
+    pub redelivered: u64,
+    /// Acknowledged with acks=1 and in no log any more: acks=1 promises no more.
+    pub lost_unsafe: u64,
+}
+
+/// Looks at a world after each of its events.
+#[derive(Clone, Debug, Default)]
+pub struct Checker {
+    /// Notes before this index were looked at.
+    seen: u64,
+    partitions: OrderedMap<Partition, PartitionCheck>,
+    deliveries: Deliveries,
+    /// The newest generation of each group, while its coordinator stays the same.
+    generations: OrderedMap<std::sync::Arc<str>, i32>,
+    counts: Counts,
+    violations: Vec<Violation>,
+}
+
+/// Violations kept of one history; the first says most.
+const VIOLATIONS_MAX: usize = 20;
+
+impl Checker {
+    pub fn new() -> Checker {
+        Checker::default()
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// Looks at what the newest events did. To be called after each event: notes say what happened, and the world is what it is by then.
+    pub fn after(&mut self, world: &World, trace: &Trace) {
+        for (index, note) in trace.since(self.seen) {
+            if let Err((invariant, sentence)) = self.note(world, note)
+                && self.violations.len() < VIOLATIONS_MAX
+            {
+                self.violations.push(Violation { invariant, time: note.time, sentence, note: index });
+            }
+        }
+        self.seen = trace.next_index();
+    }
+
+    /// Looks at every log of every broker: what no single event shows.
+    pub fn in_full(&mut self, world: &World) {
+        for (name, check) in &self.partitions {
+            if let Err((invariant, sentence)) = check.in_full(world, name)
+                && self.violations.len() < VIOLATIONS_MAX
+            {
+                self.violations.push(Violation { invariant, time: world.now(), sentence, note: self.seen });
+            }
+            self.counts.lost_unsafe += check.lost_unsafe();
+        }
+    }
+
+    fn partition(&mut self, partition: &Partition) -> &mut PartitionCheck {
+        self.partitions.or_default(partition.clone())
+    }
+
+    fn note(&mut self, world: &World, note: &Note) -> Verdict {
+        let node = note.node;
+        match &note.kind {
+            NoteKind::BrokerCrashed => {
+                self.counts.crashes += 1;
+                if let NodeId::Broker(broker) = node {
+                    self.partitions.values_mut().for_each(|check| check.crashed(broker));
+                    self.generations = OrderedMap::new();
+                }
+                Ok(())
+            }
+            NoteKind::BrokerFenced { broker } => fenced_is_in_no_isr(world, *broker),
+            NoteKind::LeaderElected { partition, leader, leader_epoch, .. } => {
+                self.counts.elections += u64::from(leader.is_some());
+                if partition.topic.as_ref() == OFFSETS_TOPIC {
+                    // A coordinator that knows a group from its records goes on from the generation that was last written, not given.
+                    self.generations = OrderedMap::new();
+                }
+                self.partition(partition).elected(world, partition, *leader, *leader_epoch)
+            }
+            NoteKind::IsrShrunk { partition, .. } => {
+                self.counts.isr_shrinks += 1;
+                self.partition(partition).isr_changed(world, partition, &[])
+            }
+            NoteKind::IsrExpanded { partition, added, .. } => {
+                self.counts.isr_expansions += 1;
+                self.partition(partition).isr_changed(world, partition, added)
+            }
+            NoteKind::RecordAppended { partition, base_offset, last_offset, leader_epoch, leader } => {
+                let NodeId::Broker(broker) = node else { return Ok(()) };
+                self.partition(partition).appended(world, partition, broker, (*base_offset, *last_offset), *leader_epoch, *leader)
+            }
+            NoteKind::HighWatermarkAdvanced { partition, to, leader, .. } => {
+                let NodeId::Broker(broker) = node else { return Ok(()) };
+                self.partition(partition).advanced(world, partition, broker, *to, *leader)
+            }
+            NoteKind::Truncated { partition, to, .. } => {
+                self.counts.truncations += 1;
+                let NodeId::Broker(broker) = node else { return Ok(()) };
+                self.partition(partition).truncated(partition, broker, *to)
+            }
+            NoteKind::RecordAcknowledged { partition, base_offset, records, acks } => {
+                self.counts.acknowledged += *records as u64;
+                self.partition(partition).acknowledged(partition, *base_offset, *records, *acks)
+            }
+            NoteKind::ProduceRetried { records, .. } => {
+                self.counts.retries += *records as u64;
+                Ok(())
+            }
+            NoteKind::RecordFailed { records, .. } => {
+                self.counts.failed += *records as u64;
+                Ok(())
+            }
+            NoteKind::RecordDelivered { partition, first_offset, last_offset, records } => {
+                self.counts.delivered += *records as u64;
+                let end = self.partition(partition).committed_end();
+                if end <= *last_offset {
+                    return Err((
+                        "R10",
+                        format!(
+                            "{} was given offset {last_offset} of {partition}, and {end} is the first that is not committed",
+                            world.name(node)
+                        ),
+                    ));
+                }
+                let (again, verdict) = self.deliveries.delivered(world, node, partition, *first_offset, *last_offset);
+                self.counts.redelivered += again;
+                verdict
+            }
+            NoteKind::AssignmentReceived { .. } | NoteKind::AssignmentRevoked { .. } => {
+                self.deliveries.assigned(node);
+                Ok(())
+            }
+            NoteKind::OffsetReset { partition, offset } => {
+                self.deliveries.reset(node, partition, *offset);
+                Ok(())
+            }
+            NoteKind::OffsetCommitted { partition, offset, .. } => {
+                let end = self.partition(partition).committed_end();
+                let told = || format!("offset {offset} of {partition} was committed by a group, and its log is committed to {end} only");
+                if *offset <= end { Ok(()) } else { Err(("R10", told())) }
+            }
+            NoteKind::Rebalanced { group, generation, .. } => {
+                self.counts.rebalances += 1;
+                let before = self.generations.insert(group.clone(), *generation);
+                match before {
+                    Some(before) if *generation <= before => {
+                        Err(("G1", format!("group {group} went from generation {before} to {generation}")))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The name of what is broken, and how.
+type Verdict = Result<(), (&'static str, String)>;
+
+/// R7: a fenced broker is in no ISR but those that it is the last member of.
+fn fenced_is_in_no_isr(world: &World, broker: i32) -> Verdict {
+    for topic in world.controller().image().topics.values() {
+        for (index, state) in topic.partitions.iter().enumerate() {
+            if 1 < state.isr.len() && state.isr.contains(&broker) {
+                return Err(("R7", format!("broker {broker} is fenced and in the ISR {:?} of {}-{index}", state.isr, topic.name)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the controller has decided about a partition.
+fn decided<'a>(world: &'a World, partition: &Partition) -> Option<&'a PartitionState> {
+    let topic = world.controller().image().topic(&partition.topic)?;
+    topic.partitions.get(usize::try_from(partition.index).ok()?)
+}
+
+/// A broker's replica of a partition, whether its process runs or not.
+fn replica<'a>(world: &'a World, partition: &Partition, broker: i32) -> Option<&'a Replica> {
+    let topic = world.controller().image().topic(&partition.topic)?.id;
+    let (broker, _): (&Broker, _) = world.broker(broker)?;
+    broker.replicas().get(&PartitionKey { topic, index: partition.index })
+}

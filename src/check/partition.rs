@@ -1,0 +1,245 @@
+//! The invariants of one partition's replicas.
+
+use super::committed::{Committed, same};
+use super::{Verdict, decided, replica};
+use crate::node::Partition;
+use crate::ordered::OrderedMap;
+use crate::protocol::metadata::PartitionState;
+use crate::sim::World;
+
+#[derive(Clone, Debug, Default)]
+pub struct PartitionCheck {
+    committed: Committed,
+    leader_epoch: Option<i32>,
+    /// What the controller decided last.
+    decided: Option<PartitionState>,
+    /// Who appended as the leader of each epoch.
+    appenders: OrderedMap<i32, i32>,
+    /// The end of each broker's log, as its notes tell it.
+    ends: OrderedMap<i32, i64>,
+    /// How far each running broker knows the log to be committed.
+    high_watermarks: OrderedMap<i32, i64>,
+    /// Records acknowledged with acks=1, by their last offset, until they are committed.
+    unsafe_acknowledged: Vec<(i64, i32)>,
+}
+
+impl PartitionCheck {
+    /// The first offset that is not committed.
+    pub fn committed_end(&self) -> i64 {
+        self.committed.end()
+    }
+
+    /// Records acknowledged with acks=1 that never became committed.
+    pub fn lost_unsafe(&self) -> u64 {
+        self.unsafe_acknowledged.iter().filter(|(last, _)| !self.committed.holds(*last)).map(|(_, records)| *records as u64).sum()
+    }
+
+    /// What is left of a high watermark is the one that was last written to disk.
+    pub fn crashed(&mut self, broker: i32) {
+        self.high_watermarks.remove(&broker);
+    }
+
+    /// R1: epochs rise. R7: the leader is in the ISR. R9: it holds everything that is committed.
+    pub fn elected(&mut self, world: &World, name: &Partition, leader: Option<i32>, leader_epoch: i32) -> Verdict {
+        if self.leader_epoch.is_some_and(|before| leader_epoch <= before) {
+            return Err(("R1", format!("{name} got leader epoch {leader_epoch} after {:?}", self.leader_epoch)));
+        }
+        self.leader_epoch = Some(leader_epoch);
+        self.epochs_rise(world, name)?;
+        let Some(leader) = leader else { return Ok(()) };
+        // A broker that has not heard of the topic yet has an empty log.
+        let held = replica(world, name, leader);
+        let end = held.map_or(0, |replica| replica.log.end_offset());
+        if end < self.committed.end() {
+            let committed = self.committed.end();
+            return Err(("R9", format!("broker {leader} was elected to lead {name} with a log to {end}, and {committed} is committed")));
+        }
+        match held.and_then(|replica| self.committed.parting(&replica.log, 0)) {
+            Some(offset) => {
+                Err(("R9", format!("broker {leader} was elected to lead {name} and holds something else at committed offset {offset}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// R1, R7, and R13: who joins the ISR holds everything that is committed, and the leader's epoch from its start.
+    pub fn isr_changed(&mut self, world: &World, name: &Partition, added: &[i32]) -> Verdict {
+        self.epochs_rise(world, name)?;
+        let Some(state) = decided(world, name) else { return Ok(()) };
+        let start = state
+            .leader
+            .and_then(|leader| replica(world, name, leader))
+            .and_then(|leader| leader.log.epochs().iter().find(|epoch| epoch.epoch == state.leader_epoch).map(|epoch| epoch.start));
+        let needed = self.committed.end().max(start.unwrap_or(0));
+        for broker in added {
+            let end = replica(world, name, *broker).map_or(0, |replica| replica.log.end_offset());
+            if end < needed {
+                return Err(("R13", format!("broker {broker} joined the ISR of {name} with a log to {end} where {needed} is needed")));
+            }
+        }
+        Ok(())
+    }
+
+    fn epochs_rise(&mut self, world: &World, name: &Partition) -> Verdict {
+        let Some(state) = decided(world, name) else { return Ok(()) };
+        if let Some(before) = self.decided.replace(state.clone()).filter(|before| before != state)
+            && state.partition_epoch <= before.partition_epoch
+        {
+            return Err((
+                "R1",
+                format!("{name} was changed in partition epoch {}, after {}", state.partition_epoch, before.partition_epoch),
+            ));
+        }
+        if state.leader.is_some_and(|leader| !state.isr.contains(&leader)) {
+            return Err(("R7", format!("the leader {:?} of {name} is not in its ISR {:?}", state.leader, state.isr)));
+        }
+        if state.isr.is_empty() || state.isr.iter().any(|member| !state.replicas.contains(member)) {
+            return Err(("R7", format!("the ISR {:?} of {name} is not among its replicas {:?}, or empty", state.isr, state.replicas)));
+        }
+        Ok(())
+    }
+
+    /// R2: one appender for each epoch, and no epoch that the controller has not given. R3: appended at the end, epochs in order.
+    pub fn appended(
+        &mut self,
+        world: &World,
+        name: &Partition,
+        broker: i32,
+        (base, last): (i64, i64),
+        leader_epoch: i32,
+        leader: bool,
+    ) -> Verdict {
+        let end = self.ends.insert(broker, last + 1).unwrap_or(0);
+        if base != end {
+            return Err(("R3", format!("broker {broker} appended offset {base} of {name} to a log that ended at {end}")));
+        }
+        if leader {
+            let appender = *self.appenders.or_insert_with(leader_epoch, || broker);
+            if appender != broker {
+                return Err(("R2", format!("brokers {appender} and {broker} both appended to {name} as leaders of epoch {leader_epoch}")));
+            }
+        }
+        if decided(world, name).is_some_and(|state| state.leader_epoch < leader_epoch) {
+            return Err(("R2", format!("broker {broker} appended to {name} in epoch {leader_epoch}, which the controller has not given")));
+        }
+        let epochs = replica(world, name, broker).map_or(&[][..], |replica| replica.log.epochs());
+        if !epochs.is_sorted_by_key(|epoch| (epoch.epoch, epoch.start)) {
+            return Err(("R3", format!("the epochs in broker {broker}'s log of {name} are out of order")));
+        }
+        Ok(())
+    }
+
+    /// R5: within the log. R6: a leader's high watermark lies within the log of every member of the controller's ISR. R8: not below the
+    /// minimum ISR. A follower knows no more than is committed.
+    pub fn advanced(&mut self, world: &World, name: &Partition, broker: i32, to: i64, leader: bool) -> Verdict {
+        self.high_watermarks.insert(broker, to);
+        let Some(own) = replica(world, name, broker) else { return Ok(()) };
+        if own.log.end_offset() < to {
+            return Err((
+                "R5",
+                format!("broker {broker}'s high watermark of {name} is {to}, beyond its log's end {}", own.log.end_offset()),
+            ));
+        }
+        let Some(role) = own.leader().filter(|_| leader) else {
+            let end = self.committed.end();
+            let told = || format!("broker {broker} follows {name} with high watermark {to}, and {end} is committed");
+            return if to <= end { Ok(()) } else { Err(("R5", told())) };
+        };
+        if role.is_under_min_isr() {
+            return Err(("R8", format!("broker {broker} advanced the high watermark of {name} to {to} below the minimum ISR")));
+        }
+        let from = self.committed.end();
+        self.committed.extend(&own.log, to);
+        if self.committed.end() < to {
+            return Err(("R5", format!("broker {broker}'s high watermark {to} of {name} lies within a batch")));
+        }
+        let Some(state) = decided(world, name) else { return Ok(()) };
+        // A leader that was replaced may not have heard of it, and may still advance by what followers told it before.
+        let members = if state.leader_epoch == role.epoch { &state.isr[..] } else { &[] };
+        for member in members {
+            let parting = match replica(world, name, *member) {
+                Some(held) => self.committed.parting(&held.log, from),
+                None => Some(from),
+            };
+            if let Some(offset) = parting {
+                let told = format!(
+                    "broker {broker} advanced the high watermark of {name} to {to}; broker {member} of the ISR lacks offset {offset}"
+                );
+                return Err(("R6", told));
+            }
+        }
+        Ok(())
+    }
+
+    /// R12: what a follower knows to be committed is never cut off.
+    pub fn truncated(&mut self, name: &Partition, broker: i32, to: i64) -> Verdict {
+        self.ends.insert(broker, to);
+        let known = self.high_watermarks.get(&broker).copied().unwrap_or(0).min(self.committed.end());
+        if to < known {
+            return Err(("R12", format!("broker {broker} cut its log of {name} back to {to}, below its high watermark {known}")));
+        }
+        Ok(())
+    }
+
+    /// R9: acks=all is answered when every in-sync replica has the records.
+    pub fn acknowledged(&mut self, name: &Partition, base: i64, records: i32, acks: i16) -> Verdict {
+        let last = base + i64::from(records) - 1;
+        if acks == 1 && !self.committed.holds(last) {
+            self.unsafe_acknowledged.retain(|(last, _)| !self.committed.holds(*last));
+            self.unsafe_acknowledged.push((last, records));
+        }
+        if acks == -1 && !self.committed.holds(last) {
+            let end = self.committed.end();
+            return Err(("R9", format!("offset {last} of {name} was acknowledged with acks=all, and {end} is committed")));
+        }
+        Ok(())
+    }
+
+    /// R4: logs that hold a batch of one epoch and offset hold the same one. R3: the epoch cache is what the log says. R6 again, whole.
+    pub fn in_full(&self, world: &World, name: &Partition) -> Verdict {
+        let Some(state) = decided(world, name) else { return Ok(()) };
+        let logs: Vec<(i32, &crate::storage::Log)> =
+            state.replicas.iter().filter_map(|broker| Some((*broker, &replica(world, name, *broker)?.log))).collect();
+        for (broker, log) in &logs {
+            let mut epoch = -1;
+            for batch in log.batches_from(log.start_offset()) {
+                if batch.leader_epoch < epoch {
+                    return Err((
+                        "R3",
+                        format!("broker {broker}'s log of {name} goes back to epoch {} at {}", batch.leader_epoch, batch.base_offset),
+                    ));
+                }
+                let starts = log.epochs().iter().any(|known| known.epoch == batch.leader_epoch && known.start == batch.base_offset);
+                if epoch < batch.leader_epoch && !starts {
+                    return Err((
+                        "R3",
+                        format!(
+                            "broker {broker} does not know that epoch {} of {name} starts at {}",
+                            batch.leader_epoch, batch.base_offset
+                        ),
+                    ));
+                }
+                epoch = batch.leader_epoch;
+            }
+        }
+        for pair in logs.windows(2) {
+            let [(one, first), (other, second)] = pair else { continue };
+            let start = first.start_offset().max(second.start_offset());
+            for (a, b) in first.batches_from(start).zip(second.batches_from(start)) {
+                if a.leader_epoch == b.leader_epoch && !same(a, b) {
+                    return Err((
+                        "R4",
+                        format!("brokers {one} and {other} hold other batches of {name} at {} in one epoch", a.base_offset),
+                    ));
+                }
+            }
+        }
+        for member in &state.isr {
+            let parting = logs.iter().find(|(broker, _)| broker == member).and_then(|(_, log)| self.committed.parting(log, 0));
+            if let Some(offset) = parting {
+                return Err(("R6", format!("broker {member} is in the ISR of {name} and lacks committed offset {offset}")));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! Deliberate faults, each a known mistake of a broker: what the invariants are worth is how many of them they catch.
+//!
+//! Only with the feature `mutants`; without it [`is`] is a constant and nothing of this is in the program. One mutant is awake at a time, in
+//! the thread that woke it.
+
+/// Name and mistake.
+pub const MUTANTS: &[(&str, &str)] = &[
+    ("acks-all-early", "acks=all is answered when the leader has the records"),
+    ("producer-asks-less", "a producer with acks=all asks for acks=1"),
+    ("high-watermark-below-min-isr", "the high watermark moves while the ISR is below its minimum"),
+    ("high-watermark-without-followers", "the leader's high watermark is its own log's end"),
+    ("follower-high-watermark-unclamped", "a follower takes the leader's high watermark beyond its own log"),
+    ("follower-reads-committed", "followers are given no more than consumers"),
+    ("follower-fetch-unheeded", "the leader does not notice how far a follower is"),
+    ("elect-outside-isr", "any live replica may lead"),
+    ("leader-epoch-stands", "an election leaves the leader epoch as it is"),
+    ("partition-epoch-stands", "a change of the ISR leaves the partition epoch as it is"),
+    ("isr-joined-at-once", "a follower joins the ISR without having caught up"),
+    ("isr-never-joined", "a follower that has caught up is not asked into the ISR"),
+    ("fenced-stays-in-isr", "a broker whose session ended stays in the ISR"),
+    ("truncate-to-high-watermark", "a replica that becomes a follower cuts back to its high watermark, as before KIP-101"),
+    ("truncate-not-at-all", "a follower does not cut back what the leader does not have"),
+    ("epochs-not-truncated", "an epoch that wrote nothing is remembered after a truncation"),
+    ("epoch-of-the-producer", "a batch keeps the leader epoch that its producer wrote"),
+    ("crash-loses-the-newest", "a crashed process loses its newest batch, which the page cache has"),
+    ("consumer-reads-uncommitted", "consumers read beyond the high watermark"),
+    ("generation-stands", "a rebalance leaves the generation as it is"),
+    ("dead-member-stays", "a member whose session ended stays in its group"),
+    ("commit-not-kept", "a commit is acknowledged and not kept"),
+    ("sessions-never-end", "a broker that is not heard of is not fenced"),
+];
+
+#[cfg(feature = "mutants")]
+mod awake {
+    use std::cell::Cell;
+
+    thread_local! {
+        static AWAKE: Cell<Option<&'static str>> = const { Cell::new(None) };
+    }
+
+    /// Whether this mutant is awake in this thread.
+    pub fn is(name: &str) -> bool {
+        AWAKE.get() == Some(name)
+    }
+
+    /// Wakes a mutant in this thread, or puts it to sleep.
+    pub fn wake(name: Option<&'static str>) {
+        AWAKE.set(name);
+    }
+}
+
+#[cfg(feature = "mutants")]
+pub use awake::{is, wake};
+
+/// No mutant is awake in a build without them.
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+pub const fn is(_name: &str) -> bool {
+    false
+}

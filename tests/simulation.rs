@@ -1,0 +1,78 @@
+#![cfg(not(target_arch = "wasm32"))]
+//! The simulator as it is called: what it prints, and with which status it ends.
+
+use serde_json::Value;
+use std::process::{Command, Output};
+
+fn simulate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_simulate")).args(arguments).output().expect("simulate runs")
+}
+
+#[test]
+fn seeds_are_run_and_counted() {
+    let output = simulate(&["--seeds", "1..6", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(json["seeds"], 6);
+    assert!(60_000 <= json["events"].as_u64().expect("a number"), "10,000 events of each seed at the least: {json}");
+    assert!(json["eventsPerSecond"].is_u64());
+    for happened in ["elections", "isrShrinks", "isrExpansions", "crashes", "rebalances", "acknowledged", "retries", "delivered"] {
+        assert!(json["counts"][happened].as_u64().is_some_and(|count| 0 < count), "{happened}: {json}");
+    }
+    assert_eq!((&json["violations"], &json["mutants"]), (&Value::Array(Vec::new()), &Value::Array(Vec::new())));
+}
+
+#[test]
+fn a_seed_has_one_history() {
+    let once = |scenario: &str| {
+        let json: Value = serde_json::from_slice(&simulate(&["--seeds", "3..4", "--json", "--scenario", scenario]).stdout).expect("JSON");
+        (json["events"].clone(), json["counts"].clone())
+    };
+    assert_eq!(once("brokers"), once("brokers"));
+    assert_ne!(once("brokers"), once("groups"));
+}
+
+#[test]
+fn what_makes_no_sense_is_told_and_ends_with_2() {
+    let listed = String::from_utf8(simulate(&["--list"]).stdout).expect("text");
+    assert!(listed.lines().any(|line| line.starts_with("mixed: ")), "{listed}");
+    for arguments in [
+        &["--seeds"][..],
+        &["--seeds", "5"],
+        &["--seeds", "5..1"],
+        &["--seeds", "-1..3"],
+        &["--seeds", "1..9007199254740992"],
+        &["--seeds", "1..2", "--scenario", "none"],
+        &["--seeds", "1..2", "--colour"],
+        &["--json"],
+        &["--replay"],
+        &["--replay", "/no/such/file"],
+        &[],
+    ] {
+        let output = simulate(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(!output.stderr.is_empty() && output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+#[cfg(not(feature = "mutants"))]
+fn a_build_without_mutants_says_how_to_get_them() {
+    for arguments in [&["--mutants"][..], &["--mutant", "acks-all-early", "--seeds", "1..2"]] {
+        let output = simulate(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("--features mutants"), "{arguments:?}");
+    }
+}
+
+#[test]
+#[cfg(feature = "mutants")]
+fn a_mutant_is_caught_with_what_it_takes_to_see_it_again() {
+    let output = simulate(&["--mutant", "acks-all-early", "--seeds", "1..3", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let first = &json["violations"][0];
+    assert_eq!(first["invariant"], "R9");
+    assert!(first["events"].as_array().is_some_and(|events| !events.is_empty()), "{first}");
+    assert!(first["command"].as_str().is_some_and(|command| command.contains("--seeds")), "{first}");
+}
