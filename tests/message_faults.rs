@@ -323,6 +323,22 @@ fn a_leader_that_is_cut_off_keeps_taking_acks_1_records_and_loses_them() {
 }
 
 #[test]
+fn a_broker_forgets_the_waiting_request_of_a_client_that_gave_up_and_closed_the_connection() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    let configs = json!({ "request.timeout.ms": "200", "fetch.max.wait.ms": "500" });
+    let seen = cluster.events_after(|cluster| {
+        cluster
+            .apply(json!({ "type": "addConsumer", "id": "c", "partitions": [{ "topic": "orders", "partition": 0 }], "configs": configs }));
+        cluster.advance(5_000.0);
+    });
+    let of_c = |kind: &str, end: &dyn Fn(&EventView) -> bool| {
+        of_kind(&seen, kind).iter().filter(|event| event.detail["api"] == "Fetch" && end(event)).count()
+    };
+    assert!(10 < of_c("requestSent", &|event| event.node == "c"));
+    assert_eq!(of_c("responseSent", &|event| event.detail["to"] == "c"), 0, "nobody is there to hear it");
+}
+
+#[test]
 fn faults_are_part_of_the_session_s_history() {
     let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
     producer(&mut cluster, "p", json!({}));
