@@ -188,6 +188,8 @@ pub enum NoteKind {
     MessageDropped { message: u64, to: NodeId, summary: Summary },
     CommandApplied { name: &'static str, target: Arc<str> },
     CommandRefused { name: &'static str, code: Arc<str> },
+    // The trace's hash counts the kinds: new ones come last.
+    SegmentRolled { partition: Partition, base_offset: i64 },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

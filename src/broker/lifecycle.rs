@@ -146,12 +146,13 @@ impl Broker {
         let is_offsets_topic = &*topic.name == OFFSETS_TOPIC;
         let name = || Partition { topic: topic.name.clone(), index: key.index };
         let replica = self.replicas.or_insert_with(key, || Replica::new(name()));
+        replica.log.configure(self.config.log.of_topic(&topic.configs));
         let new_role = replica.assume(now, self.id, state, min_insync);
         let leads = replica.leader().is_some();
         if is_offsets_topic && new_role {
             let mut effects = Effects::default();
             if leads {
-                self.coordinator.load(now, key.index, replica.log.batches_from(0), out);
+                self.coordinator.load(now, key.index, replica.log.batches_from(replica.log.start_offset()), out);
             } else {
                 self.coordinator.unload(key.index, &mut effects);
             }

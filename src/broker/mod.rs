@@ -15,17 +15,18 @@ mod replication;
 mod validation;
 
 use crate::coordinator::{Coordinator, CoordinatorConfig};
-use crate::node::{Chance, Connection, Input, NodeId, Outputs, Time, Timer};
+use crate::node::{Chance, Connection, Input, MS, NodeId, Outputs, Time, Timer};
 use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::{Request, Response};
 use crate::replica::purgatory::Purgatory;
 use crate::replica::{PartitionKey, Replica};
+use crate::storage::LogConfig;
 use connections::Connections;
 use fetch::DelayedFetch;
 use produce::DelayedProduce;
 
 use crate::ordered::{OrderedMap, OrderedSet};
-pub use lookup::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
+pub use lookup::{EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP, MAX_TIMESTAMP};
 use replication::Fetcher;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -53,6 +54,8 @@ pub struct BrokerConfig {
     pub checkpoint_interval: Time,
     /// `min.insync.replicas`, where the topic does not set it
     pub min_insync_replicas: usize,
+    /// What holds for logs where the topic does not say
+    pub log: LogConfig,
     /// What holds for batches where the topic does not say
     pub log_rules: LogRules,
     /// `fetch.max.bytes`
@@ -62,6 +65,13 @@ pub struct BrokerConfig {
     /// `offsets.topic.replication.factor`
     pub offsets_topic_replication_factor: i16,
     pub coordinator: CoordinatorConfig,
+}
+
+impl BrokerConfig {
+    /// The broker's clock, in Kafka's epoch milliseconds.
+    pub fn now_ms(&self, now: Time) -> i64 {
+        self.coordinator.start_timestamp.saturating_add(i64::try_from(now / MS).unwrap_or(i64::MAX))
+    }
 }
 
 /// The controller that brokers register with.

@@ -155,9 +155,12 @@ impl Broker {
             return Err(ErrorCode::NotEnoughReplicas.into());
         }
         let leader_epoch = leader.epoch;
-        let now_ms = self.config.coordinator.start_timestamp + (now / MS) as i64;
+        let now_ms = self.config.now_ms(now);
         let batch = validate(batch, origin, &rules, now_ms)?;
-        let base_offset = replica.append_as_leader(batch, out);
+        if replica.log.config().segment_bytes < batch.size() as u64 {
+            return Err(ErrorCode::RecordListTooLarge.into());
+        }
+        let base_offset = replica.append_as_leader(batch, now_ms, out);
         let required = replica.log.end_offset();
         self.advance(now, key, out);
         self.moved.insert(key);

@@ -102,6 +102,7 @@ impl Broker {
             Some(fetcher) if fetcher.in_flight == Some(correlation) => fetcher.in_flight = None,
             _ => return,
         }
+        let now_ms = self.config.now_ms(now);
         let mut failed = Vec::new();
         let mut batches = batches.iter();
         for topic in &message.responses {
@@ -117,8 +118,9 @@ impl Broker {
                     failed.push(key);
                 } else if 0 <= data.diverging_epoch.epoch {
                     replica.truncate_to(EpochEnd { epoch: data.diverging_epoch.epoch, end: data.diverging_epoch.end_offset }, out);
-                } else if batches.first().is_none_or(|batch| batch.base_offset == replica.log.end_offset()) {
-                    replica.append_as_follower(batches, data.high_watermark, out);
+                } else if batches.first().is_none_or(|batch| replica.log.end_offset() <= batch.base_offset) {
+                    // Compaction leaves gaps: the next batch need not begin where this log ends.
+                    replica.append_as_follower(batches, data.high_watermark, now_ms, out);
                     self.moved.insert(key);
                 }
             }

@@ -1,7 +1,7 @@
 //! The leader's side: appends, reads, what the followers have, the high watermark and the ISR.
 
 use super::{Replica, Role};
-use crate::node::{NoteKind, Outputs, Time};
+use crate::node::{Outputs, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
@@ -117,19 +117,12 @@ impl Leader {
 }
 
 impl Replica {
-    /// Gives the batch its offsets and epoch, and appends it.
-    pub fn append_as_leader(&mut self, mut batch: Batch, out: &mut Outputs) -> i64 {
+    /// Gives the batch its offsets and epoch, and appends it. `now_ms` is the broker's clock.
+    pub fn append_as_leader(&mut self, mut batch: Batch, now_ms: i64, out: &mut Outputs) -> i64 {
         batch.base_offset = self.log.end_offset();
         batch.leader_epoch = self.leader_epoch();
         let base_offset = batch.base_offset;
-        out.note(NoteKind::RecordAppended {
-            partition: self.name.clone(),
-            base_offset,
-            last_offset: batch.next_offset() - 1,
-            leader_epoch: batch.leader_epoch,
-            leader: true,
-        });
-        self.log.append(batch);
+        self.append(batch, true, now_ms, out);
         base_offset
     }
 

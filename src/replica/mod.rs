@@ -11,6 +11,7 @@ pub mod purgatory;
 pub use leader::{Leader, Read, ReadError};
 
 use crate::node::{NoteKind, Outputs, Partition, Time};
+use crate::protocol::Batch;
 use crate::protocol::metadata::PartitionState;
 use crate::storage::Log;
 use uuid::Uuid;
@@ -83,7 +84,7 @@ impl Replica {
     /// What is left after the process was killed: the log (the page cache is the machine's), and the high watermark last written.
     pub fn crash(&mut self) {
         self.role = Role::Offline;
-        self.high_watermark = self.checkpoint.min(self.log.end_offset());
+        self.high_watermark = self.checkpoint.clamp(self.log.start_offset(), self.log.end_offset());
     }
 
     /// Takes the role that the controller has decided. Returns whether the role is a new one (another leader or leader epoch).
@@ -112,6 +113,14 @@ impl Replica {
                 true
             }
         }
+    }
+
+    fn append(&mut self, batch: Batch, leader: bool, now_ms: i64, out: &mut Outputs) {
+        let (base_offset, last_offset, leader_epoch) = (batch.base_offset, batch.last_offset(), batch.leader_epoch);
+        if let Some(base_offset) = self.log.append(batch, now_ms) {
+            out.note(NoteKind::SegmentRolled { partition: self.name.clone(), base_offset });
+        }
+        out.note(NoteKind::RecordAppended { partition: self.name.clone(), base_offset, last_offset, leader_epoch, leader });
     }
 
     fn set_high_watermark(&mut self, to: i64, out: &mut Outputs) {

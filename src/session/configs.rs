@@ -11,12 +11,14 @@ use crate::node::{MS, Time};
 use crate::protocol::settings::{self, Scope, Value};
 use crate::protocol::{Codec, Compression, ErrorCode};
 use crate::sim::{World, WorldConfig};
+use crate::storage::LogConfig;
 use std::sync::Arc;
 
 /// 2026-01-01T00:00:00Z in Kafka's epoch milliseconds: virtual time 0, unless the cluster says otherwise.
 const START_TIMESTAMP: i64 = 1_767_225_600_000;
 /// Brokers of a cluster, at the most.
 const BROKERS_MAX: u32 = 5;
+const HOUR_MS: i64 = 3_600_000;
 /// The largest seed that every JSON reader keeps exact.
 const SEED_MAX: u64 = (1 << 53) - 1;
 
@@ -79,6 +81,20 @@ impl Values {
 
     fn gzip_level(&self) -> u8 {
         Compression::gzip(Some(self.int("compression.gzip.level"))).gzip_level
+    }
+
+    /// Of several settings for one thing the finest that is given counts.
+    fn finest_millis(&self, names: &[(&str, i64)]) -> i64 {
+        let given = names.iter().find(|(name, _)| self.given.contains_key(*name)).or(names.last());
+        given.map_or(0, |(name, unit_ms)| self.int(name).saturating_mul(*unit_ms))
+    }
+
+    fn log(&self) -> LogConfig {
+        LogConfig {
+            segment_bytes: self.int("log.segment.bytes") as u64,
+            segment_ms: self.finest_millis(&[("log.roll.ms", 1), ("log.roll.hours", HOUR_MS)]),
+            ..LogConfig::default()
+        }
     }
 
     fn network(&self, allow_auto_create: bool) -> NetworkConfig {
@@ -145,11 +161,14 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
         Scope::Topic => &[
             "compression.gzip.level",
             "compression.type",
+            "internal.segment.bytes",
             "max.message.bytes",
             "message.timestamp.after.max.ms",
             "message.timestamp.before.max.ms",
             "message.timestamp.type",
             "min.insync.replicas",
+            "segment.bytes",
+            "segment.ms",
         ],
         Scope::Broker => &[
             "auto.create.topics.enable",
@@ -328,6 +347,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         replica_fetch_backoff: values.millis("replica.fetch.backoff.ms"),
         checkpoint_interval: values.millis("replica.high.watermark.checkpoint.interval.ms"),
         min_insync_replicas: values.size("min.insync.replicas"),
+        log: values.log(),
         log_rules: LogRules {
             codec: Codec::of_name(values.text("compression.type")),
             gzip_level: values.gzip_level(),

@@ -39,6 +39,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::MessageDropped { .. } => "messageDropped",
         NoteKind::CommandApplied { .. } => "commandApplied",
         NoteKind::CommandRefused { .. } => "commandRefused",
+        NoteKind::SegmentRolled { .. } => "segmentRolled",
     }
 }
 
@@ -55,7 +56,8 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::ProduceRetried { partition, .. }
         | NoteKind::RecordDelivered { partition, .. }
         | NoteKind::OffsetReset { partition, .. }
-        | NoteKind::OffsetCommitted { partition, .. } => Some(partition),
+        | NoteKind::OffsetCommitted { partition, .. }
+        | NoteKind::SegmentRolled { partition, .. } => Some(partition),
         NoteKind::RecordFailed { partition, .. } => partition.as_ref(),
         NoteKind::RequestSent { summary, .. } | NoteKind::ResponseSent { summary, .. } | NoteKind::MessageDropped { summary, .. } => {
             summary.partition.as_ref()
@@ -199,6 +201,7 @@ pub fn sentence(world: &World, note: &Note) -> String {
         }
         NoteKind::CommandApplied { name, target } => format!("{name} {target}"),
         NoteKind::CommandRefused { name, code } => format!("{name} is refused: {code}"),
+        NoteKind::SegmentRolled { partition, base_offset } => format!("Begins a new segment of {partition} at offset {base_offset}"),
     }
 }
 
@@ -287,5 +290,6 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         ]),
         NoteKind::CommandApplied { name, target } => Object::of([("command", (*name).into()), ("target", (&**target).into())]),
         NoteKind::CommandRefused { name, code } => Object::of([("command", (*name).into()), ("code", (&**code).into())]),
+        NoteKind::SegmentRolled { base_offset, .. } => Object::of([("baseOffset", (*base_offset).into())]),
     }
 }
