@@ -94,6 +94,8 @@ pub enum Timer {
     ReplicaLag,
     /// Broker: write the high watermarks to disk.
     HighWatermarkCheckpoint,
+    /// Broker: delete segments that are old enough.
+    LogRetention,
     /// Broker: fetch again from this leader after an error.
     FetchBackoff { leader: i32 },
     /// Broker: fetch the metadata log again after an error.
@@ -190,6 +192,19 @@ pub enum NoteKind {
     CommandRefused { name: &'static str, code: Arc<str> },
     // The trace's hash counts the kinds: new ones come last.
     SegmentRolled { partition: Partition, base_offset: i64 },
+    SegmentsDeleted { partition: Partition, segments: u32, bytes: u64, reason: DeleteReason },
+    LogStartMoved { partition: Partition, from: i64, to: i64 },
+}
+
+/// Why segments of a log are gone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DeleteReason {
+    /// They lie below the log start offset.
+    Start,
+    /// `retention.bytes`
+    Size,
+    /// `retention.ms`
+    Time,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -26,6 +26,7 @@ impl Broker {
         self.send_heartbeat(now, out);
         out.timer(now + self.config.replica_lag_time_max / 2, Timer::ReplicaLag);
         out.timer(now + self.config.checkpoint_interval, Timer::HighWatermarkCheckpoint);
+        self.start_maintenance(now, out);
     }
 
     /// A heartbeat timer; only the one set last means anything.

@@ -10,6 +10,7 @@ mod groups;
 mod isr;
 mod lifecycle;
 mod lookup;
+mod maintenance;
 mod produce;
 mod replication;
 mod validation;
@@ -58,6 +59,10 @@ pub struct BrokerConfig {
     pub log: LogConfig,
     /// What holds for batches where the topic does not say
     pub log_rules: LogRules,
+    /// `log.retention.check.interval.ms`
+    pub retention_check_interval: Time,
+    /// `log.initial.task.delay.ms`
+    pub log_task_delay: Time,
     /// `fetch.max.bytes`
     pub fetch_max_bytes: i32,
     /// `auto.create.topics.enable`
@@ -282,6 +287,7 @@ impl Broker {
                 self.replicas.values_mut().for_each(Replica::checkpoint_high_watermark);
                 out.timer(now + self.config.checkpoint_interval, Timer::HighWatermarkCheckpoint);
             }
+            Timer::LogRetention => self.retention_due(now, out),
             Timer::FetchBackoff { leader } => self.fetch_again(leader, out),
             Timer::MetadataBackoff => self.fetch_metadata(out),
             Timer::Purgatory { operation } => self.expire(operation, out),

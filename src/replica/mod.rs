@@ -13,7 +13,7 @@ pub use leader::{Leader, Read, ReadError};
 use crate::node::{NoteKind, Outputs, Partition, Time};
 use crate::protocol::Batch;
 use crate::protocol::metadata::PartitionState;
-use crate::storage::Log;
+use crate::storage::{Deleted, Log};
 use uuid::Uuid;
 
 /// A partition by topic id: the same name created again is another topic.
@@ -121,6 +121,30 @@ impl Replica {
             out.note(NoteKind::SegmentRolled { partition: self.name.clone(), base_offset });
         }
         out.note(NoteKind::RecordAppended { partition: self.name.clone(), base_offset, last_offset, leader_epoch, leader });
+    }
+
+    /// Lets segments go that are old enough; each replica does so on its own. Returns whether the log start offset moved.
+    pub fn delete_old_segments(&mut self, now_ms: i64, out: &mut Outputs) -> bool {
+        let from = self.log.start_offset();
+        for Deleted { reason, segments, bytes } in self.log.delete_old(now_ms, self.high_watermark) {
+            out.note(NoteKind::SegmentsDeleted { partition: self.name.clone(), segments, bytes, reason });
+        }
+        self.note_log_start(from, out)
+    }
+
+    /// Raises the log start offset, never above the high watermark. Returns whether it moved.
+    pub fn raise_log_start(&mut self, to: i64, out: &mut Outputs) -> bool {
+        let from = self.log.start_offset();
+        self.log.raise_start(to.min(self.high_watermark));
+        self.note_log_start(from, out)
+    }
+
+    fn note_log_start(&self, from: i64, out: &mut Outputs) -> bool {
+        let to = self.log.start_offset();
+        if from < to {
+            out.note(NoteKind::LogStartMoved { partition: self.name.clone(), from, to });
+        }
+        from < to
     }
 
     fn set_high_watermark(&mut self, to: i64, out: &mut Outputs) {

@@ -90,11 +90,16 @@ impl Values {
     }
 
     fn log(&self) -> LogConfig {
-        LogConfig {
+        const RETENTION: &[(&str, i64)] = &[("log.retention.ms", 1), ("log.retention.minutes", 60_000), ("log.retention.hours", HOUR_MS)];
+        let mut log = LogConfig {
             segment_bytes: self.int("log.segment.bytes") as u64,
             segment_ms: self.finest_millis(&[("log.roll.ms", 1), ("log.roll.hours", HOUR_MS)]),
+            retention_ms: self.finest_millis(RETENTION),
+            retention_bytes: self.int("log.retention.bytes"),
             ..LogConfig::default()
-        }
+        };
+        log.set_policies(self.text("log.cleanup.policy").split(',').map(str::trim));
+        log
     }
 
     fn network(&self, allow_auto_create: bool) -> NetworkConfig {
@@ -159,6 +164,7 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "session.timeout.ms",
         ],
         Scope::Topic => &[
+            "cleanup.policy",
             "compression.gzip.level",
             "compression.type",
             "internal.segment.bytes",
@@ -167,6 +173,8 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "message.timestamp.before.max.ms",
             "message.timestamp.type",
             "min.insync.replicas",
+            "retention.bytes",
+            "retention.ms",
             "segment.bytes",
             "segment.ms",
         ],
@@ -184,9 +192,19 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "group.max.size",
             "group.min.session.timeout.ms",
             "leader.imbalance.check.interval.seconds",
+            "log.cleanup.policy",
+            "log.initial.task.delay.ms",
             "log.message.timestamp.after.max.ms",
             "log.message.timestamp.before.max.ms",
             "log.message.timestamp.type",
+            "log.retention.bytes",
+            "log.retention.check.interval.ms",
+            "log.retention.hours",
+            "log.retention.minutes",
+            "log.retention.ms",
+            "log.roll.hours",
+            "log.roll.ms",
+            "log.segment.bytes",
             "message.max.bytes",
             "min.insync.replicas",
             "num.partitions",
@@ -336,6 +354,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         start_timestamp,
     };
     let factor = values.int("offsets.topic.replication.factor").min(i64::from(cluster.brokers));
+    let log = values.log();
     let broker = BrokerConfig {
         rack: None,
         heartbeat_interval: values.millis("broker.heartbeat.interval.ms"),
@@ -347,7 +366,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         replica_fetch_backoff: values.millis("replica.fetch.backoff.ms"),
         checkpoint_interval: values.millis("replica.high.watermark.checkpoint.interval.ms"),
         min_insync_replicas: values.size("min.insync.replicas"),
-        log: values.log(),
+        log,
         log_rules: LogRules {
             codec: Codec::of_name(values.text("compression.type")),
             gzip_level: values.gzip_level(),
@@ -355,8 +374,10 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
             timestamp_before_max_ms: values.int("log.message.timestamp.before.max.ms"),
             timestamp_after_max_ms: values.int("log.message.timestamp.after.max.ms"),
             message_max_bytes: values.size("message.max.bytes"),
-            compacted: false,
+            compacted: log.compact,
         },
+        retention_check_interval: values.millis("log.retention.check.interval.ms"),
+        log_task_delay: values.millis("log.initial.task.delay.ms"),
         fetch_max_bytes: values.i32("fetch.max.bytes"),
         auto_create_topics: values.bool("auto.create.topics.enable"),
         offsets_topic_replication_factor: factor as i16,

@@ -4,10 +4,12 @@ pub mod config;
 mod epochs;
 mod log;
 mod lookup;
+mod retention;
 mod segment;
 
 pub use config::LogConfig;
 pub use epochs::{EpochEnd, EpochStart};
 pub use log::{Batches, Log};
 pub use lookup::Found;
+pub use retention::Deleted;
 pub use segment::Segment;
