@@ -97,6 +97,8 @@ pub enum Timer {
     ReplicaLag,
     /// Broker: write the high watermarks to disk.
     HighWatermarkCheckpoint,
+    /// Broker: delete segments that are old enough.
+    LogRetention,
     /// Broker: fetch again from this leader after an error.
     FetchBackoff { leader: i32 },
     /// Broker: fetch the metadata log again after an error.
@@ -362,6 +364,21 @@ pub enum NoteKind {
     BrokerShuttingDown {
         broker: i32,
     },
+    SegmentRolled {
+        partition: Partition,
+        base_offset: i64,
+    },
+    SegmentsDeleted {
+        partition: Partition,
+        segments: u32,
+        bytes: u64,
+        reason: DeleteReason,
+    },
+    LogStartMoved {
+        partition: Partition,
+        from: i64,
+        to: i64,
+    },
 }
 
 /// Why a message does not arrive although somebody listens there.
@@ -371,6 +388,17 @@ pub enum Loss {
     Cut,
     /// `messageFault` or `dropNext` chose it.
     Dropped,
+}
+
+/// Why segments of a log are gone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DeleteReason {
+    /// They lie below the log start offset.
+    Start,
+    /// `retention.bytes`
+    Size,
+    /// `retention.ms`
+    Time,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

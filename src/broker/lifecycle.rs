@@ -29,6 +29,7 @@ impl Broker {
         out.timer(now + self.config.checkpoint_interval, Timer::HighWatermarkCheckpoint);
         out.timer(now + WRITE_BACK_INTERVAL, Timer::WriteBack);
         self.watch_requests(now, out);
+        self.start_maintenance(now, out);
     }
 
     /// A heartbeat timer; only the one set last means anything.
@@ -168,12 +169,13 @@ impl Broker {
         if let Some(at) = replica.next_flush().filter(|_| !self.work.flushes()) {
             out.timer(at.max(now + 1), Timer::Flush);
         }
+        replica.log.configure(self.config.log.of_topic(&topic.configs));
         let new_role = replica.assume(now, self.id, state, min_insync);
         let leads = replica.leader().is_some();
         if is_offsets_topic && new_role {
             let mut effects = Effects::default();
             if leads {
-                self.coordinator.load(now, key.index, replica.log.batches_from(0), out);
+                self.coordinator.load(now, key.index, replica.log.batches_from(replica.log.start_offset()), out);
             } else {
                 self.coordinator.unload(key.index, &mut effects);
             }

@@ -10,6 +10,7 @@ use crate::protocol::metadata::TopicMetadata;
 use crate::protocol::validate_topic_name;
 use crate::protocol::wire::{self, Request};
 use crate::replica::PartitionKey;
+use crate::storage::Found;
 use k::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use k::metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
 use kafka_protocol::messages as k;
@@ -19,6 +20,12 @@ use std::sync::Arc;
 pub const LATEST_TIMESTAMP: i64 = -1;
 /// ListOffsets' name for the log start offset.
 pub const EARLIEST_TIMESTAMP: i64 = -2;
+/// ListOffsets' name for the first of the newest records (KIP-734).
+pub const MAX_TIMESTAMP: i64 = -3;
+/// ListOffsets' name for the first offset on the broker's own disk (KIP-405).
+pub const EARLIEST_LOCAL_TIMESTAMP: i64 = -4;
+/// ListOffsets' name for the last offset in tiered storage (KIP-1005).
+pub const LATEST_TIERED_TIMESTAMP: i64 = -5;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
@@ -115,6 +122,7 @@ impl Broker {
 
     pub(super) fn list_offsets(&self, message: &k::ListOffsetsRequest) -> k::ListOffsetsResponse {
         let mut response = k::ListOffsetsResponse::default();
+        let is_follower = 0 <= message.replica_id.0;
         for topic in &message.topics {
             let mut answer = ListOffsetsTopicResponse::default();
             answer.name = topic.name.clone();
@@ -122,9 +130,11 @@ impl Broker {
                 let mut result = ListOffsetsPartitionResponse::default();
                 result.partition_index = asked.partition_index;
                 (result.offset, result.timestamp) = (-1, -1);
-                match self.find_offset(topic.name.as_str(), asked) {
+                match self.find_offset(topic.name.as_str(), asked, is_follower) {
                     Err(error) => result.error_code = error.code(),
-                    Ok(found) => (result.offset, result.timestamp, result.leader_epoch) = found,
+                    Ok(found) => {
+                        (result.offset, result.timestamp, result.leader_epoch) = (found.offset, found.timestamp, found.leader_epoch);
+                    }
                 }
                 answer.partitions.push(result);
             }
@@ -133,30 +143,37 @@ impl Broker {
         response
     }
 
-    /// Offset, timestamp and leader epoch; -1 for what there is not.
-    fn find_offset(&self, topic: &str, asked: &k::list_offsets_request::ListOffsetsPartition) -> Result<(i64, i64, i32), ErrorCode> {
+    fn find_offset(
+        &self,
+        topic: &str,
+        asked: &k::list_offsets_request::ListOffsetsPartition,
+        is_follower: bool,
+    ) -> Result<Found, ErrorCode> {
+        const NOTHING: Found = Found { offset: -1, timestamp: -1, leader_epoch: -1 };
         let id = *self.image.topic_ids.get(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let replica = self.replicas.get(&PartitionKey { topic: id, index: asked.partition_index }).ok_or(ErrorCode::NotLeaderOrFollower)?;
         replica.check_leader(asked.current_leader_epoch)?;
         let leader = replica.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
-        match asked.timestamp {
-            EARLIEST_TIMESTAMP => {
-                Ok((replica.log.start_offset(), -1, replica.log.epochs().first().map_or(leader.epoch, |first| first.epoch)))
+        let (log, high_watermark) = (&replica.log, replica.high_watermark());
+        let edge = |offset: i64, leader_epoch: i32| Found { offset, timestamp: -1, leader_epoch };
+        // A new leader does not know yet how much of the old epoch was safe. Followers ask for the log as it is.
+        let is_uncertain = !is_follower && high_watermark < leader.epoch_start;
+        let end = if is_follower { log.end_offset() } else { high_watermark };
+        let found = match asked.timestamp {
+            // Without tiered storage everything is on the broker's own disk.
+            EARLIEST_TIMESTAMP | EARLIEST_LOCAL_TIMESTAMP => {
+                return Ok(edge(log.start_offset(), log.epoch_at(log.start_offset()).unwrap_or(-1)));
             }
-            // A new leader does not know yet how much of the old epoch was safe.
-            _ if replica.high_watermark() < leader.epoch_start => Err(ErrorCode::OffsetNotAvailable),
-            LATEST_TIMESTAMP => Ok((replica.high_watermark(), -1, leader.epoch)),
-            timestamp => {
-                let records = replica
-                    .log
-                    .first_batch_at(timestamp)
-                    .into_iter()
-                    .flat_map(|batch| batch.records().map(|record| (batch.leader_epoch, record)));
-                let found =
-                    records.filter_map(|(epoch, record)| Some((epoch, record.ok()?))).find(|(_, record)| timestamp <= record.timestamp);
-                let visible = found.filter(|(_, record)| record.offset < replica.high_watermark());
-                Ok(visible.map_or((-1, -1, -1), |(epoch, record)| (record.offset, record.timestamp, epoch)))
-            }
+            LATEST_TIMESTAMP if is_uncertain => None,
+            LATEST_TIMESTAMP => return Ok(edge(end, leader.epoch)),
+            LATEST_TIERED_TIMESTAMP => return Ok(NOTHING),
+            MAX_TIMESTAMP => log.newest(),
+            timestamp => log.first_at(timestamp),
+        };
+        match found.filter(|found| found.offset < end) {
+            Some(found) => Ok(found),
+            None if is_uncertain => Err(ErrorCode::OffsetNotAvailable),
+            None => Ok(NOTHING),
         }
     }
 

@@ -10,6 +10,7 @@ mod groups;
 mod isr;
 mod lifecycle;
 mod lookup;
+mod maintenance;
 mod produce;
 mod replication;
 mod shutdown;
@@ -24,12 +25,13 @@ use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::{Request, Response};
 use crate::replica::purgatory::Purgatory;
 use crate::replica::{PartitionKey, Replica};
+use crate::storage::LogConfig;
 use connections::{Arrived, Connections};
 use fetch::DelayedFetch;
 use produce::DelayedProduce;
 
 use crate::ordered::{OrderedMap, OrderedSet};
-pub use lookup::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
+pub use lookup::{EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP, MAX_TIMESTAMP};
 use replication::Fetcher;
 use shutdown::Shutdown;
 use std::sync::Arc;
@@ -61,8 +63,14 @@ pub struct BrokerConfig {
     pub controlled_shutdown: bool,
     /// `min.insync.replicas`, where the topic does not set it
     pub min_insync_replicas: usize,
+    /// What holds for logs where the topic does not say
+    pub log: LogConfig,
     /// What holds for batches where the topic does not say
     pub log_rules: LogRules,
+    /// `log.retention.check.interval.ms`
+    pub retention_check_interval: Time,
+    /// `log.initial.task.delay.ms`
+    pub log_task_delay: Time,
     /// `fetch.max.bytes`
     pub fetch_max_bytes: i32,
     /// `auto.create.topics.enable`
@@ -338,6 +346,7 @@ impl Broker {
                 self.replicas.values_mut().for_each(Replica::checkpoint_high_watermark);
                 out.timer(now + self.config.checkpoint_interval, Timer::HighWatermarkCheckpoint);
             }
+            Timer::LogRetention => self.retention_due(now, out),
             Timer::FetchBackoff { leader } => self.fetch_again(now, leader, out),
             Timer::MetadataBackoff => self.fetch_metadata(out),
             Timer::Purgatory { operation } => self.expire(operation, out),

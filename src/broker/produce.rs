@@ -158,7 +158,10 @@ impl Broker {
         }
         let leader_epoch = leader.epoch;
         let batch = validate(batch, origin, &rules, now_ms)?;
-        let base_offset = replica.append_as_leader(now, batch, out);
+        if replica.log.config().segment_bytes < batch.size() as u64 {
+            return Err(ErrorCode::RecordListTooLarge.into());
+        }
+        let base_offset = replica.append_as_leader(now, now_ms, batch, out);
         let required = replica.log.end_offset();
         self.advance(now, key, out);
         self.moved.insert(key);

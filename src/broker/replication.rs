@@ -109,6 +109,7 @@ impl Broker {
             Some(fetcher) if fetcher.in_flight.is_some_and(|(own, _)| own == correlation) => fetcher.in_flight = None,
             _ => return,
         }
+        let now_ms = self.wall_clock(now);
         let mut failed = Vec::new();
         let mut batches = batches.iter();
         for topic in &message.responses {
@@ -124,8 +125,9 @@ impl Broker {
                     failed.push(key);
                 } else if 0 <= data.diverging_epoch.epoch {
                     replica.truncate_to(EpochEnd { epoch: data.diverging_epoch.epoch, end: data.diverging_epoch.end_offset }, out);
-                } else if batches.first().is_none_or(|batch| batch.base_offset == replica.log.end_offset()) {
-                    replica.append_as_follower(now, batches, data.high_watermark, out);
+                } else if batches.first().is_none_or(|batch| replica.log.end_offset() <= batch.base_offset) {
+                    // Compaction leaves gaps: the next batch need not begin where this log ends.
+                    replica.append_as_follower(now, now_ms, batches, data.high_watermark, out);
                     self.moved.insert(key);
                 }
             }

@@ -17,16 +17,9 @@ impl Replica {
 
     /// Copies batches of a Fetch response, and takes the leader's high watermark as far as the log reaches. So a follower learns of each
     /// advance one fetch later than the leader.
-    pub fn append_as_follower(&mut self, now: Time, batches: &[Batch], leader_high_watermark: i64, out: &mut Outputs) {
+    pub fn append_as_follower(&mut self, now: Time, now_ms: i64, batches: &[Batch], leader_high_watermark: i64, out: &mut Outputs) {
         for batch in batches {
-            out.note(NoteKind::RecordAppended {
-                partition: self.name.clone(),
-                base_offset: batch.base_offset,
-                last_offset: batch.next_offset() - 1,
-                leader_epoch: batch.leader_epoch,
-                leader: false,
-            });
-            self.log.append(batch.clone());
+            self.append(batch.clone(), false, now_ms, out);
         }
         self.flush_if_due(now);
         let end = if mutant::is("follower-high-watermark-unclamped") { i64::MAX } else { self.log.end_offset() };

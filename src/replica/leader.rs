@@ -2,7 +2,7 @@
 
 use super::{Replica, Role};
 use crate::mutant;
-use crate::node::{NoteKind, Outputs, Time};
+use crate::node::{Outputs, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
@@ -118,21 +118,14 @@ impl Leader {
 }
 
 impl Replica {
-    /// Gives the batch its offsets and epoch, and appends it.
-    pub fn append_as_leader(&mut self, now: Time, mut batch: Batch, out: &mut Outputs) -> i64 {
+    /// Gives the batch its offsets and epoch, and appends it. `now_ms` is the broker's clock.
+    pub fn append_as_leader(&mut self, now: Time, now_ms: i64, mut batch: Batch, out: &mut Outputs) -> i64 {
         batch.base_offset = self.log.end_offset();
         if !mutant::is("epoch-of-the-producer") {
             batch.leader_epoch = self.leader_epoch();
         }
         let base_offset = batch.base_offset;
-        out.note(NoteKind::RecordAppended {
-            partition: self.name.clone(),
-            base_offset,
-            last_offset: batch.next_offset() - 1,
-            leader_epoch: batch.leader_epoch,
-            leader: true,
-        });
-        self.log.append(batch);
+        self.append(batch, true, now_ms, out);
         self.flush_if_due(now);
         base_offset
     }

@@ -14,8 +14,9 @@ pub use leader::{Leader, Read, ReadError};
 use crate::cost::FlushRule;
 use crate::mutant;
 use crate::node::{NoteKind, Outputs, Partition, Time};
+use crate::protocol::Batch;
 use crate::protocol::metadata::PartitionState;
-use crate::storage::Log;
+use crate::storage::{Deleted, Log};
 use page_cache::PageCache;
 use uuid::Uuid;
 
@@ -101,7 +102,7 @@ impl Replica {
             self.log.truncate(self.log.end_offset() - 1);
         }
         self.role = Role::Offline;
-        self.high_watermark = self.checkpoint.min(self.log.end_offset());
+        self.high_watermark = self.checkpoint.clamp(self.log.start_offset(), self.log.end_offset());
     }
 
     /// Takes the role that the controller has decided. Returns whether the role is a new one (another leader or leader epoch).
@@ -133,6 +134,38 @@ impl Replica {
                 true
             }
         }
+    }
+
+    fn append(&mut self, batch: Batch, leader: bool, now_ms: i64, out: &mut Outputs) {
+        let (base_offset, last_offset, leader_epoch) = (batch.base_offset, batch.last_offset(), batch.leader_epoch);
+        if let Some(base_offset) = self.log.append(batch, now_ms) {
+            out.note(NoteKind::SegmentRolled { partition: self.name.clone(), base_offset });
+        }
+        out.note(NoteKind::RecordAppended { partition: self.name.clone(), base_offset, last_offset, leader_epoch, leader });
+    }
+
+    /// Lets segments go that are old enough; each replica does so on its own. Returns whether the log start offset moved.
+    pub fn delete_old_segments(&mut self, now_ms: i64, out: &mut Outputs) -> bool {
+        let from = self.log.start_offset();
+        for Deleted { reason, segments, bytes } in self.log.delete_old(now_ms, self.high_watermark) {
+            out.note(NoteKind::SegmentsDeleted { partition: self.name.clone(), segments, bytes, reason });
+        }
+        self.note_log_start(from, out)
+    }
+
+    /// Raises the log start offset, never above the high watermark. Returns whether it moved.
+    pub fn raise_log_start(&mut self, to: i64, out: &mut Outputs) -> bool {
+        let from = self.log.start_offset();
+        self.log.raise_start(to.min(self.high_watermark));
+        self.note_log_start(from, out)
+    }
+
+    fn note_log_start(&self, from: i64, out: &mut Outputs) -> bool {
+        let to = self.log.start_offset();
+        if from < to {
+            out.note(NoteKind::LogStartMoved { partition: self.name.clone(), from, to });
+        }
+        from < to
     }
 
     fn set_high_watermark(&mut self, to: i64, out: &mut Outputs) {

@@ -13,12 +13,14 @@ use crate::node::{MS, Time};
 use crate::protocol::settings::{self, Scope, Value};
 use crate::protocol::{Codec, Compression, ErrorCode};
 use crate::sim::{World, WorldConfig};
+use crate::storage::LogConfig;
 use std::sync::Arc;
 
 /// 2026-01-01T00:00:00Z in Kafka's epoch milliseconds: virtual time 0, unless the cluster says otherwise.
 const START_TIMESTAMP: i64 = 1_767_225_600_000;
 /// Brokers of a cluster, at the most.
 const BROKERS_MAX: u32 = 5;
+const HOUR_MS: i64 = 3_600_000;
 /// The largest seed that every JSON reader keeps exact.
 const SEED_MAX: u64 = (1 << 53) - 1;
 
@@ -81,6 +83,25 @@ impl Values {
 
     fn gzip_level(&self) -> u8 {
         Compression::gzip(Some(self.int("compression.gzip.level"))).gzip_level
+    }
+
+    /// Of several settings for one thing the finest that is given counts.
+    fn finest_millis(&self, names: &[(&str, i64)]) -> i64 {
+        let given = names.iter().find(|(name, _)| self.given.contains_key(*name)).or(names.last());
+        given.map_or(0, |(name, unit_ms)| self.int(name).saturating_mul(*unit_ms))
+    }
+
+    fn log(&self) -> LogConfig {
+        const RETENTION: &[(&str, i64)] = &[("log.retention.ms", 1), ("log.retention.minutes", 60_000), ("log.retention.hours", HOUR_MS)];
+        let mut log = LogConfig {
+            segment_bytes: self.int("log.segment.bytes") as u64,
+            segment_ms: self.finest_millis(&[("log.roll.ms", 1), ("log.roll.hours", HOUR_MS)]),
+            retention_ms: self.finest_millis(RETENTION),
+            retention_bytes: self.int("log.retention.bytes"),
+            ..LogConfig::default()
+        };
+        log.set_policies(self.text("log.cleanup.policy").split(',').map(str::trim));
+        log
     }
 
     fn network(&self, allow_auto_create: bool) -> NetworkConfig {
@@ -156,15 +177,21 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "socket.connection.setup.timeout.ms",
         ],
         Scope::Topic => &[
+            "cleanup.policy",
             "compression.gzip.level",
             "compression.type",
             "flush.messages",
             "flush.ms",
+            "internal.segment.bytes",
             "max.message.bytes",
             "message.timestamp.after.max.ms",
             "message.timestamp.before.max.ms",
             "message.timestamp.type",
             "min.insync.replicas",
+            "retention.bytes",
+            "retention.ms",
+            "segment.bytes",
+            "segment.ms",
         ],
         Scope::Broker => &[
             "auto.create.topics.enable",
@@ -187,12 +214,22 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "group.max.size",
             "group.min.session.timeout.ms",
             "leader.imbalance.check.interval.seconds",
+            "log.cleanup.policy",
             "log.flush.interval.messages",
             "log.flush.interval.ms",
             "log.flush.scheduler.interval.ms",
+            "log.initial.task.delay.ms",
             "log.message.timestamp.after.max.ms",
             "log.message.timestamp.before.max.ms",
             "log.message.timestamp.type",
+            "log.retention.bytes",
+            "log.retention.check.interval.ms",
+            "log.retention.hours",
+            "log.retention.minutes",
+            "log.retention.ms",
+            "log.roll.hours",
+            "log.roll.ms",
+            "log.segment.bytes",
             "message.max.bytes",
             "min.insync.replicas",
             "num.io.threads",
@@ -375,6 +412,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         start_timestamp,
     };
     let factor = values.int("offsets.topic.replication.factor").min(i64::from(cluster.brokers));
+    let log = values.log();
     let broker = BrokerConfig {
         rack: None,
         heartbeat_interval: values.millis("broker.heartbeat.interval.ms"),
@@ -387,6 +425,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         checkpoint_interval: values.millis("replica.high.watermark.checkpoint.interval.ms"),
         controlled_shutdown: values.bool("controlled.shutdown.enable"),
         min_insync_replicas: values.size("min.insync.replicas"),
+        log,
         log_rules: LogRules {
             codec: Codec::of_name(values.text("compression.type")),
             gzip_level: values.gzip_level(),
@@ -394,8 +433,10 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
             timestamp_before_max_ms: values.int("log.message.timestamp.before.max.ms"),
             timestamp_after_max_ms: values.int("log.message.timestamp.after.max.ms"),
             message_max_bytes: values.size("message.max.bytes"),
-            compacted: false,
+            compacted: log.compact,
         },
+        retention_check_interval: values.millis("log.retention.check.interval.ms"),
+        log_task_delay: values.millis("log.initial.task.delay.ms"),
         fetch_max_bytes: values.i32("fetch.max.bytes"),
         auto_create_topics: values.bool("auto.create.topics.enable"),
         offsets_topic_replication_factor: factor as i16,

@@ -113,6 +113,7 @@ impl NoteKind {
             | NoteKind::IsrShrunk { .. }
             | NoteKind::IsrExpanded { .. }
             | NoteKind::Truncated { .. }
+            | NoteKind::SegmentsDeleted { .. }
             | NoteKind::RecordFailed { .. }
             | NoteKind::PowerLost
             | NoteKind::RecordsLost { .. }

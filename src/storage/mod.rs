@@ -1,5 +1,15 @@
-//! ONE replica's log. It knows offsets, epochs and bytes, and nothing of leaders, followers or requests.
+//! ONE replica's log. It knows offsets, epochs, times and bytes, and nothing of leaders, followers or requests.
 
+pub mod config;
+mod epochs;
 mod log;
+mod lookup;
+mod retention;
+mod segment;
 
-pub use log::{EpochEnd, EpochStart, Log};
+pub use config::LogConfig;
+pub use epochs::{EpochEnd, EpochStart};
+pub use log::{Batches, Log};
+pub use lookup::Found;
+pub use retention::Deleted;
+pub use segment::Segment;

@@ -1,6 +1,6 @@
 //! Notes in plain words: the automation interface's kind, a sentence, a short form for the timeline, and the facts as JSON.
 
-use crate::node::{LeaveReason, Loss, MS, Note, NoteKind, Partition, RebalanceReason, Summary};
+use crate::node::{DeleteReason, LeaveReason, Loss, MS, Note, NoteKind, Partition, RebalanceReason, Summary};
 use crate::protocol::ErrorCode;
 use crate::session::written::Object;
 use crate::sim::World;
@@ -49,6 +49,9 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::MessageDuplicated { .. } => "messageDuplicated",
         NoteKind::CommandApplied { .. } => "commandApplied",
         NoteKind::CommandRefused { .. } => "commandRefused",
+        NoteKind::SegmentRolled { .. } => "segmentRolled",
+        NoteKind::SegmentsDeleted { .. } => "segmentsDeleted",
+        NoteKind::LogStartMoved { .. } => "logStartMoved",
     }
 }
 
@@ -66,7 +69,10 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::ProduceRetried { partition, .. }
         | NoteKind::RecordDelivered { partition, .. }
         | NoteKind::OffsetReset { partition, .. }
-        | NoteKind::OffsetCommitted { partition, .. } => Some(partition),
+        | NoteKind::OffsetCommitted { partition, .. }
+        | NoteKind::SegmentRolled { partition, .. }
+        | NoteKind::SegmentsDeleted { partition, .. }
+        | NoteKind::LogStartMoved { partition, .. } => Some(partition),
         NoteKind::RecordFailed { partition, .. } => partition.as_ref(),
         NoteKind::RequestSent { summary, .. }
         | NoteKind::ResponseSent { summary, .. }
@@ -235,6 +241,16 @@ pub fn sentence(world: &World, note: &Note) -> String {
         }
         NoteKind::CommandApplied { name, target } => format!("{name} {target}"),
         NoteKind::CommandRefused { name, code } => format!("{name} is refused: {code}"),
+        NoteKind::SegmentRolled { partition, base_offset } => format!("Begins a new segment of {partition} at offset {base_offset}"),
+        NoteKind::SegmentsDeleted { partition, segments, bytes, reason } => {
+            let why = match reason {
+                DeleteReason::Start => "all of it lies below the log start offset",
+                DeleteReason::Size => "the log has more than retention.bytes",
+                DeleteReason::Time => "the newest record in it is older than retention.ms",
+            };
+            format!("Deletes {} ({bytes} bytes) of {partition}: {why}", count(*segments, "segment"))
+        }
+        NoteKind::LogStartMoved { partition, from, to } => format!("Log start offset of {partition} moves from {from} to {to}"),
     }
 }
 
@@ -267,6 +283,7 @@ pub fn short(world: &World, note: &Note) -> String {
         NoteKind::Rebalanced { group, generation, .. } => format!("{group} gen {generation}"),
         NoteKind::MemberLeft { group, .. } => format!("{group}: member left"),
         NoteKind::Truncated { partition, .. } => format!("{partition} truncated"),
+        NoteKind::SegmentsDeleted { partition, .. } => format!("{partition}: deleted"),
         NoteKind::RecordFailed { error, .. } | NoteKind::ProduceRetried { error, .. } => error.name().to_owned(),
         _ => sentence(world, note),
     }
@@ -342,5 +359,8 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         ]),
         NoteKind::CommandApplied { name, target } => Object::of([("command", (*name).into()), ("target", (&**target).into())]),
         NoteKind::CommandRefused { name, code } => Object::of([("command", (*name).into()), ("code", (&**code).into())]),
+        NoteKind::SegmentRolled { base_offset, .. } => Object::of([("baseOffset", (*base_offset).into())]),
+        NoteKind::SegmentsDeleted { segments, bytes, .. } => Object::of([("segments", (*segments).into()), ("bytes", (*bytes).into())]),
+        NoteKind::LogStartMoved { from, to, .. } => Object::of([("from", (*from).into()), ("to", (*to).into())]),
     }
 }

@@ -70,6 +70,7 @@ pub static BROKER: &[Setting] = &[
     unset("log.flush.interval.ms", Kind::Long, "After this long a log is forced to disk; unset: as log.flush.scheduler.interval.ms."),
     long("log.flush.scheduler.interval.ms", NEVER, "How often the flusher looks whether a log is due."),
     int("log.index.interval.bytes", "4096", "Bytes between two entries of the offset index.").at_least(0),
+    long("log.initial.task.delay.ms", "30000", "How long after its start a broker waits before it looks after its logs.").at_least(0),
     long("log.message.timestamp.after.max.ms", "3600000", "How far ahead of the broker's clock a record's time may be.").at_least(0),
     long("log.message.timestamp.before.max.ms", NEVER, "How far behind the broker's clock a record's time may be.").at_least(0),
     text("log.message.timestamp.type", "CreateTime", "Whose time counts in topics that do not say.")
