@@ -10,6 +10,8 @@ use crate::sim::World;
 #[derive(Clone, Debug, Default)]
 pub struct PartitionCheck {
     committed: Committed,
+    /// A replica has lost records with its machine's power: what was committed may be gone.
+    unclean: bool,
     leader_epoch: Option<i32>,
     /// What the controller decided last.
     decided: Option<PartitionState>,
@@ -29,6 +31,17 @@ impl PartitionCheck {
         self.committed.end()
     }
 
+    /// Whether nothing is promised about committed records any more.
+    pub fn is_unclean(&self) -> bool {
+        self.unclean
+    }
+
+    /// A replica's log ends earlier after a loss of power.
+    pub fn lost(&mut self, broker: i32, end: i64) {
+        self.unclean = true;
+        self.ends.insert(broker, end);
+    }
+
     /// Records acknowledged with acks=1 that never became committed.
     pub fn lost_unsafe(&self) -> u64 {
         self.unsafe_acknowledged.iter().filter(|(last, _)| !self.committed.holds(*last)).map(|(_, records)| *records as u64).sum()
@@ -46,7 +59,7 @@ impl PartitionCheck {
         }
         self.leader_epoch = Some(leader_epoch);
         self.epochs_rise(world, name)?;
-        let Some(leader) = leader else { return Ok(()) };
+        let Some(leader) = leader.filter(|_| !self.unclean) else { return Ok(()) };
         // A broker that has not heard of the topic yet has an empty log.
         let held = replica(world, name, leader);
         let end = held.map_or(0, |replica| replica.log.end_offset());
@@ -70,7 +83,7 @@ impl PartitionCheck {
             .leader
             .and_then(|leader| replica(world, name, leader))
             .and_then(|leader| leader.log.epochs().iter().find(|epoch| epoch.epoch == state.leader_epoch).map(|epoch| epoch.start));
-        let needed = self.committed.end().max(start.unwrap_or(0));
+        let needed = if self.unclean { 0 } else { self.committed.end().max(start.unwrap_or(0)) };
         for broker in added {
             let end = replica(world, name, *broker).map_or(0, |replica| replica.log.end_offset());
             if end < needed {
@@ -140,10 +153,18 @@ impl PartitionCheck {
                 format!("broker {broker}'s high watermark of {name} is {to}, beyond its log's end {}", own.log.end_offset()),
             ));
         }
-        let Some(role) = own.leader().filter(|_| leader) else {
+        if self.unclean {
+            return Ok(());
+        }
+        if !leader {
             let end = self.committed.end();
             let told = || format!("broker {broker} follows {name} with high watermark {to}, and {end} is committed");
             return if to <= end { Ok(()) } else { Err(("R5", told())) };
+        }
+        // A broker that stood still does much at once: it may have led, and lead no more.
+        let Some(role) = own.leader() else {
+            self.committed.extend(&own.log, to);
+            return Ok(());
         };
         if role.is_under_min_isr() {
             return Err(("R8", format!("broker {broker} advanced the high watermark of {name} to {to} below the minimum ISR")));
@@ -175,7 +196,7 @@ impl PartitionCheck {
     pub fn truncated(&mut self, name: &Partition, broker: i32, to: i64) -> Verdict {
         self.ends.insert(broker, to);
         let known = self.high_watermarks.get(&broker).copied().unwrap_or(0).min(self.committed.end());
-        if to < known {
+        if to < known && !self.unclean {
             return Err(("R12", format!("broker {broker} cut its log of {name} back to {to}, below its high watermark {known}")));
         }
         Ok(())
@@ -184,6 +205,9 @@ impl PartitionCheck {
     /// R9: acks=all is answered when every in-sync replica has the records.
     pub fn acknowledged(&mut self, name: &Partition, base: i64, records: i32, acks: i16) -> Verdict {
         let last = base + i64::from(records) - 1;
+        if self.unclean {
+            return Ok(());
+        }
         if acks == 1 && !self.committed.holds(last) {
             self.unsafe_acknowledged.retain(|(last, _)| !self.committed.holds(*last));
             self.unsafe_acknowledged.push((last, records));
@@ -234,7 +258,7 @@ impl PartitionCheck {
                 }
             }
         }
-        for member in &state.isr {
+        for member in state.isr.iter().filter(|_| !self.unclean) {
             let parting = logs.iter().find(|(broker, _)| broker == member).and_then(|(_, log)| self.committed.parting(log, 0));
             if let Some(offset) = parting {
                 return Err(("R6", format!("broker {member} is in the ISR of {name} and lacks committed offset {offset}")));

@@ -82,6 +82,10 @@ impl Controller {
             configs.insert(setting.name.to_owned(), value);
         }
         let replicas = self.place(partitions, factor);
+        if replicas.iter().any(|replicas| !replicas.iter().any(|replica| self.image.is_live(*replica))) {
+            let sentence = format!("{factor} replicas cannot be placed: the brokers that are left are fenced or in controlled shutdown.");
+            return Err((ErrorCode::InvalidReplicationFactor, sentence));
+        }
         Ok(NewTopic { name: Arc::from(name), configs, replicas, replication_factor: factor })
     }
 

@@ -3,7 +3,7 @@
 use brokerlab::node::Chance;
 use brokerlab::session::command::Saved;
 use brokerlab::session::{Session, parse_command, parse_saved};
-use brokerlab::view::View;
+use brokerlab::view::{self, View};
 use serde_json::{Value, json};
 
 /// The greatest seed of a session.
@@ -29,15 +29,53 @@ enum Act {
     PauseConsumer,
     ResumeConsumer,
     CreateTopic,
+    PowerLoss,
+    StopBroker,
+    FreezeBroker,
+    SlowDisk,
+    SkewClock,
+    CutLink,
+    SlowLink,
+    HealLinks,
+    FaultMessage,
+    DropNext,
 }
+
+/// APIs whose next message may be dropped.
+const APIS: &[&str] = &[
+    "Produce",
+    "Fetch",
+    "Metadata",
+    "JoinGroup",
+    "SyncGroup",
+    "Heartbeat",
+    "OffsetCommit",
+    "OffsetFetch",
+    "FindCoordinator",
+    "ListOffsets",
+    "AlterPartition",
+    "BrokerHeartbeat",
+    "BrokerRegistration",
+    "ApiVersions",
+];
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "mixed",
-        sentence: "brokers and clients come and go",
+        sentence: "brokers and clients come and go, messages, links, disks and clocks fail",
         weights: &[
             (Act::CrashBroker, 5),
-            (Act::RestartBroker, 6),
+            (Act::RestartBroker, 8),
+            (Act::PowerLoss, 1),
+            (Act::StopBroker, 2),
+            (Act::FreezeBroker, 2),
+            (Act::SlowDisk, 1),
+            (Act::SkewClock, 1),
+            (Act::CutLink, 2),
+            (Act::SlowLink, 1),
+            (Act::HealLinks, 3),
+            (Act::FaultMessage, 4),
+            (Act::DropNext, 2),
             (Act::AddProducer, 1),
             (Act::RemoveProducer, 1),
             (Act::Send, 4),
@@ -66,6 +104,24 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::PauseConsumer, 1),
             (Act::ResumeConsumer, 1),
         ],
+    },
+    Scenario {
+        name: "network",
+        sentence: "messages are lost, late or doubled, links are cut one way or both, nobody crashes",
+        weights: &[
+            (Act::CutLink, 3),
+            (Act::SlowLink, 2),
+            (Act::HealLinks, 4),
+            (Act::FaultMessage, 8),
+            (Act::DropNext, 4),
+            (Act::FreezeBroker, 1),
+            (Act::Send, 2),
+        ],
+    },
+    Scenario {
+        name: "power",
+        sentence: "machines lose power, and with it what they had not flushed",
+        weights: &[(Act::PowerLoss, 3), (Act::RestartBroker, 4), (Act::StopBroker, 1), (Act::SlowDisk, 1), (Act::Send, 1)],
     },
     Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)] },
 ];
@@ -97,12 +153,24 @@ impl Drawer {
     pub fn cluster(&mut self, seed: u64) -> Saved {
         let brokers = self.one_of(&[1, 2, 3, 3, 3, 3, 4, 5]).unwrap_or(3);
         let session_timeout = self.one_of(&[2_000, 4_000, 9_000]).unwrap_or(9_000);
-        let configs = json!({
+        let mut configs = json!({
             "broker.session.timeout.ms": session_timeout.to_string(),
             "broker.heartbeat.interval.ms": (session_timeout / 5).to_string(),
             "replica.fetch.max.bytes": self.one_of(&["1048576", "1048576", "500"]),
             "replica.lag.time.max.ms": self.one_of(&["1000", "5000", "30000"]),
         });
+        if self.chance.below(4) == 0 {
+            // A slow machine: requests queue, and a disk that is forced often.
+            for (name, value) in [
+                ("num.io.threads", "1"),
+                ("num.network.threads", "1"),
+                ("brokerlab.request.us", "500"),
+                ("queued.max.requests", "4"),
+                ("log.flush.interval.messages", "50"),
+            ] {
+                configs[name] = json!(value);
+            }
+        }
         let saved = json!({
             "format": "brokerlab", "version": 1, "seed": seed, "cluster": { "brokers": brokers, "configs": configs }, "commands": [], "until": 0,
         });
@@ -172,28 +240,79 @@ impl Drawer {
         self.between(1, most)
     }
 
-    /// Something that can happen now.
-    pub fn act(&mut self, scenario: &Scenario, view: &View) -> Option<Value> {
+    /// Two nodes that a link is between.
+    fn ends(&mut self, view: &View) -> Option<(String, String)> {
+        let brokers = view.brokers.iter().map(|broker| format!("broker-{}", broker.id));
+        let clients = view.producers.iter().map(|one| &one.id).chain(view.consumers.iter().map(|one| &one.id)).cloned();
+        let nodes: Vec<String> = brokers.chain(["controller-1".to_owned(), "*".to_owned()]).chain(clients).collect();
+        Some((self.one_of(&nodes)?, self.one_of(&nodes)?))
+    }
+
+    /// What can happen now: a command, or two that belong together; none if what was drawn makes no sense.
+    pub fn act(&mut self, scenario: &Scenario, session: &Session) -> Vec<Value> {
         let total: u64 = scenario.weights.iter().map(|(_, weight)| weight).sum();
         let mut drawn = self.chance.below(total);
-        let (act, _) = scenario.weights.iter().find(|(_, weight)| match drawn.checked_sub(*weight) {
+        let act = scenario.weights.iter().find(|(_, weight)| match drawn.checked_sub(*weight) {
             Some(rest) => {
                 drawn = rest;
                 false
             }
             None => true,
-        })?;
+        });
+        let Some((act, _)) = act else { return Vec::new() };
+        let view = view::view(session);
+        match act {
+            Act::CutLink => {
+                let Some((from, to)) = self.ends(&view) else { return Vec::new() };
+                let there = json!({ "type": "setLink", "from": from, "to": to, "cut": true });
+                let back = json!({ "type": "setLink", "from": to, "to": from, "cut": true });
+                if self.chance.below(2) == 0 { vec![there] } else { vec![there, back] }
+            }
+            _ => self.one_act(*act, session, &view).into_iter().collect(),
+        }
+    }
+
+    fn one_act(&mut self, act: Act, session: &Session, view: &View) -> Option<Value> {
         let names = |of: &str| {
             view.topics.iter().filter(|topic| !topic.internal && topic.name.starts_with(of)).map(|t| t.name.clone()).collect::<Vec<_>>()
         };
         let topics = names("topic");
-        let brokers =
-            |state: &str| view.brokers.iter().filter(|broker| broker.state.name() == state).map(|broker| broker.id).collect::<Vec<_>>();
+        let brokers = |states: &[&str]| {
+            view.brokers.iter().filter(|broker| states.contains(&broker.state.name())).map(|broker| broker.id).collect::<Vec<_>>()
+        };
+        let running = brokers(&["running"]);
         let producers: Vec<String> = view.producers.iter().filter(|one| one.id.starts_with("producer")).map(|one| one.id.clone()).collect();
         let alive: Vec<String> = view.consumers.iter().filter(|one| one.state != "crashed").map(|one| one.id.clone()).collect();
         Some(match act {
-            Act::CrashBroker => json!({ "type": "crashBroker", "broker": self.one_of(&brokers("running"))? }),
-            Act::RestartBroker => json!({ "type": "restartBroker", "broker": self.one_of(&brokers("crashed"))? }),
+            Act::CrashBroker => json!({ "type": "crashBroker", "broker": self.one_of(&running)? }),
+            Act::PowerLoss => json!({ "type": "powerLoss", "broker": self.one_of(&running)? }),
+            Act::StopBroker => json!({ "type": "stopBroker", "broker": self.one_of(&running)? }),
+            Act::FreezeBroker => {
+                json!({ "type": "freezeBroker", "broker": self.one_of(&running)?, "ms": self.one_of(&[100, 2_000, 20_000]) })
+            }
+            Act::SlowDisk => json!({ "type": "slowDisk", "broker": self.one_of(&running)?, "factor": self.one_of(&[1, 10, 500]) }),
+            Act::SkewClock => {
+                json!({ "type": "skewClock", "broker": self.one_of(&running)?, "ms": self.one_of(&[0, -5_000, 60_000, -7_200_000]) })
+            }
+            Act::RestartBroker => json!({ "type": "restartBroker", "broker": self.one_of(&brokers(&["crashed", "stopped"]))? }),
+            Act::SlowLink => {
+                let (from, to) = self.ends(view)?;
+                let (latency, bytes) = (self.one_of(&[5, 200, 1_000]), self.one_of(&[2_000, 100_000]));
+                json!({ "type": "setLink", "from": from, "to": to, "latencyMs": latency, "bytesPerSecond": bytes })
+            }
+            Act::HealLinks => json!({ "type": "setLink", "from": "*", "to": "*" }),
+            Act::FaultMessage => {
+                let under_way: Vec<u64> = view::flights(session).iter().map(|flight| flight.id).collect();
+                let message = self.one_of(&under_way)?;
+                match self.one_of(&["drop", "delay", "duplicate"])? {
+                    "drop" => json!({ "type": "messageFault", "message": message, "action": "drop" }),
+                    action => {
+                        let delay = self.one_of(&[1, 50, 3_000, 15_000]);
+                        json!({ "type": "messageFault", "message": message, "action": action, "delayMs": delay })
+                    }
+                }
+            }
+            Act::DropNext => json!({ "type": "dropNext", "api": self.one_of(APIS), "what": self.one_of(&["request", "response"]) }),
             Act::AddProducer if producers.len() < CLIENTS_MAX && !topics.is_empty() => self.producer(&topics),
             Act::RemoveProducer => json!({ "type": "removeProducer", "id": self.one_of(&producers)? }),
             Act::Send => json!({ "type": "send", "topic": self.one_of(&topics)?, "key": "by hand", "value": self.name("value") }),
@@ -202,19 +321,27 @@ impl Drawer {
             Act::CrashConsumer => json!({ "type": "crashConsumer", "id": self.one_of(&alive)? }),
             Act::PauseConsumer => json!({ "type": "pauseConsumer", "id": self.one_of(&alive)? }),
             Act::ResumeConsumer => json!({ "type": "resumeConsumer", "id": self.one_of(&alive)? }),
-            Act::CreateTopic if topics.len() < TOPICS_MAX && !brokers("running").is_empty() => self.topic(view),
+            Act::CreateTopic if topics.len() < TOPICS_MAX && !running.is_empty() => self.topic(view),
             _ => return None,
         })
     }
 }
 
-/// What ends all faults: everything runs again, and nothing new is produced.
+/// What ends all faults: links, disks and clocks are whole, and nothing new is produced.
 pub fn healing(view: &View) -> Vec<Value> {
-    let brokers = view.brokers.iter().filter(|broker| broker.state.name() != "running");
-    let restarts = brokers.map(|broker| json!({ "type": "restartBroker", "broker": broker.id }));
+    let machines = view.brokers.iter().flat_map(|broker| {
+        [json!({ "type": "slowDisk", "broker": broker.id, "factor": 1 }), json!({ "type": "skewClock", "broker": broker.id, "ms": 0 })]
+    });
+    let links = [json!({ "type": "setLink", "from": "*", "to": "*" })];
     let resumes = view.consumers.iter().filter(|one| one.state != "crashed").map(|one| json!({ "type": "resumeConsumer", "id": one.id }));
     let ends = view.producers.iter().map(|one| json!({ "type": "removeProducer", "id": one.id }));
-    restarts.chain(resumes).chain(ends).collect()
+    links.into_iter().chain(machines).chain(resumes).chain(ends).chain(restarts(view)).collect()
+}
+
+/// Who is down starts again; one that was about to stop comes to that only later.
+pub fn restarts(view: &View) -> Vec<Value> {
+    let down = view.brokers.iter().filter(|broker| matches!(broker.state.name(), "crashed" | "stopped"));
+    down.map(|broker| json!({ "type": "restartBroker", "broker": broker.id })).collect()
 }
 
 /// Gives a command. One that is refused (no broker is left to lead the new topic, say) changes nothing.

@@ -80,6 +80,13 @@ impl Summary {
         all.isr_expansions += one.isr_expansions;
         all.truncations += one.truncations;
         all.crashes += one.crashes;
+        all.power_losses += one.power_losses;
+        all.unflushed_lost += one.unflushed_lost;
+        all.shutdowns += one.shutdowns;
+        all.freezes += one.freezes;
+        all.messages_lost += one.messages_lost;
+        all.messages_delayed += one.messages_delayed;
+        all.messages_duplicated += one.messages_duplicated;
         all.rebalances += one.rebalances;
         all.acknowledged += one.acknowledged;
         all.retries += one.retries;
@@ -95,7 +102,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 12] {
+    fn counted(&self) -> [(&'static str, u64); 19] {
         let counts = &self.counts;
         [
             ("elections", counts.elections),
@@ -103,6 +110,13 @@ impl Summary {
             ("isrExpansions", counts.isr_expansions),
             ("truncations", counts.truncations),
             ("crashes", counts.crashes),
+            ("powerLosses", counts.power_losses),
+            ("unflushedLost", counts.unflushed_lost),
+            ("shutdowns", counts.shutdowns),
+            ("freezes", counts.freezes),
+            ("messagesLost", counts.messages_lost),
+            ("messagesDelayed", counts.messages_delayed),
+            ("messagesDuplicated", counts.messages_duplicated),
             ("rebalances", counts.rebalances),
             ("acknowledged", counts.acknowledged),
             ("retries", counts.retries),

@@ -1,6 +1,6 @@
 //! Runs seeds: a safety phase with faults, then healing, then what must come to rest.
 
-use super::draw::{Drawer, Scenario, give, healing};
+use super::draw::{Drawer, Scenario, give, healing, restarts};
 use super::report::{Found, Summary};
 use brokerlab::check::Checker;
 use brokerlab::node::Time;
@@ -19,8 +19,9 @@ const SAFETY_TIME: Time = 60 * SECOND;
 const SAFETY_EVENTS: u64 = 10_000;
 /// A world without clients has few events; it is not waited for longer than this.
 const SAFETY_TIME_MAX: Time = 600 * SECOND;
-/// After healing everything comes to rest within this: sessions end, a delivery times out, groups rebalance.
-const REST_TIME_MAX: Time = 300 * SECOND;
+/// After healing everything comes to rest within this: sessions end, a delivery times out, groups rebalance. The longest wait is a member's
+/// whose JoinGroup was lost: `max.poll.interval.ms` and five seconds.
+const REST_TIME_MAX: Time = 700 * SECOND;
 /// More events in a virtual second than any workload that is drawn has: a client or broker that asks again without waiting.
 const EVENTS_PER_SECOND_MAX: u64 = 50_000;
 const REST_STEP: Time = 5 * SECOND;
@@ -156,15 +157,17 @@ pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
     }
     while run.is_sound() && (run.now() < SAFETY_TIME || run.session.world().events() < SAFETY_EVENTS) && run.now() < SAFETY_TIME_MAX {
         run.to(run.now() + drawer.pause());
-        if let Some(command) = drawer.act(scenario, &run.view()) {
+        for command in drawer.act(scenario, &run.session) {
             give(&mut run.session, command);
         }
     }
     healing(&run.view()).into_iter().for_each(|command| _ = give(&mut run.session, command));
     let healed = run.now();
+    run.to(healed + REST_STEP);
     let mut unrest = unrest(&run.view());
     while unrest.is_some() && run.now() < healed + REST_TIME_MAX && run.is_sound() {
         run.to(run.now() + REST_STEP);
+        restarts(&run.view()).into_iter().for_each(|command| _ = give(&mut run.session, command));
         unrest = self::unrest(&run.view());
     }
     run.checker.in_full(run.session.world());
@@ -183,6 +186,9 @@ pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
 
 /// What has not come to rest: a partition without leader or with replicas out of sync, a group that rebalances or lags.
 fn unrest(view: &View) -> Option<String> {
+    if let Some(broker) = view.brokers.iter().find(|broker| broker.state.name() != "running") {
+        return Some(format!("broker {} is {}", broker.id, broker.state.name()));
+    }
     for topic in &view.topics {
         for one in &topic.partitions {
             let name = format!("{}-{}", topic.name, one.partition);
