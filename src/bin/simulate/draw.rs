@@ -29,6 +29,7 @@ enum Act {
     PauseConsumer,
     ResumeConsumer,
     CreateTopic,
+    CreatePartitions,
 }
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -47,6 +48,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::PauseConsumer, 1),
             (Act::ResumeConsumer, 1),
             (Act::CreateTopic, 1),
+            (Act::CreatePartitions, 1),
         ],
     },
     Scenario {
@@ -73,6 +75,8 @@ pub const SCENARIOS: &[Scenario] = &[
 /// Clients of one kind at a time, at the most.
 const CLIENTS_MAX: usize = 6;
 const TOPICS_MAX: usize = 4;
+/// Partitions of a topic that gets no more of them.
+const PARTITIONS_MAX: u64 = 5;
 
 /// Draws what happens to one session.
 pub struct Drawer {
@@ -203,6 +207,12 @@ impl Drawer {
             Act::PauseConsumer => json!({ "type": "pauseConsumer", "id": self.one_of(&alive)? }),
             Act::ResumeConsumer => json!({ "type": "resumeConsumer", "id": self.one_of(&alive)? }),
             Act::CreateTopic if topics.len() < TOPICS_MAX && !brokers("running").is_empty() => self.topic(view),
+            Act::CreatePartitions => {
+                let topic = self.one_of(&topics)?;
+                let partitions = view.topics.iter().find(|known| known.name == topic)?.partitions.len() as u64;
+                let more = (partitions < PARTITIONS_MAX).then(|| partitions + self.between(1, 2))?;
+                json!({ "type": "createPartitions", "topic": topic, "partitions": more })
+            }
             _ => return None,
         })
     }
