@@ -27,6 +27,7 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("generation-stands", "a rebalance leaves the generation as it is"),
     ("dead-member-stays", "a member whose session ended stays in its group"),
     ("commit-not-kept", "a commit is acknowledged and not kept"),
+    ("partitions-made-anew", "new partitions of a topic take the place of those that it has"),
     ("sessions-never-end", "a broker that is not heard of is not fenced"),
 ];
 

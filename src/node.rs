@@ -379,6 +379,12 @@ pub enum NoteKind {
         from: i64,
         to: i64,
     },
+    PartitionsCreated {
+        topic: TopicName,
+        /// How many it had.
+        from: i32,
+        partitions: i32,
+    },
 }
 
 /// Why a message does not arrive although somebody listens there.

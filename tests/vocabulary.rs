@@ -13,6 +13,7 @@ fn every_command() -> Vec<Value> {
     vec![
         json!({ "type": "createTopic", "name": "t", "partitions": 3, "replicationFactor": -1 }),
         json!({ "type": "createTopic", "name": "t", "partitions": i32::MAX, "replicationFactor": i16::MIN, "configs": { "min.insync.replicas": "2" } }),
+        json!({ "type": "createPartitions", "topic": "t", "partitions": i32::MIN }),
         json!({ "type": "addProducer", "id": "p", "topic": "t" }),
         json!({ "type": "addProducer", "id": "p", "topic": "t", "recordsPerSecond": 2.5, "keys": ["a", "b"], "value": "{seq}", "configs": { "acks": "all" } }),
         json!({ "type": "removeProducer", "id": "p" }),

@@ -287,7 +287,11 @@ impl Broker {
             | Request::OffsetCommit(_)
             | Request::OffsetFetch(_)) => self.group_request(now, from, &client_id, correlation, request, out),
             // The broker's listener has no other API; nodes of this world never send one.
-            Request::CreateTopics(_) | Request::BrokerRegistration(_) | Request::BrokerHeartbeat(_) | Request::AlterPartition(_) => {
+            Request::CreateTopics(_)
+            | Request::BrokerRegistration(_)
+            | Request::BrokerHeartbeat(_)
+            | Request::AlterPartition(_)
+            | Request::CreatePartitions(_) => {
                 self.connections.answered(from, correlation);
             }
         }

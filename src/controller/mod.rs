@@ -5,6 +5,7 @@
 //! `ClusterControlManager`, `ReplicationControlManager`, `PartitionChangeBuilder`. One controller, eligible leader replicas off.
 
 mod elections;
+mod partitions;
 mod shutdown;
 mod topics;
 
@@ -111,6 +112,7 @@ impl Controller {
             Request::BrokerHeartbeat(message) => Response::BrokerHeartbeat(Arc::new(self.heartbeat(now, &message, out))),
             Request::AlterPartition(message) => Response::AlterPartition(Arc::new(self.alter_partition(&message, out))),
             Request::CreateTopics(message) => Response::CreateTopics(Arc::new(self.create_topics(&message, out))),
+            Request::CreatePartitions(message) => Response::CreatePartitions(Arc::new(self.create_partitions(&message, out))),
             // The controller's listener has no other API; nodes of this world never send one.
             _ => return,
         };

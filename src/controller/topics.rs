@@ -17,7 +17,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// Partitions of one topic, at the most: each costs every broker memory and every picture a row.
-const PARTITIONS_MAX: i32 = 10_000;
+pub(super) const PARTITIONS_MAX: i32 = 10_000;
 
 struct NewTopic {
     name: Arc<str>,
@@ -64,15 +64,7 @@ impl Controller {
         if factor < 1 {
             return Err((ErrorCode::InvalidReplicationFactor, format!("The replication factor is at least 1, not {factor}.")));
         }
-        let registered = self.image.brokers.len();
-        if registered < factor as usize {
-            let sentence = format!("A replication factor of {factor} needs {factor} brokers, and {registered} are registered.");
-            return Err((ErrorCode::InvalidReplicationFactor, sentence));
-        }
-        if self.image.brokers.values().all(|broker| broker.fenced) {
-            let sentence = "No broker is live: every registered one is fenced.".to_owned();
-            return Err((ErrorCode::InvalidReplicationFactor, sentence));
-        }
+        self.check_factor(factor)?;
         let mut configs = OrderedMap::new();
         for config in &asked.configs {
             let (key, value) = (config.name.to_string(), config.value.as_ref().map(ToString::to_string).unwrap_or_default());
@@ -89,9 +81,23 @@ impl Controller {
         Ok(NewTopic { name: Arc::from(name), configs, replicas, replication_factor: factor })
     }
 
+    /// Whether that many replicas can be placed at all.
+    pub(super) fn check_factor(&self, factor: i16) -> Result<(), (ErrorCode, String)> {
+        let registered = self.image.brokers.len();
+        if registered < factor as usize {
+            let sentence = format!("A replication factor of {factor} needs {factor} brokers, and {registered} are registered.");
+            return Err((ErrorCode::InvalidReplicationFactor, sentence));
+        }
+        if self.image.brokers.values().all(|broker| broker.fenced) {
+            let sentence = "No broker is live: every registered one is fenced.".to_owned();
+            return Err((ErrorCode::InvalidReplicationFactor, sentence));
+        }
+        Ok(())
+    }
+
     /// Spreads leaders round the live brokers from a random first one, and each partition's followers behind its leader. Fenced brokers get
     /// replicas only where the live ones do not suffice, and never the leadership.
-    fn place(&mut self, partitions: i32, factor: i16) -> Vec<Vec<i32>> {
+    pub(super) fn place(&mut self, partitions: i32, factor: i16) -> Vec<Vec<i32>> {
         let ids = |fenced: bool| self.image.brokers.iter().filter(move |(_, known)| known.fenced == fenced).map(|(id, _)| *id);
         let (live, fenced): (Vec<i32>, Vec<i32>) = (ids(false).collect(), ids(true).collect());
         let first = self.chance.below(live.len() as u64) as usize;
@@ -106,7 +112,13 @@ impl Controller {
         let (name, partitions) = (topic.name.clone(), topic.replicas.len() as i32);
         out.note(NoteKind::TopicCreated { topic: name.clone(), partitions, replication_factor: topic.replication_factor });
         self.decide(MetadataRecord::Topic { id, name: name.clone(), configs: topic.configs });
-        for (index, replicas) in (0i32..).zip(topic.replicas) {
+        self.add_partitions(id, &name, 0, topic.replicas, out);
+        id
+    }
+
+    /// Decides new partitions of a topic, from index `first` on.
+    pub(super) fn add_partitions(&mut self, id: Uuid, name: &Arc<str>, first: i32, placed: Vec<Vec<i32>>, out: &mut Outputs) {
+        for (index, replicas) in (first..).zip(placed) {
             let isr: Vec<i32> = replicas.iter().copied().filter(|replica| self.image.is_live(*replica)).collect();
             let state = PartitionState { leader: isr.first().copied(), isr, replicas, leader_epoch: 0, partition_epoch: 0 };
             let partition = Partition { topic: name.clone(), index };
@@ -114,6 +126,5 @@ impl Controller {
             out.note(NoteKind::LeaderElected { partition, leader, leader_epoch, isr });
             self.decide(MetadataRecord::Partition { topic: id, partition: index, state });
         }
-        id
     }
 }

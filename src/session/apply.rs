@@ -4,7 +4,7 @@
 
 use super::command::{Command, CommitOffset, Configs, Refusal, SeekEdge, SeekTo, TopicPartition};
 use super::written::Object;
-use super::{configs, faults, import};
+use super::{configs, faults, import, topics};
 use crate::broker::EARLIEST_TIMESTAMP;
 use crate::broker::LATEST_TIMESTAMP;
 use crate::client::consumer::{Reads, SeekTarget};
@@ -35,6 +35,7 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         Command::CreateTopic { name, partitions, replication_factor, configs } => {
             create_topic(world, trace, name, *partitions, *replication_factor, configs)
         }
+        Command::CreatePartitions { topic, partitions } => topics::create_partitions(world, trace, topic, *partitions),
         Command::AddProducer { id, topic, records_per_second, keys, value, configs } => {
             let generator = GeneratorSpec { rate: *records_per_second, keys, template: value.as_deref() };
             add_producer(world, trace, id, topic, &generator, configs)
@@ -376,6 +377,7 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Command::CreateTopic { .. } => "createTopic",
+            Command::CreatePartitions { .. } => "createPartitions",
             Command::AddProducer { .. } => "addProducer",
             Command::RemoveProducer { .. } => "removeProducer",
             Command::Send { .. } => "send",
@@ -411,7 +413,7 @@ impl Command {
             | Command::CrashConsumer { id }
             | Command::PauseConsumer { id }
             | Command::ResumeConsumer { id } => id.clone(),
-            Command::Send { topic, .. } | Command::Import { topic, .. } => topic.clone(),
+            Command::Send { topic, .. } | Command::CreatePartitions { topic, .. } | Command::Import { topic, .. } => topic.clone(),
             Command::Commit { consumer, .. } | Command::Seek { consumer, .. } => consumer.clone(),
             fault => faults::target(fault),
         }

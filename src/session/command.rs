@@ -28,6 +28,11 @@ pub enum Command {
         replication_factor: i16,
         configs: Configs,
     },
+    CreatePartitions {
+        topic: String,
+        /// How many there are afterwards.
+        partitions: i32,
+    },
     AddProducer {
         id: String,
         topic: String,
@@ -213,7 +218,6 @@ pub const NOT_YET: &[&str] = &[
     "beginTransaction",
     "commitTransaction",
     "abortTransaction",
-    "createPartitions",
     "deleteRecords",
     "alterConfigs",
     "electLeader",

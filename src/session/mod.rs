@@ -10,6 +10,7 @@ pub mod fields;
 pub mod import;
 mod parse;
 mod scene;
+mod topics;
 pub mod written;
 
 pub use configs::effective_topic as effective_topic_configs;

@@ -50,6 +50,7 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             replication_factor: fields.take("replicationFactor"),
             configs: fields.optional("configs"),
         },
+        "createPartitions" => Command::CreatePartitions { topic: fields.take("topic"), partitions: fields.take("partitions") },
         "addProducer" => Command::AddProducer {
             id: fields.take("id"),
             topic: fields.take("topic"),

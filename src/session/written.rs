@@ -62,6 +62,10 @@ impl Command {
                 object.put("replicationFactor", *replication_factor);
                 object.put_configs(configs);
             }
+            Command::CreatePartitions { topic, partitions } => {
+                object.put("topic", topic.as_str());
+                object.put("partitions", *partitions);
+            }
             Command::AddProducer { id, topic, records_per_second, keys, value, configs } => {
                 object.put("id", id.as_str());
                 object.put("topic", topic.as_str());

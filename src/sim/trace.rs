@@ -107,6 +107,7 @@ impl NoteKind {
     pub fn is_mark(&self) -> bool {
         match self {
             NoteKind::TopicCreated { .. }
+            | NoteKind::PartitionsCreated { .. }
             | NoteKind::BrokerCrashed
             | NoteKind::BrokerFenced { .. }
             | NoteKind::BrokerUnfenced { .. }

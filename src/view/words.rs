@@ -52,6 +52,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::SegmentRolled { .. } => "segmentRolled",
         NoteKind::SegmentsDeleted { .. } => "segmentsDeleted",
         NoteKind::LogStartMoved { .. } => "logStartMoved",
+        NoteKind::PartitionsCreated { .. } => "partitionsCreated",
     }
 }
 
@@ -88,7 +89,9 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
 pub fn place(note: &NoteKind) -> (Option<String>, Option<i32>) {
     match (partition(note), note) {
         (Some(partition), _) => (Some(partition.topic.to_string()), Some(partition.index)),
-        (None, NoteKind::TopicCreated { topic, .. } | NoteKind::RecordFailed { topic, .. }) => (Some(topic.to_string()), None),
+        (None, NoteKind::TopicCreated { topic, .. } | NoteKind::PartitionsCreated { topic, .. } | NoteKind::RecordFailed { topic, .. }) => {
+            (Some(topic.to_string()), None)
+        }
         _ => (None, None),
     }
 }
@@ -130,6 +133,9 @@ pub fn sentence(world: &World, note: &Note) -> String {
     match &note.kind {
         NoteKind::TopicCreated { topic, partitions, replication_factor } => {
             format!("Creates topic {topic} with {}, replication factor {replication_factor}", count(*partitions, "partition"))
+        }
+        NoteKind::PartitionsCreated { topic, from, partitions } => {
+            format!("Topic {topic} gets {} instead of {from}", count(*partitions, "partition"))
         }
         NoteKind::BrokerRegistered { broker, epoch } => {
             format!("Registers broker {broker} with broker epoch {epoch}, fenced until it has caught up")
@@ -265,7 +271,7 @@ fn about(summary: &Summary) -> String {
 /// A few words for the timeline.
 pub fn short(world: &World, note: &Note) -> String {
     match &note.kind {
-        NoteKind::TopicCreated { topic, .. } => format!("topic {topic}"),
+        NoteKind::TopicCreated { topic, .. } | NoteKind::PartitionsCreated { topic, .. } => format!("topic {topic}"),
         NoteKind::BrokerCrashed => format!("crash {}", world.name(note.node)),
         NoteKind::PowerLost => format!("power loss {}", world.name(note.node)),
         NoteKind::RecordsLost { partition, .. } => format!("{partition}: records lost"),
@@ -362,5 +368,8 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::SegmentRolled { base_offset, .. } => Object::of([("baseOffset", (*base_offset).into())]),
         NoteKind::SegmentsDeleted { segments, bytes, .. } => Object::of([("segments", (*segments).into()), ("bytes", (*bytes).into())]),
         NoteKind::LogStartMoved { from, to, .. } => Object::of([("from", (*from).into()), ("to", (*to).into())]),
+        NoteKind::PartitionsCreated { from, partitions, .. } => {
+            Object::of([("from", (*from).into()), ("partitions", (*partitions).into())])
+        }
     }
 }

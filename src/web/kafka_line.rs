@@ -15,6 +15,9 @@ pub fn of(command: &Command) -> String {
                 quote(name)
             )
         }
+        Command::CreatePartitions { topic, partitions } => {
+            format!("kafka-topics.sh {SERVER} --alter --topic {} --partitions {partitions}", quote(topic))
+        }
         Command::AddProducer { topic, records_per_second: Some(rate), configs, .. } => {
             let properties: String = configs.iter().map(|(k, v)| format!(" {}", quote(&format!("{k}={v}")))).collect();
             format!(

@@ -39,6 +39,7 @@ enum Act {
     HealLinks,
     FaultMessage,
     DropNext,
+    CreatePartitions,
 }
 
 /// APIs whose next message may be dropped.
@@ -85,6 +86,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::PauseConsumer, 1),
             (Act::ResumeConsumer, 1),
             (Act::CreateTopic, 1),
+            (Act::CreatePartitions, 1),
         ],
     },
     Scenario {
@@ -129,6 +131,8 @@ pub const SCENARIOS: &[Scenario] = &[
 /// Clients of one kind at a time, at the most.
 const CLIENTS_MAX: usize = 6;
 const TOPICS_MAX: usize = 4;
+/// Partitions of a topic that gets no more of them.
+const PARTITIONS_MAX: u64 = 5;
 
 /// Draws what happens to one session.
 pub struct Drawer {
@@ -322,6 +326,12 @@ impl Drawer {
             Act::PauseConsumer => json!({ "type": "pauseConsumer", "id": self.one_of(&alive)? }),
             Act::ResumeConsumer => json!({ "type": "resumeConsumer", "id": self.one_of(&alive)? }),
             Act::CreateTopic if topics.len() < TOPICS_MAX && !running.is_empty() => self.topic(view),
+            Act::CreatePartitions => {
+                let topic = self.one_of(&topics)?;
+                let partitions = view.topics.iter().find(|known| known.name == topic)?.partitions.len() as u64;
+                let more = (partitions < PARTITIONS_MAX).then(|| partitions + self.between(1, 2))?;
+                json!({ "type": "createPartitions", "topic": topic, "partitions": more })
+            }
             _ => return None,
         })
     }

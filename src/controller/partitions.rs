@@ -1,0 +1,66 @@
+//! Adding partitions to a topic.
+//!
+//! Source: `ReplicationControlManager.createPartitions`. A topic never gets fewer; new partitions have as many replicas as partition 0.
+
+use super::Controller;
+use super::topics::PARTITIONS_MAX;
+use crate::mutant;
+use crate::node::{NoteKind, Outputs};
+use crate::protocol::ErrorCode;
+use crate::protocol::wire;
+use k::create_partitions_request::CreatePartitionsTopic;
+use k::create_partitions_response::CreatePartitionsTopicResult;
+use kafka_protocol::messages as k;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What may be added: to which topic, from which index on, how many, with how many replicas each.
+struct Addition {
+    id: Uuid,
+    name: Arc<str>,
+    first: i32,
+    count: i32,
+    factor: i16,
+}
+
+impl Controller {
+    /// Each topic succeeds or fails by itself.
+    pub(super) fn create_partitions(&mut self, message: &k::CreatePartitionsRequest, out: &mut Outputs) -> k::CreatePartitionsResponse {
+        let mut response = k::CreatePartitionsResponse::default();
+        for asked in &message.topics {
+            let mut answer = CreatePartitionsTopicResult::default();
+            answer.name = asked.name.clone();
+            match self.checked_partitions(asked) {
+                Err((error, sentence)) => {
+                    answer.error_code = error.code();
+                    answer.error_message = Some(wire::text(&sentence));
+                }
+                Ok(_) if message.validate_only => {}
+                Ok(Addition { id, name, first, count, factor }) => {
+                    out.note(NoteKind::PartitionsCreated { topic: name.clone(), from: first, partitions: first + count });
+                    let placed = self.place(count, factor);
+                    // The mistake: the topic's partitions are decided anew, not added to.
+                    let first = if mutant::is("partitions-made-anew") { 0 } else { first };
+                    self.add_partitions(id, &name, first, placed, out);
+                }
+            }
+            response.results.push(answer);
+        }
+        response
+    }
+
+    fn checked_partitions(&self, asked: &CreatePartitionsTopic) -> Result<Addition, (ErrorCode, String)> {
+        let name: &str = &asked.name;
+        let topic = self.image.topic(name);
+        let topic = topic.ok_or_else(|| (ErrorCode::UnknownTopicOrPartition, format!("There is no topic {name}.")))?;
+        let first = topic.partitions.len() as i32;
+        if asked.count <= first || PARTITIONS_MAX < asked.count {
+            let sentence =
+                format!("Topic {name} has {first} partitions and can get more, up to {PARTITIONS_MAX}; {} is no such number.", asked.count);
+            return Err((ErrorCode::InvalidPartitions, sentence));
+        }
+        let factor = topic.partitions.first().map_or(1, |state| state.replicas.len() as i16);
+        self.check_factor(factor)?;
+        Ok(Addition { id: topic.id, name: topic.name.clone(), first, count: asked.count - first, factor })
+    }
+}

@@ -1,0 +1,34 @@
+//! Commands about topics that exist: checked and done by the controller.
+
+use super::command::Refusal;
+use crate::protocol::ErrorCode;
+use crate::protocol::wire::{self, Request, Response};
+use crate::sim::{Trace, World};
+use kafka_protocol::messages as k;
+use serde_json::Value;
+use std::sync::Arc;
+
+pub(super) fn create_partitions(world: &mut World, trace: &mut Trace, name: &str, partitions: i32) -> Result<Value, Refusal> {
+    let mut topic = k::create_partitions_request::CreatePartitionsTopic::default();
+    (topic.name, topic.count) = (wire::topic(name), partitions);
+    let mut message = k::CreatePartitionsRequest::default();
+    message.topics.push(topic);
+    let Some(Response::CreatePartitions(answer)) = world.ask(Request::CreatePartitions(Arc::new(message)), trace) else {
+        return Err(no_controller());
+    };
+    let result = answer.results.first().map_or((0, None), |result| (result.error_code, result.error_message.as_deref()));
+    answered(result, |code| if code == ErrorCode::UnknownTopicOrPartition { "topic" } else { "partitions" })
+}
+
+fn no_controller() -> Refusal {
+    Refusal::kafka(ErrorCode::NotController, "No controller answers.")
+}
+
+/// The controller's answer about the one thing that was asked: nothing, or why not and which field is to blame.
+fn answered((code, sentence): (i16, Option<&str>), field: fn(ErrorCode) -> &'static str) -> Result<Value, Refusal> {
+    let code = ErrorCode::of(code);
+    if code == ErrorCode::None {
+        return Ok(Value::Null);
+    }
+    Err(Refusal::kafka(code, sentence.unwrap_or(code.message())).at(field(code)))
+}

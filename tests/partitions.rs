@@ -1,0 +1,79 @@
+#![cfg(not(target_arch = "wasm32"))]
+//! Adding partitions to a topic that is in use.
+
+mod cluster;
+
+use cluster::Cluster;
+use serde_json::json;
+
+#[test]
+fn a_topic_grows_and_every_new_partition_is_replicated() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 2, 3);
+    let before = cluster.partition("orders", 0);
+    let events = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "createPartitions", "topic": "orders", "partitions": 4 }));
+        cluster.advance(500.0);
+    });
+    let grown = events.iter().find(|event| event.kind == "partitionsCreated").expect("the note");
+    assert_eq!(grown.detail, json!({ "from": 2, "partitions": 4 }));
+    assert_eq!(grown.topic.as_deref(), Some("orders"));
+    assert_eq!(cluster.partition("orders", 0).leader_epoch, before.leader_epoch, "old partitions stay as they are");
+    assert_eq!(cluster.partition("orders", 0).partition_epoch, before.partition_epoch);
+    for index in 2..4 {
+        let partition = cluster.partition("orders", index);
+        assert_eq!((partition.isr.len(), partition.replicas.len(), partition.leader_epoch), (3, 3, 0));
+        let leader = partition.leader.expect("a leader");
+        assert_eq!(leader, partition.preferred_leader);
+        cluster.apply(json!({ "type": "send", "topic": "orders", "value": "v", "partition": index }));
+    }
+    // The producer was made after the topic had grown, and knows all of it.
+    cluster.advance(1_000.0);
+    assert_eq!((cluster.values("orders", 2), cluster.values("orders", 3)), (vec!["v".to_owned()], vec!["v".to_owned()]));
+    cluster.assert_replicas_equal("orders");
+}
+
+#[test]
+fn a_group_notices_with_its_metadata_and_reads_new_partitions_from_where_its_policy_says() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 2, 3);
+    cluster.consumer("reader-1", "readers");
+    cluster.consumer("reader-2", "readers");
+    cluster.advance(8_000.0);
+    assert_eq!(cluster.shares("readers"), [1, 1]);
+    cluster.apply(json!({ "type": "createPartitions", "topic": "orders", "partitions": 4 }));
+    cluster.apply(json!({ "type": "addProducer", "id": "late", "topic": "orders" }));
+    for partition in 2..4 {
+        cluster.apply(json!({ "type": "send", "producer": "late", "topic": "orders", "value": "early bird", "partition": partition }));
+    }
+    cluster.advance(5_000.0);
+    assert_eq!(cluster.shares("readers"), [1, 1], "metadata is asked for every five minutes (metadata.max.age.ms)");
+    cluster.advance(310_000.0);
+    assert_eq!(cluster.shares("readers"), [2, 2]);
+    for (partition, end) in [(2, 1), (3, 1)] {
+        assert_eq!(cluster.committed("readers", "orders", partition), Some(end), "auto.offset.reset=earliest: nothing is skipped");
+    }
+}
+
+#[test]
+fn what_kafka_refuses_changes_nothing() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 3, 2);
+    let hash = cluster.session.trace_hash();
+    let refusals = [
+        ("orders", 3, "INVALID_PARTITIONS", "partitions"),
+        ("orders", 2, "INVALID_PARTITIONS", "partitions"),
+        ("orders", 0, "INVALID_PARTITIONS", "partitions"),
+        ("orders", i32::MIN, "INVALID_PARTITIONS", "partitions"),
+        ("orders", i32::MAX, "INVALID_PARTITIONS", "partitions"),
+        ("others", 9, "UNKNOWN_TOPIC_OR_PARTITION", "topic"),
+    ];
+    for (topic, partitions, code, field) in refusals {
+        let refusal = cluster.refused(json!({ "type": "createPartitions", "topic": topic, "partitions": partitions }));
+        assert_eq!((refusal.code.as_str(), refusal.field.as_deref()), (code, Some(field)), "{topic} {partitions}");
+    }
+    assert_eq!(cluster.session.trace_hash(), hash);
+    for broker in 1..=3 {
+        cluster.apply(json!({ "type": "crashBroker", "broker": broker }));
+    }
+    cluster.advance(20_000.0);
+    let refusal = cluster.refused(json!({ "type": "createPartitions", "topic": "orders", "partitions": 4 }));
+    assert_eq!(refusal.code, "INVALID_REPLICATION_FACTOR", "every broker is fenced");
+}
