@@ -87,6 +87,7 @@ impl Summary {
         all.delivered += one.delivered;
         all.redelivered += one.redelivered;
         all.lost_unsafe += one.lost_unsafe;
+        all.segments_deleted += one.segments_deleted;
         self.found.extend(outcome.found);
     }
 
@@ -95,7 +96,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 12] {
+    fn counted(&self) -> [(&'static str, u64); 13] {
         let counts = &self.counts;
         [
             ("elections", counts.elections),
@@ -110,6 +111,7 @@ impl Summary {
             ("delivered", counts.delivered),
             ("redelivered", counts.redelivered),
             ("lostUnsafe", counts.lost_unsafe),
+            ("segmentsDeleted", counts.segments_deleted),
         ]
     }
 
