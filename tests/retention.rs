@@ -81,23 +81,26 @@ fn nothing_goes_that_is_not_replicated() {
 
 #[test]
 fn a_consumer_below_the_log_start_begins_anew_where_its_policy_says() {
-    for (policy, next) in [("earliest", 10), ("latest", 11)] {
+    for (policy, next) in [("earliest", 20), ("latest", 21)] {
         let mut cluster = cluster(json!({ "retention.ms": "5000", "internal.segment.bytes": "200" }));
         send(&mut cluster, 0..10);
-        let configs = json!({ "auto.offset.reset": "earliest" });
-        cluster.apply(json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["orders"], "configs": configs }));
-        cluster.advance(500.0);
-        cluster.apply(json!({ "type": "removeConsumer", "id": "c" }));
         let configs = json!({ "auto.offset.reset": policy });
-        cluster.apply(json!({ "type": "addConsumer", "id": "d", "group": "h", "topics": ["orders"], "configs": configs }));
+        cluster.apply(json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["orders"], "configs": configs }));
         cluster.advance(8_000.0);
-        cluster.apply(json!({ "type": "pauseConsumer", "id": "d" }));
+        assert_eq!(cluster.position("c", "orders", 0), Some(10), "{policy}");
+        cluster.apply(json!({ "type": "pauseConsumer", "id": "c" }));
+        send(&mut cluster, 10..20);
         cluster.advance(10_000.0);
-        send(&mut cluster, 10..11);
-        assert_eq!(starts(&cluster), [10, 10, 10]);
-        cluster.apply(json!({ "type": "resumeConsumer", "id": "d" }));
-        cluster.advance(3_000.0);
-        assert_eq!(cluster.position("d", "orders", 0), Some(11), "{policy} {next}");
+        send(&mut cluster, 20..21);
+        assert_eq!(starts(&cluster), [20, 20, 20]);
+        let seen = cluster.events_after(|cluster| {
+            cluster.apply(json!({ "type": "resumeConsumer", "id": "c" }));
+            cluster.advance(3_000.0);
+        });
+        let refused = seen.iter().any(|event| event.kind == "responseSent" && event.text.contains("OFFSET_OUT_OF_RANGE"));
+        let resets: Vec<_> = seen.iter().filter(|event| event.kind == "offsetReset").map(|event| event.detail["offset"].clone()).collect();
+        assert_eq!((resets, refused), (vec![json!(next)], true), "{policy}");
+        assert_eq!(cluster.position("c", "orders", 0), Some(21), "{policy}");
     }
 }
 
