@@ -28,6 +28,9 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("dead-member-stays", "a member whose session ended stays in its group"),
     ("commit-not-kept", "a commit is acknowledged and not kept"),
     ("partitions-made-anew", "new partitions of a topic take the place of those that it has"),
+    ("retention-beyond-high-watermark", "retention removes segments that are not replicated yet"),
+    ("retention-removes-newest", "retention removes the newest segments, not the oldest"),
+    ("read-below-log-start", "a fetch below the log start offset is answered from there on"),
     ("sessions-never-end", "a broker that is not heard of is not fenced"),
 ];
 

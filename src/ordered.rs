@@ -241,6 +241,13 @@ impl<K: Ord> OrderedSet<K> {
         self.members.contains_key(member)
     }
 
+    pub fn remove<Q: Ord + ?Sized>(&mut self, member: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.members.remove(member).is_some()
+    }
+
     pub fn pop_first(&mut self) -> Option<K> {
         self.members.pop_first().map(|(member, ())| member)
     }

@@ -86,9 +86,10 @@ impl Broker {
             for asked in &topic.partitions {
                 let key = PartitionKey { topic: topic.topic_id, index: asked.partition };
                 let Some(replica) = self.replicas.get_mut(&key) else { continue };
-                let parted =
-                    replica.read(asked.fetch_offset, asked.last_fetched_epoch, 0, 0, false).is_ok_and(|read| read.diverging.is_some());
-                if parted || replica.check_leader(asked.current_leader_epoch).is_err() {
+                // A follower that is elsewhere than this log has nothing of it, whatever its offset.
+                let agrees =
+                    replica.read(asked.fetch_offset, asked.last_fetched_epoch, 0, 0, false).is_ok_and(|read| read.diverging.is_none());
+                if !agrees || replica.check_leader(asked.current_leader_epoch).is_err() {
                     continue;
                 }
                 replica.follower_fetched(now, follower, message.replica_state.replica_epoch, asked.fetch_offset);

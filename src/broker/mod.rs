@@ -317,6 +317,7 @@ impl Broker {
             Response::BrokerHeartbeat(message) if self.lifecycle_request == Some(correlation) => {
                 self.heartbeat_answered(now, &message, out)
             }
+            Response::ListOffsets(message) => self.log_start_told(now, from, correlation, &message, out),
             Response::AlterPartition(message) => self.isr_altered(now, correlation, &message, out),
             Response::CreateTopics(_) => {
                 self.creating.remove(&correlation);

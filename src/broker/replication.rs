@@ -3,10 +3,11 @@
 //! Source: `ReplicaFetcherManager`, `ReplicaFetcherThread`.
 
 use super::Broker;
+use super::EARLIEST_LOCAL_TIMESTAMP;
 use crate::node::{Channel, Connection, NodeId, Outputs, Time, Timer};
-use crate::ordered::OrderedSet;
-use crate::protocol::Batch;
-use crate::protocol::wire::Request;
+use crate::ordered::{OrderedMap, OrderedSet};
+use crate::protocol::wire::{self, Request};
+use crate::protocol::{Batch, ErrorCode};
 use crate::replica::PartitionKey;
 use crate::storage::EpochEnd;
 use kafka_protocol::messages as k;
@@ -21,6 +22,8 @@ pub struct Fetcher {
     /// After an error: wait for the timer before asking again, for everything or for these partitions.
     backing_off: bool,
     delayed: OrderedSet<PartitionKey>,
+    /// Questions for where the leader's log starts, by correlation.
+    log_starts: OrderedMap<u32, PartitionKey>,
 }
 
 impl Fetcher {
@@ -110,7 +113,7 @@ impl Broker {
             _ => return,
         }
         let now_ms = self.wall_clock(now);
-        let mut failed = Vec::new();
+        let (mut failed, mut out_of_range) = (Vec::new(), Vec::new());
         let mut batches = batches.iter();
         for topic in &message.responses {
             for data in &topic.partitions {
@@ -123,14 +126,20 @@ impl Broker {
                 }
                 if data.error_code != 0 {
                     failed.push(key);
+                    if data.error_code == ErrorCode::OffsetOutOfRange.code() {
+                        out_of_range.push(key);
+                    }
                 } else if 0 <= data.diverging_epoch.epoch {
                     replica.truncate_to(EpochEnd { epoch: data.diverging_epoch.epoch, end: data.diverging_epoch.end_offset }, out);
                 } else if batches.first().is_none_or(|batch| replica.log.end_offset() <= batch.base_offset) {
                     // Compaction leaves gaps: the next batch need not begin where this log ends.
-                    replica.append_as_follower(now, now_ms, batches, data.high_watermark, out);
+                    replica.append_as_follower(now, now_ms, batches, data.high_watermark, data.log_start_offset, out);
                     self.moved.insert(key);
                 }
             }
+        }
+        for key in out_of_range {
+            self.ask_log_start(leader, key, out);
         }
         if !failed.is_empty() {
             self.delay(now, leader, failed, out);
@@ -138,10 +147,53 @@ impl Broker {
         self.fetch_from(now, leader, out);
     }
 
+    /// What this replica needs next is not in the leader's log: where does that start? The backoff goes on meanwhile, in case no answer comes.
+    fn ask_log_start(&mut self, leader: i32, key: PartitionKey, out: &mut Outputs) {
+        let Some(replica) = self.replicas.get(&key) else { return };
+        let mut asked = k::list_offsets_request::ListOffsetsPartition::default();
+        asked.partition_index = key.index;
+        asked.current_leader_epoch = replica.leader_epoch();
+        asked.timestamp = EARLIEST_LOCAL_TIMESTAMP;
+        let mut topic = k::list_offsets_request::ListOffsetsTopic::default();
+        topic.name = wire::topic(&replica.name.topic);
+        topic.partitions.push(asked);
+        let mut message = k::ListOffsetsRequest::default();
+        message.replica_id = k::BrokerId(self.id);
+        message.topics.push(topic);
+        let correlation = self.correlation();
+        if let Some(fetcher) = self.fetchers.get_mut(&leader) {
+            fetcher.log_starts.insert(correlation, key);
+            out.request(NodeId::Broker(leader), Channel::Data, correlation, Request::ListOffsets(Arc::new(message)));
+        }
+    }
+
+    /// The leader says where its log starts: this one begins there, or goes on if it reaches it.
+    pub(super) fn log_start_told(
+        &mut self,
+        now: Time,
+        from: Connection,
+        correlation: u32,
+        message: &k::ListOffsetsResponse,
+        out: &mut Outputs,
+    ) {
+        let NodeId::Broker(leader) = from.peer else { return };
+        let Some(fetcher) = self.fetchers.get_mut(&leader) else { return };
+        let Some(key) = fetcher.log_starts.remove(&correlation) else { return };
+        let Some(told) = message.topics.first().and_then(|topic| topic.partitions.first()) else { return };
+        let Some(replica) = self.replicas.get_mut(&key) else { return };
+        if told.error_code == 0 && replica.following().is_some_and(|(following, _)| following == leader) {
+            replica.start_at_leader(told.offset, out);
+            fetcher.delayed.remove(&key);
+            self.moved.insert(key);
+            self.fetch_from(now, leader, out);
+        }
+    }
+
     /// The leader's process is gone; ask again after a while, in case it comes back before the controller elects another.
     pub(super) fn fetch_failed(&mut self, now: Time, leader: i32, out: &mut Outputs) {
         if let Some(fetcher) = self.fetchers.get_mut(&leader).filter(|fetcher| fetcher.in_flight.is_some()) {
             fetcher.in_flight = None;
+            fetcher.log_starts = OrderedMap::new();
             self.back_off(now, leader, out);
         }
     }

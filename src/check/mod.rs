@@ -55,6 +55,8 @@ pub struct Counts {
     pub delivered: u64,
     /// Records that a consumer was given although its group had them before: at least once is no more than that.
     pub redelivered: u64,
+    /// Segments that retention removed, on any replica.
+    pub segments_deleted: u64,
     /// Acknowledged with acks=1 and in no log any more: acks=1 promises no more.
     pub lost_unsafe: u64,
 }
@@ -181,6 +183,14 @@ impl Checker {
                 self.counts.truncations += 1;
                 let NodeId::Broker(broker) = node else { return Ok(()) };
                 self.partition(partition).truncated(partition, broker, *to)
+            }
+            NoteKind::SegmentsDeleted { segments, .. } => {
+                self.counts.segments_deleted += u64::from(*segments);
+                Ok(())
+            }
+            NoteKind::LogStartMoved { partition, from, to } => {
+                let NodeId::Broker(broker) = node else { return Ok(()) };
+                self.partition(partition).log_start_moved(world, partition, broker, *from, *to)
             }
             NoteKind::RecordAcknowledged { partition, base_offset, records, acks } => {
                 self.counts.acknowledged += *records as u64;

@@ -192,6 +192,22 @@ impl PartitionCheck {
         Ok(())
     }
 
+    /// L2: a log start offset only rises, and never above what is committed or above the replica's own high watermark.
+    pub fn log_start_moved(&mut self, world: &World, name: &Partition, broker: i32, from: i64, to: i64) -> Verdict {
+        // A follower that was too far behind starts anew there.
+        let end = self.ends.or_insert_with(broker, || 0);
+        *end = to.max(*end);
+        let known = replica(world, name, broker).map_or(to, |own| own.high_watermark());
+        let limit = known.min(self.committed.end());
+        if to <= from || limit < to {
+            return Err((
+                "L2",
+                format!("broker {broker}'s log start of {name} went from {from} to {to}, where {limit} is known to be committed"),
+            ));
+        }
+        Ok(())
+    }
+
     /// R12: what a follower knows to be committed is never cut off.
     pub fn truncated(&mut self, name: &Partition, broker: i32, to: i64) -> Verdict {
         self.ends.insert(broker, to);

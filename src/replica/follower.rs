@@ -17,7 +17,15 @@ impl Replica {
 
     /// Copies batches of a Fetch response, and takes the leader's high watermark as far as the log reaches. So a follower learns of each
     /// advance one fetch later than the leader.
-    pub fn append_as_follower(&mut self, now: Time, now_ms: i64, batches: &[Batch], leader_high_watermark: i64, out: &mut Outputs) {
+    pub fn append_as_follower(
+        &mut self,
+        now: Time,
+        now_ms: i64,
+        batches: &[Batch],
+        leader_high_watermark: i64,
+        leader_log_start: i64,
+        out: &mut Outputs,
+    ) {
         for batch in batches {
             self.append(batch.clone(), false, now_ms, out);
         }
@@ -25,6 +33,24 @@ impl Replica {
         let end = if mutant::is("follower-high-watermark-unclamped") { i64::MAX } else { self.log.end_offset() };
         let to = leader_high_watermark.clamp(self.log.start_offset(), end);
         self.set_high_watermark(to, out);
+        self.raise_log_start(leader_log_start, out);
+    }
+
+    /// The leader's log holds nothing at this log's end. One that ends before the leader's starts, or is empty, begins anew there
+    /// (`truncateFullyAndStartAt`); any other starts no earlier than the leader's.
+    pub fn start_at_leader(&mut self, leader_log_start: i64, out: &mut Outputs) {
+        let (start, end) = (self.log.start_offset(), self.log.end_offset());
+        if leader_log_start <= end && self.log.latest_epoch().is_some() {
+            self.raise_log_start(leader_log_start, out);
+            return;
+        }
+        self.log.restart(leader_log_start);
+        self.page_cache.cut(leader_log_start);
+        if leader_log_start < end {
+            out.note(NoteKind::Truncated { partition: self.name.clone(), from: end, to: leader_log_start });
+        }
+        self.note_log_start(start, out);
+        self.set_high_watermark(leader_log_start, out);
     }
 
     /// The leader's log holds `diverging.epoch` to another end: cut back to where both agree, by epoch, never by high watermark (KIP-101).

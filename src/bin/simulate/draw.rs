@@ -158,6 +158,8 @@ impl Drawer {
         let brokers = self.one_of(&[1, 2, 3, 3, 3, 3, 4, 5]).unwrap_or(3);
         let session_timeout = self.one_of(&[2_000, 4_000, 9_000]).unwrap_or(9_000);
         let mut configs = json!({
+            "log.initial.task.delay.ms": "3000",
+            "log.retention.check.interval.ms": "3000",
             "broker.session.timeout.ms": session_timeout.to_string(),
             "broker.heartbeat.interval.ms": (session_timeout / 5).to_string(),
             "replica.fetch.max.bytes": self.one_of(&["1048576", "1048576", "500"]),
@@ -203,9 +205,19 @@ impl Drawer {
         let brokers = view.brokers.len() as u64;
         let factor = self.between(1, brokers.min(3)).max(self.between(1, brokers.min(3)));
         let min_insync = self.between(1, factor);
+        let mut configs = json!({ "min.insync.replicas": min_insync.to_string() });
+        // Every other topic lets its records go after a while, in small segments.
+        match self.between(0, 3) {
+            0 => configs["retention.ms"] = json!("4000"),
+            1 => configs["retention.bytes"] = json!("2000"),
+            _ => {}
+        }
+        if 1 < configs.as_object().map_or(0, serde_json::Map::len) {
+            configs["internal.segment.bytes"] = json!("1000");
+        }
         json!({
             "type": "createTopic", "name": self.name("topic"), "partitions": self.between(1, 3), "replicationFactor": factor,
-            "configs": { "min.insync.replicas": min_insync.to_string() },
+            "configs": configs,
         })
     }
 

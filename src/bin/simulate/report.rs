@@ -94,6 +94,7 @@ impl Summary {
         all.delivered += one.delivered;
         all.redelivered += one.redelivered;
         all.lost_unsafe += one.lost_unsafe;
+        all.segments_deleted += one.segments_deleted;
         self.found.extend(outcome.found);
     }
 
@@ -102,7 +103,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 19] {
+    fn counted(&self) -> [(&'static str, u64); 20] {
         let counts = &self.counts;
         [
             ("elections", counts.elections),
@@ -124,6 +125,7 @@ impl Summary {
             ("delivered", counts.delivered),
             ("redelivered", counts.redelivered),
             ("lostUnsafe", counts.lost_unsafe),
+            ("segmentsDeleted", counts.segments_deleted),
         ]
     }
 

@@ -114,7 +114,8 @@ impl Consumer {
         let mut by_leader: OrderedMap<i32, Vec<(Partition, i64, i32)>> = OrderedMap::new();
         for (partition, state) in &self.partitions {
             let Whence::Timestamp { timestamp, asked: false } = state.whence else { continue };
-            if now < state.not_before {
+            // A poll finds new positions: while the application is at work on this partition's records, there is none.
+            if now < state.not_before || self.processing.iter().any(|(own, _)| own == partition) {
                 continue;
             }
             match self.network.leader(&partition.topic, partition.index) {
