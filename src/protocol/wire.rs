@@ -34,6 +34,7 @@ pub enum Request {
     BrokerRegistration(Arc<k::BrokerRegistrationRequest>),
     BrokerHeartbeat(Arc<k::BrokerHeartbeatRequest>),
     AlterPartition(Arc<k::AlterPartitionRequest>),
+    OffsetForLeaderEpoch(Arc<k::OffsetForLeaderEpochRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ pub enum Response {
     BrokerRegistration(Arc<k::BrokerRegistrationResponse>),
     BrokerHeartbeat(Arc<k::BrokerHeartbeatResponse>),
     AlterPartition(Arc<k::AlterPartitionResponse>),
+    OffsetForLeaderEpoch(Arc<k::OffsetForLeaderEpochResponse>),
 }
 
 /// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
@@ -80,10 +82,11 @@ pub enum Api {
     BrokerRegistration,
     BrokerHeartbeat,
     AlterPartition,
+    OffsetForLeaderEpoch,
 }
 
 impl Api {
-    pub const ALL: [Api; 16] = [
+    pub const ALL: [Api; 17] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -100,6 +103,7 @@ impl Api {
         Api::BrokerRegistration,
         Api::BrokerHeartbeat,
         Api::AlterPartition,
+        Api::OffsetForLeaderEpoch,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -120,6 +124,7 @@ impl Api {
             Api::BrokerRegistration => "BrokerRegistration",
             Api::BrokerHeartbeat => "BrokerHeartbeat",
             Api::AlterPartition => "AlterPartition",
+            Api::OffsetForLeaderEpoch => "OffsetForLeaderEpoch",
         }
     }
 }
@@ -151,6 +156,7 @@ impl Request {
             Request::BrokerRegistration(_) => Api::BrokerRegistration,
             Request::BrokerHeartbeat(_) => Api::BrokerHeartbeat,
             Request::AlterPartition(_) => Api::AlterPartition,
+            Request::OffsetForLeaderEpoch(_) => Api::OffsetForLeaderEpoch,
         }
     }
 }
@@ -182,6 +188,7 @@ impl Response {
             Response::BrokerRegistration(_) => Api::BrokerRegistration,
             Response::BrokerHeartbeat(_) => Api::BrokerHeartbeat,
             Response::AlterPartition(_) => Api::AlterPartition,
+            Response::OffsetForLeaderEpoch(_) => Api::OffsetForLeaderEpoch,
         }
     }
 
@@ -197,6 +204,9 @@ impl Response {
                 code => code,
             },
             Response::ListOffsets(m) => {
+                m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
+            }
+            Response::OffsetForLeaderEpoch(m) => {
                 m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
             }
             Response::Metadata(m) => m.topics.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),
