@@ -49,7 +49,7 @@ fn answer(sessions: &mut FetchSessions, now: Time, message: &k::FetchRequest, to
     let mut number = 0;
     let draw = || {
         number += 1;
-        // The first draw is no session id at all, the next are taken after a while.
+        // The first draw is no session id at all, the next may be taken.
         (number - 1) << 33
     };
     sessions.close(now, message, &mut response, &mut batches, draw);
@@ -142,8 +142,8 @@ fn a_wrong_id_epoch_or_topic_is_refused_and_changes_nothing() {
 
 #[test]
 fn a_full_request_ends_the_session_that_it_names() {
-    let mut sessions = FetchSessions::new(10);
     for last in [INITIAL_EPOCH, FINAL_EPOCH] {
+        let mut sessions = FetchSessions::new(10);
         let id = opened(&mut sessions, 0, CONSUMER, 1);
         let message = open(&mut sessions, 1, request(id, last, CONSUMER, &[(1, 0, 0)])).expect("never refused");
         let reopened = answer(&mut sessions, 1, &message, &[(1, 0, 10, 0, 0)]).0.session_id;
