@@ -1,8 +1,9 @@
 //! Fetch requests of consumers and followers: what can be read now, and waiting for more.
 //!
-//! Source: `KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`, `DelayedFetch`. No fetch sessions: every request is a full one.
+//! Source: `KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`, `DelayedFetch`.
 
 use super::Broker;
+use super::fetch_sessions::refused;
 use crate::mutant;
 use crate::node::{Connection, MS, Outputs, Time, Timer};
 use crate::protocol::Batch;
@@ -35,18 +36,19 @@ struct Found {
     at_once: bool,
 }
 
-impl Found {
-    fn into_response(self) -> Response {
-        Response::Fetch(Arc::new(self.response), self.batches.into())
-    }
-}
-
 impl Broker {
     pub(super) fn fetch(&mut self, now: Time, from: Connection, correlation: u32, message: Arc<k::FetchRequest>, out: &mut Outputs) {
+        let message = match self.sessions.open(now, message) {
+            Ok(message) => message,
+            Err(error) => {
+                self.respond(from, correlation, Response::Fetch(Arc::new(refused(error)), Arc::new([])), out);
+                return;
+            }
+        };
         self.note_follower(now, &message, out);
         let found = self.find(&message);
         if found.at_once || message.max_wait_ms <= 0 || message.topics.is_empty() {
-            self.respond(from, correlation, found.into_response(), out);
+            self.answer_fetch(now, from, correlation, &message, found, out);
             return;
         }
         let keys: Vec<PartitionKey> = message.topics.iter().flat_map(partition_keys).collect();
@@ -55,11 +57,11 @@ impl Broker {
         out.timer(now + wait, Timer::Purgatory { operation });
     }
 
-    pub(super) fn try_delayed_fetches(&mut self, key: PartitionKey, out: &mut Outputs) {
+    pub(super) fn try_delayed_fetches(&mut self, now: Time, key: PartitionKey, out: &mut Outputs) {
         for (number, delayed) in self.fetches.take_watching(key) {
             let found = self.find(&delayed.message);
             if found.at_once {
-                self.respond(delayed.from, delayed.correlation, found.into_response(), out);
+                self.answer_fetch(now, delayed.from, delayed.correlation, &delayed.message, found, out);
             } else {
                 self.fetches.put_back(number, delayed, key);
             }
@@ -67,13 +69,19 @@ impl Broker {
     }
 
     /// A waiting request's time ran out: a fetch is answered with what there is, a produce with the error.
-    pub(super) fn expire(&mut self, operation: u64, out: &mut Outputs) {
+    pub(super) fn expire(&mut self, now: Time, operation: u64, out: &mut Outputs) {
         if let Some(delayed) = self.fetches.expire(operation) {
             let found = self.find(&delayed.message);
-            self.respond(delayed.from, delayed.correlation, found.into_response(), out);
+            self.answer_fetch(now, delayed.from, delayed.correlation, &delayed.message, found, out);
         } else if let Some(delayed) = self.produces.expire(operation) {
             self.produce_timed_out(delayed, out);
         }
+    }
+
+    fn answer_fetch(&mut self, now: Time, to: Connection, correlation: u32, message: &k::FetchRequest, found: Found, out: &mut Outputs) {
+        let Found { mut response, mut batches, .. } = found;
+        self.sessions.close(now, message, &mut response, &mut batches, || self.chance.draw());
+        self.respond(to, correlation, Response::Fetch(Arc::new(response), batches.into()), out);
     }
 
     /// A follower's fetch tells the leader how far the follower is, whatever the fetch itself finds.

@@ -22,13 +22,22 @@ impl Broker {
     }
 
     pub(super) fn maybe_expand_isr(&mut self, now: Time, key: PartitionKey, follower: i32, out: &mut Outputs) {
-        if !self.image.is_live(follower) {
+        if !self.is_isr_eligible(key, follower) {
             return;
         }
         let wanted = self.replicas.get(&key).and_then(|replica| replica.leader()?.expanded_isr(follower, replica.high_watermark()));
         if let Some(isr) = wanted {
             self.alter_partition(now, key, isr, out);
         }
+    }
+
+    /// Whether the controller would take it: not fenced, not shutting down, and its fetches come from the process that is registered now. A
+    /// fetch without a broker epoch is an old broker's and passes.
+    fn is_isr_eligible(&self, key: PartitionKey, follower: i32) -> bool {
+        let Some(known) = self.image.brokers.get(&follower) else { return false };
+        let fetched_with = self.replicas.get(&key).and_then(|replica| replica.leader()?.broker_epoch_of(follower));
+        let is_same_process = fetched_with.is_some_and(|epoch| epoch == -1 || epoch == known.epoch);
+        !known.fenced && !known.shutting_down && is_same_process
     }
 
     pub(super) fn shrink_isrs(&mut self, now: Time, out: &mut Outputs) {
@@ -90,7 +99,16 @@ impl Broker {
                 });
             }
             // The controller has decided something newer, which is on its way in the metadata log: until then nothing may be assumed.
-            (ErrorCode::FencedLeaderEpoch | ErrorCode::InvalidUpdateVersion | ErrorCode::None, _) => {}
+            (
+                ErrorCode::FencedLeaderEpoch
+                | ErrorCode::InvalidUpdateVersion
+                | ErrorCode::InvalidRequest
+                | ErrorCode::NewLeaderElected
+                | ErrorCode::UnknownTopicId
+                | ErrorCode::UnknownTopicOrPartition
+                | ErrorCode::None,
+                _,
+            ) => {}
             // Refused for what it is: the ISR is what it was.
             _ => leader.pending_isr = None,
         }

@@ -29,7 +29,7 @@ pub const LATEST_TIERED_TIMESTAMP: i64 = -5;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 12] = [
+const APIS: [(i16, i16, i16); 13] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -42,6 +42,7 @@ const APIS: [(i16, i16, i16); 12] = [
     (13, 0, 5), // LeaveGroup
     (14, 0, 5), // SyncGroup
     (18, 0, 4), // ApiVersions
+    (23, 2, 4), // OffsetForLeaderEpoch
 ];
 
 pub(super) fn api_versions() -> k::ApiVersionsResponse {

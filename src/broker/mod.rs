@@ -6,8 +6,10 @@
 
 mod connections;
 mod fetch;
+mod fetch_sessions;
 mod groups;
 mod isr;
+mod leader_epochs;
 mod lifecycle;
 mod lookup;
 mod maintenance;
@@ -28,6 +30,7 @@ use crate::replica::{PartitionKey, Replica};
 use crate::storage::LogConfig;
 use connections::{Arrived, Connections};
 use fetch::DelayedFetch;
+use fetch_sessions::FetchSessions;
 use produce::DelayedProduce;
 
 use crate::ordered::{OrderedMap, OrderedSet};
@@ -73,6 +76,8 @@ pub struct BrokerConfig {
     pub log_task_delay: Time,
     /// `fetch.max.bytes`
     pub fetch_max_bytes: i32,
+    /// `max.incremental.fetch.session.cache.slots`
+    pub fetch_session_slots: usize,
     /// `auto.create.topics.enable`
     pub auto_create_topics: bool,
     /// `offsets.topic.replication.factor`
@@ -122,6 +127,7 @@ pub struct Broker {
     work: Work,
     produces: Purgatory<DelayedProduce>,
     fetches: Purgatory<DelayedFetch>,
+    sessions: FetchSessions,
     coordinator: Coordinator,
     /// When the coordinator asked to be woken, so that it is not asked twice.
     groups_wake: Option<Time>,
@@ -142,6 +148,7 @@ impl Broker {
     pub fn new(id: i32, config: BrokerConfig, chance: Chance) -> Broker {
         let coordinator = Coordinator::new(config.coordinator, chance.fork(1));
         let charged = config.costs.is_charged(HEALTHY_DISK);
+        let sessions = FetchSessions::new(config.fetch_session_slots);
         Broker {
             id,
             config,
@@ -160,6 +167,7 @@ impl Broker {
             work: Work::default(),
             produces: Purgatory::new(0, 2),
             fetches: Purgatory::new(1, 2),
+            sessions,
             coordinator,
             groups_wake: None,
             creating: OrderedMap::new(),
@@ -253,7 +261,7 @@ impl Broker {
         loop {
             if let Some(key) = self.moved.pop_first() {
                 self.try_delayed_produces(now, key, out);
-                self.try_delayed_fetches(key, out);
+                self.try_delayed_fetches(now, key, out);
             } else if let Some(ready) = self.connections.next_ready() {
                 self.enqueue(now, ready, out);
             } else {
@@ -275,6 +283,10 @@ impl Broker {
             Request::Metadata(message) => {
                 let response = self.metadata(now, &message, out);
                 self.respond(from, correlation, Response::Metadata(Arc::new(response)), out);
+            }
+            Request::OffsetForLeaderEpoch(message) => {
+                let response = self.offsets_for_leader_epochs(&message);
+                self.respond(from, correlation, Response::OffsetForLeaderEpoch(Arc::new(response)), out);
             }
             Request::FindCoordinator(message) => {
                 let response = self.find_coordinator(now, &message, out);
@@ -354,7 +366,7 @@ impl Broker {
             Timer::LogRetention => self.retention_due(now, out),
             Timer::FetchBackoff { leader } => self.fetch_again(now, leader, out),
             Timer::MetadataBackoff => self.fetch_metadata(out),
-            Timer::Purgatory { operation } => self.expire(operation, out),
+            Timer::Purgatory { operation } => self.expire(now, operation, out),
             Timer::Groups => self.groups_due(now, out),
             Timer::RequestTimeouts => self.time_requests_out(now, out),
             Timer::Shutdown => self.end(now, out),

@@ -35,6 +35,7 @@ pub enum Request {
     BrokerHeartbeat(Arc<k::BrokerHeartbeatRequest>),
     AlterPartition(Arc<k::AlterPartitionRequest>),
     CreatePartitions(Arc<k::CreatePartitionsRequest>),
+    OffsetForLeaderEpoch(Arc<k::OffsetForLeaderEpochRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -58,6 +59,7 @@ pub enum Response {
     BrokerHeartbeat(Arc<k::BrokerHeartbeatResponse>),
     AlterPartition(Arc<k::AlterPartitionResponse>),
     CreatePartitions(Arc<k::CreatePartitionsResponse>),
+    OffsetForLeaderEpoch(Arc<k::OffsetForLeaderEpochResponse>),
 }
 
 /// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
@@ -83,6 +85,7 @@ pub enum Api {
     BrokerHeartbeat,
     AlterPartition,
     CreatePartitions,
+    OffsetForLeaderEpoch,
 }
 
 impl Api {
@@ -104,6 +107,7 @@ impl Api {
         Api::BrokerHeartbeat,
         Api::AlterPartition,
         Api::CreatePartitions,
+        Api::OffsetForLeaderEpoch,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -125,6 +129,7 @@ impl Api {
             Api::BrokerHeartbeat => "BrokerHeartbeat",
             Api::AlterPartition => "AlterPartition",
             Api::CreatePartitions => "CreatePartitions",
+            Api::OffsetForLeaderEpoch => "OffsetForLeaderEpoch",
         }
     }
 }
@@ -157,6 +162,7 @@ impl Request {
             Request::BrokerHeartbeat(_) => Api::BrokerHeartbeat,
             Request::AlterPartition(_) => Api::AlterPartition,
             Request::CreatePartitions(_) => Api::CreatePartitions,
+            Request::OffsetForLeaderEpoch(_) => Api::OffsetForLeaderEpoch,
         }
     }
 }
@@ -189,6 +195,7 @@ impl Response {
             Response::BrokerHeartbeat(_) => Api::BrokerHeartbeat,
             Response::AlterPartition(_) => Api::AlterPartition,
             Response::CreatePartitions(_) => Api::CreatePartitions,
+            Response::OffsetForLeaderEpoch(_) => Api::OffsetForLeaderEpoch,
         }
     }
 
@@ -204,6 +211,9 @@ impl Response {
                 code => code,
             },
             Response::ListOffsets(m) => {
+                m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
+            }
+            Response::OffsetForLeaderEpoch(m) => {
                 m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
             }
             Response::Metadata(m) => m.topics.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),

@@ -7,6 +7,7 @@ use crate::ordered::OrderedMap;
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::PartitionState;
+use crate::storage::EpochEnd;
 
 /// What a leader knows besides its log.
 #[derive(Clone, Debug)]
@@ -38,7 +39,7 @@ struct Follower {
 pub struct Read {
     pub batches: Vec<Batch>,
     /// The follower's log parted from the leader's: where this epoch ends here.
-    pub diverging: Option<crate::storage::EpochEnd>,
+    pub diverging: Option<EpochEnd>,
 }
 
 /// A refused read.
@@ -141,6 +142,12 @@ impl Replica {
         }
     }
 
+    /// What OffsetForLeaderEpoch answers: the end of the epoch or of the nearest older one; -1 and -1 for one that was never heard of.
+    pub fn end_of_epoch(&self, epoch: i32) -> EpochEnd {
+        let known = if epoch < 0 { None } else { self.log.epoch_end(epoch) };
+        known.unwrap_or(EpochEnd { epoch: -1, end: -1 })
+    }
+
     /// Reads for a follower (everything) or a consumer (below the high watermark). `last_epoch` is the epoch of the fetcher's last record,
     /// -1 if it does not say: a log that holds it to another end has parted from this one (KIP-595).
     pub fn read(&self, from: i64, last_epoch: i32, limit: i64, max_bytes: usize, first_whole: bool) -> Result<Read, ReadError> {
@@ -194,5 +201,23 @@ impl Replica {
             self.set_high_watermark(to, out);
         }
         moves
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::Partition;
+
+    #[test]
+    fn a_leader_says_where_epochs_end() {
+        let mut replica = Replica::new(Partition { topic: "orders".into(), index: 0 });
+        let state = PartitionState { replicas: vec![1], isr: vec![1], leader: Some(1), leader_epoch: 3, partition_epoch: 0 };
+        assert_eq!(replica.check_leader(-1), Err(ErrorCode::NotLeaderOrFollower));
+        replica.assume(0, 1, &state, 1);
+        let end = |epoch| (replica.end_of_epoch(epoch).epoch, replica.end_of_epoch(epoch).end);
+        assert_eq!([-1, 0, 3, 4].map(end), [(-1, -1), (0, 0), (3, 0), (-1, -1)], "no epoch, an older, the latest, a newer one");
+        let checked = [-1, 2, 3, 4].map(|epoch| replica.check_leader(epoch).err());
+        assert_eq!(checked, [None, Some(ErrorCode::FencedLeaderEpoch), None, Some(ErrorCode::UnknownLeaderEpoch)]);
     }
 }
