@@ -51,8 +51,12 @@ impl Broker {
         }
     }
 
-    /// Asks the controller for another ISR. Until it answers, the old and the new one both count, and nothing else is asked.
+    /// Asks the controller for another ISR. Until it answers, the old and the new one both count, and nothing else is asked: the metadata log
+    /// may bring the change before the answer comes, and that answer must not be taken for the next change's.
     pub(super) fn alter_partition(&mut self, now: Time, key: PartitionKey, isr: Vec<i32>, out: &mut Outputs) {
+        if self.altering.values().any(|(busy, _)| *busy == key) {
+            return;
+        }
         let (own_id, own_epoch) = (self.id, self.epoch());
         let image = &self.image;
         let Some(leader) = self.replicas.get_mut(&key).and_then(|replica| replica.leader_mut()) else { return };
