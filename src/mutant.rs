@@ -28,6 +28,7 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("dead-member-stays", "a member whose session ended stays in its group"),
     ("commit-not-kept", "a commit is acknowledged and not kept"),
     ("partitions-made-anew", "new partitions of a topic take the place of those that it has"),
+    ("preferred-outside-isr", "the preferred replica is elected although it is not in sync"),
     ("sessions-never-end", "a broker that is not heard of is not fenced"),
 ];
 

@@ -35,6 +35,7 @@ pub enum Request {
     BrokerHeartbeat(Arc<k::BrokerHeartbeatRequest>),
     AlterPartition(Arc<k::AlterPartitionRequest>),
     CreatePartitions(Arc<k::CreatePartitionsRequest>),
+    ElectLeaders(Arc<k::ElectLeadersRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -58,6 +59,7 @@ pub enum Response {
     BrokerHeartbeat(Arc<k::BrokerHeartbeatResponse>),
     AlterPartition(Arc<k::AlterPartitionResponse>),
     CreatePartitions(Arc<k::CreatePartitionsResponse>),
+    ElectLeaders(Arc<k::ElectLeadersResponse>),
 }
 
 /// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
@@ -83,10 +85,11 @@ pub enum Api {
     BrokerHeartbeat,
     AlterPartition,
     CreatePartitions,
+    ElectLeaders,
 }
 
 impl Api {
-    pub const ALL: [Api; 17] = [
+    pub const ALL: [Api; 18] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -104,6 +107,7 @@ impl Api {
         Api::BrokerHeartbeat,
         Api::AlterPartition,
         Api::CreatePartitions,
+        Api::ElectLeaders,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -125,6 +129,7 @@ impl Api {
             Api::BrokerHeartbeat => "BrokerHeartbeat",
             Api::AlterPartition => "AlterPartition",
             Api::CreatePartitions => "CreatePartitions",
+            Api::ElectLeaders => "ElectLeaders",
         }
     }
 }
@@ -157,6 +162,7 @@ impl Request {
             Request::BrokerHeartbeat(_) => Api::BrokerHeartbeat,
             Request::AlterPartition(_) => Api::AlterPartition,
             Request::CreatePartitions(_) => Api::CreatePartitions,
+            Request::ElectLeaders(_) => Api::ElectLeaders,
         }
     }
 }
@@ -189,6 +195,7 @@ impl Response {
             Response::BrokerHeartbeat(_) => Api::BrokerHeartbeat,
             Response::AlterPartition(_) => Api::AlterPartition,
             Response::CreatePartitions(_) => Api::CreatePartitions,
+            Response::ElectLeaders(_) => Api::ElectLeaders,
         }
     }
 
@@ -218,6 +225,10 @@ impl Response {
             Response::OffsetFetch(m) => m.groups.first().map_or(m.error_code, |g| g.error_code),
             Response::CreateTopics(m) => m.topics.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::CreatePartitions(m) => m.results.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),
+            Response::ElectLeaders(m) => {
+                let results = m.replica_election_results.iter().flat_map(|t| &t.partition_result);
+                results.map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
+            }
             Response::BrokerRegistration(m) => m.error_code,
             Response::BrokerHeartbeat(m) => m.error_code,
             Response::AlterPartition(m) => match m.error_code {
