@@ -31,6 +31,7 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("retention-beyond-high-watermark", "retention removes segments that are not replicated yet"),
     ("retention-removes-newest", "retention removes the newest segments, not the oldest"),
     ("read-below-log-start", "a fetch below the log start offset is answered from there on"),
+    ("preferred-outside-isr", "the preferred replica is elected although it is not in sync"),
     ("sessions-never-end", "a broker that is not heard of is not fenced"),
 ];
 

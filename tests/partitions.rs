@@ -1,5 +1,5 @@
 #![cfg(not(target_arch = "wasm32"))]
-//! Adding partitions to a topic that is in use.
+//! Adding partitions to a topic that is in use, and giving leadership back to preferred replicas.
 
 mod cluster;
 
@@ -76,4 +76,41 @@ fn what_kafka_refuses_changes_nothing() {
     cluster.advance(20_000.0);
     let refusal = cluster.refused(json!({ "type": "createPartitions", "topic": "orders", "partitions": 4 }));
     assert_eq!(refusal.code, "INVALID_REPLICATION_FACTOR", "every broker is fenced");
+}
+
+#[test]
+fn the_preferred_replica_leads_again_when_it_is_in_sync_and_not_before() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    let preferred = cluster.partition("orders", 0).preferred_leader;
+    let elect = json!({ "type": "electLeader", "topic": "orders", "partition": 0 });
+    assert_eq!(cluster.refused(elect.clone()).code, "ELECTION_NOT_NEEDED");
+    cluster.apply(json!({ "type": "crashBroker", "broker": preferred }));
+    cluster.advance(12_000.0);
+    let hash = cluster.session.trace_hash();
+    assert_ne!(cluster.partition("orders", 0).leader, Some(preferred));
+    assert_eq!(cluster.refused(elect.clone()).code, "PREFERRED_LEADER_NOT_AVAILABLE");
+    for other in [
+        json!({ "topic": "orders", "partition": 1 }),
+        json!({ "topic": "orders", "partition": -1 }),
+        json!({ "topic": "none", "partition": 0 }),
+    ] {
+        let mut other = other;
+        other["type"] = json!("electLeader");
+        assert_eq!(cluster.refused(other).code, "UNKNOWN_TOPIC_OR_PARTITION");
+    }
+    let unclean = cluster.refused(json!({ "type": "electLeader", "topic": "orders", "partition": 0, "unclean": true }));
+    assert_eq!((unclean.code.as_str(), unclean.field.as_deref()), ("UNSUPPORTED_VERSION", Some("unclean")));
+    assert_eq!(cluster.session.trace_hash(), hash, "what is refused changes nothing");
+    cluster.apply(json!({ "type": "restartBroker", "broker": preferred }));
+    cluster.advance(12_000.0);
+    let before = cluster.partition("orders", 0);
+    assert!(before.isr.contains(&preferred) && before.leader != Some(preferred));
+    cluster.apply(elect.clone());
+    let after = cluster.partition("orders", 0);
+    assert_eq!((after.leader, after.leader_epoch, after.isr), (Some(preferred), before.leader_epoch + 1, before.isr));
+    assert_eq!(cluster.refused(elect).code, "ELECTION_NOT_NEEDED");
+    cluster.send("orders", None, "after");
+    cluster.advance(1_000.0);
+    assert_eq!(cluster.values("orders", 0), ["after"]);
+    cluster.assert_replicas_equal("orders");
 }

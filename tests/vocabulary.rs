@@ -14,6 +14,8 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "createTopic", "name": "t", "partitions": 3, "replicationFactor": -1 }),
         json!({ "type": "createTopic", "name": "t", "partitions": i32::MAX, "replicationFactor": i16::MIN, "configs": { "min.insync.replicas": "2" } }),
         json!({ "type": "createPartitions", "topic": "t", "partitions": i32::MIN }),
+        json!({ "type": "electLeader", "topic": "t", "partition": 0 }),
+        json!({ "type": "electLeader", "topic": "t", "partition": i32::MAX, "unclean": true }),
         json!({ "type": "addProducer", "id": "p", "topic": "t" }),
         json!({ "type": "addProducer", "id": "p", "topic": "t", "recordsPerSecond": 2.5, "keys": ["a", "b"], "value": "{seq}", "configs": { "acks": "all" } }),
         json!({ "type": "removeProducer", "id": "p" }),
@@ -91,6 +93,7 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
         "cut",
         "delayMs",
         "what",
+        "unclean",
     ];
     let may_in_one = [("addConsumer", "partitions"), ("commit", "offsets"), ("dropNext", "broker")];
     for json in every_command() {
@@ -99,7 +102,7 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
             let mut other = json.clone();
             other[name] = Value::Null;
             // A partition and a topic are asked for by other commands.
-            let required = matches!((kind, name.as_str()), ("seek", "partition"));
+            let required = matches!((kind, name.as_str()), ("seek" | "electLeader", "partition"));
             let optional = !required && (may.contains(&name.as_str()) || may_in_one.contains(&(kind, name)));
             assert_eq!(parse_command(other.clone()).is_ok(), optional, "{other}");
             let absent = json.as_object().expect("an object").clone().into_iter().filter(|(one, _)| one != name).collect();

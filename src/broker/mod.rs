@@ -303,7 +303,8 @@ impl Broker {
             | Request::BrokerRegistration(_)
             | Request::BrokerHeartbeat(_)
             | Request::AlterPartition(_)
-            | Request::CreatePartitions(_) => {
+            | Request::CreatePartitions(_)
+            | Request::ElectLeaders(_) => {
                 self.connections.answered(from, correlation);
             }
         }

@@ -119,7 +119,7 @@ impl Controller {
     }
 
     /// Decides a partition's new state: keeps the proposed leader if it may lead, elects another otherwise, and raises the epochs.
-    fn change(&mut self, topic: Uuid, partition: i32, mut state: PartitionState, out: &mut Outputs) {
+    pub(super) fn change(&mut self, topic: Uuid, partition: i32, mut state: PartitionState, out: &mut Outputs) {
         let Some(known) = self.image.topics.get(&topic) else { return };
         let Some(before) = usize::try_from(partition).ok().and_then(|index| known.partitions.get(index)) else { return };
         let name = Partition { topic: known.name.clone(), index: partition };

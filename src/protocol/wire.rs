@@ -36,6 +36,7 @@ pub enum Request {
     AlterPartition(Arc<k::AlterPartitionRequest>),
     CreatePartitions(Arc<k::CreatePartitionsRequest>),
     OffsetForLeaderEpoch(Arc<k::OffsetForLeaderEpochRequest>),
+    ElectLeaders(Arc<k::ElectLeadersRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -60,6 +61,7 @@ pub enum Response {
     AlterPartition(Arc<k::AlterPartitionResponse>),
     CreatePartitions(Arc<k::CreatePartitionsResponse>),
     OffsetForLeaderEpoch(Arc<k::OffsetForLeaderEpochResponse>),
+    ElectLeaders(Arc<k::ElectLeadersResponse>),
 }
 
 /// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
@@ -86,10 +88,11 @@ pub enum Api {
     AlterPartition,
     CreatePartitions,
     OffsetForLeaderEpoch,
+    ElectLeaders,
 }
 
 impl Api {
-    pub const ALL: [Api; 17] = [
+    pub const ALL: [Api; 18] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -108,6 +111,7 @@ impl Api {
         Api::AlterPartition,
         Api::CreatePartitions,
         Api::OffsetForLeaderEpoch,
+        Api::ElectLeaders,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -130,6 +134,7 @@ impl Api {
             Api::AlterPartition => "AlterPartition",
             Api::CreatePartitions => "CreatePartitions",
             Api::OffsetForLeaderEpoch => "OffsetForLeaderEpoch",
+            Api::ElectLeaders => "ElectLeaders",
         }
     }
 }
@@ -163,6 +168,7 @@ impl Request {
             Request::AlterPartition(_) => Api::AlterPartition,
             Request::CreatePartitions(_) => Api::CreatePartitions,
             Request::OffsetForLeaderEpoch(_) => Api::OffsetForLeaderEpoch,
+            Request::ElectLeaders(_) => Api::ElectLeaders,
         }
     }
 }
@@ -196,6 +202,7 @@ impl Response {
             Response::AlterPartition(_) => Api::AlterPartition,
             Response::CreatePartitions(_) => Api::CreatePartitions,
             Response::OffsetForLeaderEpoch(_) => Api::OffsetForLeaderEpoch,
+            Response::ElectLeaders(_) => Api::ElectLeaders,
         }
     }
 
@@ -228,6 +235,10 @@ impl Response {
             Response::OffsetFetch(m) => m.groups.first().map_or(m.error_code, |g| g.error_code),
             Response::CreateTopics(m) => m.topics.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::CreatePartitions(m) => m.results.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),
+            Response::ElectLeaders(m) => {
+                let results = m.replica_election_results.iter().flat_map(|t| &t.partition_result);
+                results.map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
+            }
             Response::BrokerRegistration(m) => m.error_code,
             Response::BrokerHeartbeat(m) => m.error_code,
             Response::AlterPartition(m) => match m.error_code {

@@ -36,6 +36,7 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
             create_topic(world, trace, name, *partitions, *replication_factor, configs)
         }
         Command::CreatePartitions { topic, partitions } => topics::create_partitions(world, trace, topic, *partitions),
+        Command::ElectLeader { topic, partition, unclean } => topics::elect_leader(world, trace, topic, *partition, *unclean == Some(true)),
         Command::AddProducer { id, topic, records_per_second, keys, value, configs } => {
             let generator = GeneratorSpec { rate: *records_per_second, keys, template: value.as_deref() };
             add_producer(world, trace, id, topic, &generator, configs)
@@ -378,6 +379,7 @@ impl Command {
         match self {
             Command::CreateTopic { .. } => "createTopic",
             Command::CreatePartitions { .. } => "createPartitions",
+            Command::ElectLeader { .. } => "electLeader",
             Command::AddProducer { .. } => "addProducer",
             Command::RemoveProducer { .. } => "removeProducer",
             Command::Send { .. } => "send",
@@ -413,7 +415,10 @@ impl Command {
             | Command::CrashConsumer { id }
             | Command::PauseConsumer { id }
             | Command::ResumeConsumer { id } => id.clone(),
-            Command::Send { topic, .. } | Command::CreatePartitions { topic, .. } | Command::Import { topic, .. } => topic.clone(),
+            Command::Send { topic, .. }
+            | Command::CreatePartitions { topic, .. }
+            | Command::ElectLeader { topic, .. }
+            | Command::Import { topic, .. } => topic.clone(),
             Command::Commit { consumer, .. } | Command::Seek { consumer, .. } => consumer.clone(),
             fault => faults::target(fault),
         }

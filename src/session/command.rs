@@ -33,6 +33,12 @@ pub enum Command {
         /// How many there are afterwards.
         partitions: i32,
     },
+    ElectLeader {
+        topic: String,
+        partition: i32,
+        /// Also a replica that is not in sync; absent: the preferred one, if it is.
+        unclean: Option<bool>,
+    },
     AddProducer {
         id: String,
         topic: String,
@@ -220,7 +226,6 @@ pub const NOT_YET: &[&str] = &[
     "abortTransaction",
     "deleteRecords",
     "alterConfigs",
-    "electLeader",
     "reassign",
     "resetOffsets",
     "moveCoordinator",

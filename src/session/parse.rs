@@ -51,6 +51,9 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             configs: fields.optional("configs"),
         },
         "createPartitions" => Command::CreatePartitions { topic: fields.take("topic"), partitions: fields.take("partitions") },
+        "electLeader" => {
+            Command::ElectLeader { topic: fields.take("topic"), partition: fields.take("partition"), unclean: fields.optional("unclean") }
+        }
         "addProducer" => Command::AddProducer {
             id: fields.take("id"),
             topic: fields.take("topic"),

@@ -20,6 +20,23 @@ pub(super) fn create_partitions(world: &mut World, trace: &mut Trace, name: &str
     answered(result, |code| if code == ErrorCode::UnknownTopicOrPartition { "topic" } else { "partitions" })
 }
 
+pub(super) fn elect_leader(world: &mut World, trace: &mut Trace, topic: &str, partition: i32, unclean: bool) -> Result<Value, Refusal> {
+    if unclean {
+        let sentence = "Unclean elections come with a later version.";
+        return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, sentence).at("unclean"));
+    }
+    let mut asked = k::elect_leaders_request::TopicPartitions::default();
+    asked.topic = wire::topic(topic);
+    asked.partitions.push(partition);
+    let mut message = k::ElectLeadersRequest::default();
+    message.topic_partitions = Some(vec![asked]);
+    let Some(Response::ElectLeaders(answer)) = world.ask(Request::ElectLeaders(Arc::new(message)), trace) else {
+        return Err(no_controller());
+    };
+    let result = answer.replica_election_results.first().and_then(|topic| topic.partition_result.first());
+    answered(result.map_or((0, None), |result| (result.error_code, result.error_message.as_deref())), |_| "partition")
+}
+
 fn no_controller() -> Refusal {
     Refusal::kafka(ErrorCode::NotController, "No controller answers.")
 }

@@ -66,6 +66,11 @@ impl Command {
                 object.put("topic", topic.as_str());
                 object.put("partitions", *partitions);
             }
+            Command::ElectLeader { topic, partition, unclean } => {
+                object.put("topic", topic.as_str());
+                object.put("partition", *partition);
+                object.put_some("unclean", *unclean);
+            }
             Command::AddProducer { id, topic, records_per_second, keys, value, configs } => {
                 object.put("id", id.as_str());
                 object.put("topic", topic.as_str());

@@ -18,6 +18,10 @@ pub fn of(command: &Command) -> String {
         Command::CreatePartitions { topic, partitions } => {
             format!("kafka-topics.sh {SERVER} --alter --topic {} --partitions {partitions}", quote(topic))
         }
+        Command::ElectLeader { topic, partition, unclean } => {
+            let kind = if *unclean == Some(true) { "unclean" } else { "preferred" };
+            format!("kafka-leader-election.sh {SERVER} --election-type {kind} --topic {} --partition {partition}", quote(topic))
+        }
         Command::AddProducer { topic, records_per_second: Some(rate), configs, .. } => {
             let properties: String = configs.iter().map(|(k, v)| format!(" {}", quote(&format!("{k}={v}")))).collect();
             format!(

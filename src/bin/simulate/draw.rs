@@ -40,6 +40,7 @@ enum Act {
     FaultMessage,
     DropNext,
     CreatePartitions,
+    ElectLeader,
 }
 
 /// APIs whose next message may be dropped.
@@ -87,12 +88,13 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::ResumeConsumer, 1),
             (Act::CreateTopic, 1),
             (Act::CreatePartitions, 1),
+            (Act::ElectLeader, 2),
         ],
     },
     Scenario {
         name: "brokers",
         sentence: "brokers crash and come back quickly, clients stay",
-        weights: &[(Act::CrashBroker, 4), (Act::RestartBroker, 5), (Act::Send, 1)],
+        weights: &[(Act::CrashBroker, 4), (Act::RestartBroker, 5), (Act::Send, 1), (Act::ElectLeader, 2)],
     },
     Scenario {
         name: "groups",
@@ -343,6 +345,13 @@ impl Drawer {
                 let partitions = view.topics.iter().find(|known| known.name == topic)?.partitions.len() as u64;
                 let more = (partitions < PARTITIONS_MAX).then(|| partitions + self.between(1, 2))?;
                 json!({ "type": "createPartitions", "topic": topic, "partitions": more })
+            }
+            Act::ElectLeader => {
+                let partitions = view.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |one| (topic, one)));
+                let moved =
+                    partitions.filter(|(_, one)| one.leader != Some(one.preferred_leader)).map(|(topic, one)| (&topic.name, one.partition));
+                let (topic, partition) = self.one_of(&moved.collect::<Vec<_>>())?;
+                json!({ "type": "electLeader", "topic": topic, "partition": partition })
             }
             _ => return None,
         })
