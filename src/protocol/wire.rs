@@ -92,7 +92,7 @@ pub enum Api {
 }
 
 impl Api {
-    pub const ALL: [Api; 18] = [
+    pub const ALL: [Api; 19] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
