@@ -198,7 +198,7 @@ impl PartitionCheck {
         let end = self.ends.or_insert_with(broker, || 0);
         *end = to.max(*end);
         let known = replica(world, name, broker).map_or(to, |own| own.high_watermark());
-        let limit = known.min(self.committed.end());
+        let limit = if self.unclean { known } else { known.min(self.committed.end()) };
         if to <= from || limit < to {
             return Err((
                 "L2",

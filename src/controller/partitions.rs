@@ -14,13 +14,12 @@ use kafka_protocol::messages as k;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// What may be added: to which topic, from which index on, how many, with how many replicas each.
+/// What may be added: to which topic, from which index on, and the replicas of each new partition.
 struct Addition {
     id: Uuid,
     name: Arc<str>,
     first: i32,
-    count: i32,
-    factor: i16,
+    placed: Vec<Vec<i32>>,
 }
 
 impl Controller {
@@ -36,9 +35,9 @@ impl Controller {
                     answer.error_message = Some(wire::text(&sentence));
                 }
                 Ok(_) if message.validate_only => {}
-                Ok(Addition { id, name, first, count, factor }) => {
-                    out.note(NoteKind::PartitionsCreated { topic: name.clone(), from: first, partitions: first + count });
-                    let placed = self.place(count, factor);
+                Ok(Addition { id, name, first, placed }) => {
+                    let partitions = first + placed.len() as i32;
+                    out.note(NoteKind::PartitionsCreated { topic: name.clone(), from: first, partitions });
                     // The mistake: the topic's partitions are decided anew, not added to.
                     let first = if mutant::is("partitions-made-anew") { 0 } else { first };
                     self.add_partitions(id, &name, first, placed, out);
@@ -49,7 +48,7 @@ impl Controller {
         response
     }
 
-    fn checked_partitions(&self, asked: &CreatePartitionsTopic) -> Result<Addition, (ErrorCode, String)> {
+    fn checked_partitions(&mut self, asked: &CreatePartitionsTopic) -> Result<Addition, (ErrorCode, String)> {
         let name: &str = &asked.name;
         let topic = self.image.topic(name);
         let topic = topic.ok_or_else(|| (ErrorCode::UnknownTopicOrPartition, format!("There is no topic {name}.")))?;
@@ -59,8 +58,10 @@ impl Controller {
                 format!("Topic {name} has {first} partitions and can get more, up to {PARTITIONS_MAX}; {} is no such number.", asked.count);
             return Err((ErrorCode::InvalidPartitions, sentence));
         }
+        let (id, name) = (topic.id, topic.name.clone());
         let factor = topic.partitions.first().map_or(1, |state| state.replicas.len() as i16);
         self.check_factor(factor)?;
-        Ok(Addition { id: topic.id, name: topic.name.clone(), first, count: asked.count - first, factor })
+        let placed = self.place(asked.count - first, factor)?;
+        Ok(Addition { id, name, first, placed })
     }
 }

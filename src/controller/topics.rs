@@ -73,11 +73,7 @@ impl Controller {
             settings::parse(setting, &value).map_err(|error| (error.code(), error.to_string()))?;
             configs.insert(setting.name.to_owned(), value);
         }
-        let replicas = self.place(partitions, factor);
-        if replicas.iter().any(|replicas| !replicas.iter().any(|replica| self.image.is_live(*replica))) {
-            let sentence = format!("{factor} replicas cannot be placed: the brokers that are left are fenced or in controlled shutdown.");
-            return Err((ErrorCode::InvalidReplicationFactor, sentence));
-        }
+        let replicas = self.place(partitions, factor)?;
         Ok(NewTopic { name: Arc::from(name), configs, replicas, replication_factor: factor })
     }
 
@@ -97,14 +93,20 @@ impl Controller {
 
     /// Spreads leaders round the live brokers from a random first one, and each partition's followers behind its leader. Fenced brokers get
     /// replicas only where the live ones do not suffice, and never the leadership.
-    pub(super) fn place(&mut self, partitions: i32, factor: i16) -> Vec<Vec<i32>> {
+    pub(super) fn place(&mut self, partitions: i32, factor: i16) -> Result<Vec<Vec<i32>>, (ErrorCode, String)> {
         let ids = |fenced: bool| self.image.brokers.iter().filter(move |(_, known)| known.fenced == fenced).map(|(id, _)| *id);
         let (live, fenced): (Vec<i32>, Vec<i32>) = (ids(false).collect(), ids(true).collect());
         let first = self.chance.below(live.len() as u64) as usize;
         let striped =
             |brokers: &[i32], from: usize| -> Vec<i32> { (0..brokers.len()).map(|i| brokers[(from + i) % brokers.len()]).collect() };
         let row = |partition: usize| striped(&live, first + partition).into_iter().chain(striped(&fenced, partition));
-        (0..partitions as usize).map(|partition| row(partition).take(factor as usize).collect()).collect()
+        let placed: Vec<Vec<i32>> = (0..partitions as usize).map(|partition| row(partition).take(factor as usize).collect()).collect();
+        // A broker in controlled shutdown is not fenced yet, and leads nothing any more.
+        if placed.iter().any(|replicas| !replicas.iter().any(|replica| self.image.is_live(*replica))) {
+            let sentence = format!("{factor} replicas cannot be placed: the brokers that are left are fenced or in controlled shutdown.");
+            return Err((ErrorCode::InvalidReplicationFactor, sentence));
+        }
+        Ok(placed)
     }
 
     fn create(&mut self, topic: NewTopic, out: &mut Outputs) -> Uuid {

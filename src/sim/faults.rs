@@ -18,6 +18,9 @@ pub enum MessageFault {
     Duplicate(Time),
 }
 
+/// It stands still no more, and comes to what it holds.
+const DRAINING: Time = 0;
+
 impl World {
     /// Kills a broker's process. What it had sent still arrives.
     pub fn crash_broker(&mut self, id: i32, trace: &mut Trace) {
@@ -106,13 +109,20 @@ impl World {
         let now = self.now;
         let over = |node: &&mut BrokerNode| node.state == ProcessState::Frozen && node.process == process && node.frozen_until <= now;
         let Some(node) = self.brokers.get_mut(&id).filter(over) else { return };
-        node.state = ProcessState::Running;
-        let held = std::mem::take(&mut node.held);
-        self.frozen -= 1;
-        trace.push(Note { time: now, node: NodeId::Broker(id), kind: NoteKind::BrokerThawed });
-        // All at once, and in the order in which they came: whatever comes now comes after.
-        for event in held {
-            self.happen(event, trace);
+        if node.frozen_until != DRAINING {
+            node.frozen_until = DRAINING;
+            trace.push(Note { time: now, node: NodeId::Broker(id), kind: NoteKind::BrokerThawed });
+        }
+        // One event at a time, in the order in which they came: whatever comes now comes after, for the broker holds it until it is through.
+        let next = node.held.pop_front();
+        if node.held.is_empty() {
+            node.state = ProcessState::Running;
+            self.frozen -= 1;
+        } else {
+            self.queue.push(now, Event::Thaw { broker: id, process });
+        }
+        if let Some(event) = next {
+            self.carry(event, trace);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::node::{Body, Chance, Channel, Connection, Input, Loss, NodeId, Note, 
 use crate::ordered::{OrderedMap, sort_by};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{Request, Response};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What a world is made of at time 0.
@@ -69,7 +70,7 @@ pub(super) struct BrokerNode {
     /// Until when it is frozen, if it is.
     pub frozen_until: Time,
     /// What has come for a frozen process, in order.
-    pub held: Vec<Event>,
+    pub held: VecDeque<Event>,
 }
 
 /// A client of the world.
@@ -171,7 +172,7 @@ impl World {
         let controller = Controller::new(config.controller, chance.fork(1));
         let node = |(id, config): (i32, BrokerConfig)| {
             let broker = Broker::new(id, config, chance.fork(1_000 + id as u64));
-            (id, BrokerNode { broker, state: ProcessState::Running, process: 0, frozen_until: 0, held: Vec::new() })
+            (id, BrokerNode { broker, state: ProcessState::Running, process: 0, frozen_until: 0, held: VecDeque::new() })
         };
         let mut network = Network::default();
         let mut buffers = OrderedMap::new();
@@ -265,9 +266,14 @@ impl World {
         if self.frozen != 0
             && let Some(broker) = self.frozen_target(&event)
         {
-            broker.held.push(event);
+            broker.held.push_back(event);
             return;
         }
+        self.carry(event, trace);
+    }
+
+    /// What an event does to the node that it is for.
+    pub(super) fn carry(&mut self, event: Event, trace: &mut Trace) {
         match event {
             Event::Timer { node, process, timer } => {
                 if self.process(node) == Some(process) {
@@ -348,7 +354,7 @@ impl World {
             }
             NodeId::Controller(_) => self.controller.handle(now, input, &mut out),
             NodeId::Broker(id) => {
-                if let Some(node) = self.brokers.get_mut(&id).filter(|node| node.state == ProcessState::Running) {
+                if let Some(node) = self.brokers.get_mut(&id).filter(|node| node.state.is_up()) {
                     node.broker.handle(now, input, &mut out);
                 }
             }
