@@ -4,6 +4,7 @@
 mod cluster;
 
 use brokerlab::node::Chance;
+use brokerlab::protocol::wire::Api;
 use brokerlab::session::parse_command;
 use brokerlab::view::{self, BrokerState, View};
 use cluster::Cluster;
@@ -20,18 +21,6 @@ fn fault(chance: &mut Chance, cluster: &Cluster, power: bool) -> Value {
     let (from, to) = (node(), node());
     let flights = view::flights(&cluster.session);
     let message = if flights.is_empty() { 0 } else { flights[chance.below(flights.len() as u64) as usize].id };
-    let apis = [
-        "Produce",
-        "Fetch",
-        "Metadata",
-        "JoinGroup",
-        "SyncGroup",
-        "Heartbeat",
-        "OffsetCommit",
-        "AlterPartition",
-        "BrokerHeartbeat",
-        "BrokerRegistration",
-    ];
     match chance.below(14) {
         0 => json!({ "type": "crashBroker", "broker": broker }),
         1 => json!({ "type": if power { "powerLoss" } else { "crashBroker" }, "broker": broker }),
@@ -48,7 +37,7 @@ fn fault(chance: &mut Chance, cluster: &Cluster, power: bool) -> Value {
         11 => json!({ "type": "messageFault", "message": message, "action": "duplicate", "delayMs": chance.below(2_000) }),
         12 => json!({ "type": "messageFault", "message": message, "action": "delay", "delayMs": chance.below(20_000) }),
         _ => {
-            let api = apis[chance.below(apis.len() as u64) as usize];
+            let api = Api::ALL[chance.below(Api::ALL.len() as u64) as usize].name();
             json!({ "type": "dropNext", "api": api, "what": if chance.below(2) == 0 { "request" } else { "response" } })
         }
     }

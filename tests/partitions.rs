@@ -3,6 +3,7 @@
 
 mod cluster;
 
+use brokerlab::view::BrokerState;
 use cluster::Cluster;
 use serde_json::json;
 
@@ -51,6 +52,28 @@ fn a_group_notices_with_its_metadata_and_reads_new_partitions_from_where_its_pol
     for (partition, end) in [(2, 1), (3, 1)] {
         assert_eq!(cluster.committed("readers", "orders", partition), Some(end), "auto.offset.reset=earliest: nothing is skipped");
     }
+}
+
+/// Found by the simulator (seeds 297 and 333 of their time): the ISR of the new partitions was empty.
+#[test]
+fn nothing_is_placed_where_every_broker_is_fenced_or_on_its_way_out() {
+    let mut cluster = Cluster::of_brokers(2).topic("orders", 1, 2);
+    cluster.apply(json!({ "type": "crashBroker", "broker": 1 }));
+    cluster.advance(15_000.0);
+    cluster.apply(json!({ "type": "stopBroker", "broker": 2 }));
+    // The controller has heard of it, and the broker has not ended yet.
+    cluster.advance(20.0);
+    assert_eq!(cluster.view().brokers[1].state, BrokerState::Stopping);
+    let partitions = cluster.view().topics.len();
+    for command in [
+        json!({ "type": "createTopic", "name": "late", "partitions": 3, "replicationFactor": 2 }),
+        json!({ "type": "createTopic", "name": "late", "partitions": 3, "replicationFactor": 1 }),
+        json!({ "type": "createPartitions", "topic": "orders", "partitions": 4 }),
+    ] {
+        assert_eq!(cluster.refused(command.clone()).code, "INVALID_REPLICATION_FACTOR", "{command}");
+    }
+    let view = cluster.view();
+    assert_eq!((view.topics.len(), view.topics[0].partitions.len()), (partitions, 1));
 }
 
 #[test]

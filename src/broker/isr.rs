@@ -37,7 +37,7 @@ impl Broker {
         let Some(known) = self.image.brokers.get(&follower) else { return false };
         let fetched_with = self.replicas.get(&key).and_then(|replica| replica.leader()?.broker_epoch_of(follower));
         let is_same_process = fetched_with.is_some_and(|epoch| epoch == -1 || epoch == known.epoch);
-        !known.fenced && !known.shutting_down && is_same_process
+        self.image.is_live(follower) && is_same_process
     }
 
     pub(super) fn shrink_isrs(&mut self, now: Time, out: &mut Outputs) {

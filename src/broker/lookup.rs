@@ -21,11 +21,11 @@ pub const LATEST_TIMESTAMP: i64 = -1;
 /// ListOffsets' name for the log start offset.
 pub const EARLIEST_TIMESTAMP: i64 = -2;
 /// ListOffsets' name for the first of the newest records (KIP-734).
-pub const MAX_TIMESTAMP: i64 = -3;
+const MAX_TIMESTAMP: i64 = -3;
 /// ListOffsets' name for the first offset on the broker's own disk (KIP-405).
 pub const EARLIEST_LOCAL_TIMESTAMP: i64 = -4;
 /// ListOffsets' name for the last offset in tiered storage (KIP-1005).
-pub const LATEST_TIERED_TIMESTAMP: i64 = -5;
+const LATEST_TIERED_TIMESTAMP: i64 = -5;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).

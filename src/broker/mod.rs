@@ -34,7 +34,7 @@ use fetch_sessions::FetchSessions;
 use produce::DelayedProduce;
 
 use crate::ordered::{OrderedMap, OrderedSet};
-pub use lookup::{EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP, MAX_TIMESTAMP};
+pub use lookup::{EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
 use replication::Fetcher;
 use shutdown::Shutdown;
 use std::sync::Arc;

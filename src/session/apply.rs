@@ -12,11 +12,9 @@ use crate::client::producer::Outgoing;
 use crate::client::{Consumer, Generator, Producer};
 use crate::node::{MS, Outputs, Partition, Time};
 use crate::protocol::text::decimal;
-use crate::protocol::wire::{self, Request, Response};
 use crate::protocol::{ErrorCode, validate_topic_name};
 use crate::sim::{Application, ClientNode, ProcessState, Trace, World};
 use bytes::Bytes;
-use kafka_protocol::messages as k;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -33,7 +31,7 @@ const ID_MAX: usize = 200;
 pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<Value, Refusal> {
     match command {
         Command::CreateTopic { name, partitions, replication_factor, configs } => {
-            create_topic(world, trace, name, *partitions, *replication_factor, configs)
+            topics::create_topic(world, trace, name, *partitions, *replication_factor, configs)
         }
         Command::CreatePartitions { topic, partitions } => topics::create_partitions(world, trace, topic, *partitions),
         Command::ElectLeader { topic, partition, unclean } => topics::elect_leader(world, trace, topic, *partition, *unclean == Some(true)),
@@ -100,45 +98,6 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         Command::Commit { consumer, offsets } => commit(world, trace, consumer, offsets.as_deref()),
         Command::Seek { consumer, topic, partition, to } => seek(world, trace, consumer, topic, *partition, *to),
         fault => faults::apply(world, trace, fault),
-    }
-}
-
-fn create_topic(
-    world: &mut World,
-    trace: &mut Trace,
-    name: &str,
-    partitions: i32,
-    factor: i16,
-    configs: &Configs,
-) -> Result<Value, Refusal> {
-    let mut topic = k::create_topics_request::CreatableTopic::default();
-    topic.name = wire::topic(name);
-    topic.num_partitions = partitions;
-    topic.replication_factor = factor;
-    for (key, value) in configs {
-        let mut config = k::create_topics_request::CreatableTopicConfig::default();
-        config.name = wire::text(key);
-        config.value = Some(wire::text(value));
-        topic.configs.push(config);
-    }
-    let mut message = k::CreateTopicsRequest::default();
-    message.topics.push(topic);
-    let Some(Response::CreateTopics(answer)) = world.ask(Request::CreateTopics(Arc::new(message)), trace) else {
-        return Err(Refusal::kafka(ErrorCode::NotController, "No controller answers."));
-    };
-    match answer.topics.first() {
-        Some(result) if result.error_code != 0 => {
-            let code = ErrorCode::of(result.error_code);
-            let sentence = result.error_message.as_ref().map_or(code.name(), |text| text.as_str());
-            let field = match code {
-                ErrorCode::InvalidPartitions => "partitions",
-                ErrorCode::InvalidReplicationFactor => "replicationFactor",
-                ErrorCode::InvalidConfig => "configs",
-                _ => "name",
-            };
-            Err(Refusal::kafka(code, sentence).at(field))
-        }
-        _ => Ok(Value::Null),
     }
 }
 

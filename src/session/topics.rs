@@ -1,12 +1,44 @@
-//! Commands about topics that exist: checked and done by the controller.
+//! Commands about topics: checked and done by the controller.
 
-use super::command::Refusal;
+use super::command::{Configs, Refusal};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request, Response};
 use crate::sim::{Trace, World};
 use kafka_protocol::messages as k;
 use serde_json::Value;
 use std::sync::Arc;
+
+pub(super) fn create_topic(
+    world: &mut World,
+    trace: &mut Trace,
+    name: &str,
+    partitions: i32,
+    factor: i16,
+    configs: &Configs,
+) -> Result<Value, Refusal> {
+    let mut topic = k::create_topics_request::CreatableTopic::default();
+    topic.name = wire::topic(name);
+    topic.num_partitions = partitions;
+    topic.replication_factor = factor;
+    for (key, value) in configs {
+        let mut config = k::create_topics_request::CreatableTopicConfig::default();
+        config.name = wire::text(key);
+        config.value = Some(wire::text(value));
+        topic.configs.push(config);
+    }
+    let mut message = k::CreateTopicsRequest::default();
+    message.topics.push(topic);
+    let Some(Response::CreateTopics(answer)) = world.ask(Request::CreateTopics(Arc::new(message)), trace) else {
+        return Err(no_controller());
+    };
+    let result = answer.topics.first().map_or((0, None), |result| (result.error_code, result.error_message.as_deref()));
+    answered(result, |code| match code {
+        ErrorCode::InvalidPartitions => "partitions",
+        ErrorCode::InvalidReplicationFactor => "replicationFactor",
+        ErrorCode::InvalidConfig => "configs",
+        _ => "name",
+    })
+}
 
 pub(super) fn create_partitions(world: &mut World, trace: &mut Trace, name: &str, partitions: i32) -> Result<Value, Refusal> {
     let mut topic = k::create_partitions_request::CreatePartitionsTopic::default();

@@ -67,7 +67,7 @@ pub(super) struct BrokerNode {
     pub state: ProcessState,
     /// Counts the processes: what was meant for an earlier one does not reach the next.
     pub process: u32,
-    /// Until when it is frozen, if it is.
+    /// Until when it is frozen, if it is; 0 once it comes to what it holds.
     pub frozen_until: Time,
     /// What has come for a frozen process, in order.
     pub held: VecDeque<Event>,

@@ -1,6 +1,7 @@
 //! What a seed stands for: a cluster, its workload, and one fault after another.
 
 use brokerlab::node::Chance;
+use brokerlab::protocol::wire::Api;
 use brokerlab::session::command::Saved;
 use brokerlab::session::{Session, parse_command, parse_saved};
 use brokerlab::view::{self, View};
@@ -42,24 +43,6 @@ enum Act {
     CreatePartitions,
     ElectLeader,
 }
-
-/// APIs whose next message may be dropped.
-const APIS: &[&str] = &[
-    "Produce",
-    "Fetch",
-    "Metadata",
-    "JoinGroup",
-    "SyncGroup",
-    "Heartbeat",
-    "OffsetCommit",
-    "OffsetFetch",
-    "FindCoordinator",
-    "ListOffsets",
-    "AlterPartition",
-    "BrokerHeartbeat",
-    "BrokerRegistration",
-    "ApiVersions",
-];
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -209,12 +192,8 @@ impl Drawer {
         let min_insync = self.between(1, factor);
         let mut configs = json!({ "min.insync.replicas": min_insync.to_string() });
         // Every other topic lets its records go after a while, in small segments.
-        match self.between(0, 3) {
-            0 => configs["retention.ms"] = json!("4000"),
-            1 => configs["retention.bytes"] = json!("2000"),
-            _ => {}
-        }
-        if 1 < configs.as_object().map_or(0, serde_json::Map::len) {
+        if let Some(Some((name, value))) = self.one_of(&[Some(("retention.ms", "4000")), Some(("retention.bytes", "2000")), None, None]) {
+            configs[name] = json!(value);
             configs["internal.segment.bytes"] = json!("1000");
         }
         json!({
@@ -330,7 +309,9 @@ impl Drawer {
                     }
                 }
             }
-            Act::DropNext => json!({ "type": "dropNext", "api": self.one_of(APIS), "what": self.one_of(&["request", "response"]) }),
+            Act::DropNext => {
+                json!({ "type": "dropNext", "api": self.one_of(&Api::ALL).map(Api::name), "what": self.one_of(&["request", "response"]) })
+            }
             Act::AddProducer if producers.len() < CLIENTS_MAX && !topics.is_empty() => self.producer(&topics),
             Act::RemoveProducer => json!({ "type": "removeProducer", "id": self.one_of(&producers)? }),
             Act::Send => json!({ "type": "send", "topic": self.one_of(&topics)?, "key": "by hand", "value": self.name("value") }),
