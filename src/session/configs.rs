@@ -214,7 +214,6 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "group.max.size",
             "group.min.session.timeout.ms",
             "leader.imbalance.check.interval.seconds",
-            "log.cleanup.policy",
             "log.flush.interval.messages",
             "log.flush.interval.ms",
             "log.flush.scheduler.interval.ms",

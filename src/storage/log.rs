@@ -1,7 +1,7 @@
 //! One replica's log: segments in offset order, with the leader epochs they were written in.
 //!
-//! Owns appends, truncation, the log start offset and reads by offset. Old segments go in [`super::retention`], are rewritten in
-//! [`super::compaction`], searched by time in [`super::lookup`]. It must not know who leads or follows. Source: `UnifiedLog`, `LocalLog`.
+//! Owns appends, truncation, the log start offset and reads by offset. Old segments go in [`super::retention`], and are searched by
+//! time in [`super::lookup`]. It must not know who leads or follows. Source: `UnifiedLog`, `LocalLog`.
 
 use super::config::LogConfig;
 use super::epochs::{EpochEnd, EpochStart, Epochs};
@@ -25,8 +25,6 @@ pub struct Log {
     flushed: i64,
     bytes: u64,
     epochs: Epochs,
-    /// Up to where compaction has been (`cleaner-offset-checkpoint`).
-    pub(super) cleaned: Option<i64>,
 }
 
 impl Default for Log {
@@ -37,17 +35,7 @@ impl Default for Log {
 
 impl Log {
     pub fn new(config: LogConfig) -> Log {
-        Log {
-            config,
-            sealed: Arc::default(),
-            active: Segment::new(0),
-            start: 0,
-            end: 0,
-            flushed: 0,
-            bytes: 0,
-            epochs: Epochs::default(),
-            cleaned: None,
-        }
+        Log { config, sealed: Arc::default(), active: Segment::new(0), start: 0, end: 0, flushed: 0, bytes: 0, epochs: Epochs::default() }
     }
 
     pub fn config(&self) -> &LogConfig {
@@ -176,7 +164,6 @@ impl Log {
         self.end = offset;
         self.start = self.start.min(offset);
         self.flushed = self.flushed.min(offset);
-        self.cleaned = self.cleaned.map(|cleaned| cleaned.min(offset));
         self.epochs.truncate_end(offset);
         self.count_bytes();
     }
@@ -327,6 +314,18 @@ mod tests {
             }
             assert_eq!(whole.end_offset(), count, "copies share nothing that is written to");
         }
+    }
+
+    #[test]
+    fn what_was_flushed_and_is_cut_off_is_not_flushed_any_more() {
+        let mut log = log(LogConfig::default(), &[(0, 5)]);
+        log.flush(4);
+        for (to, flushed) in [(5, 4), (3, 3)] {
+            log.truncate(to);
+            assert_eq!(log.flushed_offset(), flushed);
+        }
+        log.append(batch(3, 1, 1, 0), 0);
+        assert_eq!(log.flushed_offset(), 3, "what is written there now is not");
     }
 
     #[test]
