@@ -125,3 +125,45 @@ fn a_follower_whose_log_ends_below_the_leaders_start_begins_there() {
     cluster.assert_replicas_equal("orders");
     assert_eq!(cluster.values("orders", 0), ["value 12", "value 13"]);
 }
+
+#[test]
+fn a_follower_whose_clock_is_behind_starts_where_its_leader_does() {
+    let mut cluster = cluster(json!({ "retention.ms": "5000", "internal.segment.bytes": "200" }));
+    let leader = cluster.partition("orders", 0).leader.expect("a leader");
+    let late = replicas(&cluster).iter().map(|replica| replica.broker).find(|broker| *broker != leader).expect("a follower");
+    // By its own clock nothing is old yet.
+    cluster.apply(json!({ "type": "skewClock", "broker": late, "ms": -3_600_000 }));
+    send(&mut cluster, 0..10);
+    let seen = cluster.events_after(|cluster| cluster.advance(10_000.0));
+    assert_eq!(starts(&cluster), [10, 10, 10]);
+    let of_late = |kind: &str| seen.iter().filter(|event| event.kind == kind && event.node == format!("broker-{late}")).collect::<Vec<_>>();
+    assert!(!of_late("logStartMoved").is_empty());
+    let reasons = of_late("segmentsDeleted");
+    assert!(reasons.iter().all(|event| event.text.ends_with("below the log start offset")), "{reasons:?}");
+}
+
+/// Found by the simulator (seeds 18 and 33 of their time): the consumer began anew while its application still had the records before.
+#[test]
+fn a_consumer_begins_anew_with_its_next_poll_and_not_while_it_is_at_work() {
+    let mut cluster = cluster(json!({ "retention.ms": "5000", "internal.segment.bytes": "320" }));
+    send(&mut cluster, 0..4);
+    let configs = json!({ "auto.offset.reset": "earliest", "max.poll.records": "4" });
+    cluster
+        .apply(json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["orders"], "processingMs": 20_000, "configs": configs }));
+    cluster.advance(22_000.0);
+    assert_eq!(cluster.position("c", "orders", 0), Some(4), "polled, and at work");
+    let seen = cluster.events_after(|cluster| {
+        // What comes next has come and gone before it can fetch again, and then it is still at work.
+        cluster.apply(json!({ "type": "setLink", "from": "*", "to": "c", "cut": true }));
+        send(cluster, 4..8);
+        cluster.advance(8_000.0);
+        cluster.apply(json!({ "type": "setLink", "from": "*", "to": "*" }));
+        // A fetch whose answer was lost is given up after request.timeout.ms, half a minute.
+        cluster.advance(90_000.0);
+    });
+    let times = |kind: &str| seen.iter().filter(|event| event.kind == kind).map(|event| event.time).collect::<Vec<_>>();
+    let (resets, delivered) = (times("offsetReset"), times("recordDelivered"));
+    assert_eq!((resets.len(), delivered.len()), (1, 3));
+    assert!(delivered[2] <= resets[0], "{resets:?} {delivered:?}");
+    assert_eq!(cluster.position("c", "orders", 0), Some(8));
+}

@@ -161,7 +161,7 @@ impl Broker {
         if !self.image.topics.contains_key(&key.topic) {
             return Err(ErrorCode::UnknownTopicId);
         }
-        let replica = self.replicas.get(&key).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let replica = self.replica(key)?;
         replica.check_leader(asked.current_leader_epoch)?;
         let is_follower = is_follower && !mutant::is("follower-reads-committed") || mutant::is("consumer-reads-uncommitted");
         let limit = if is_follower { replica.log.end_offset() } else { replica.high_watermark() };

@@ -30,9 +30,7 @@ impl Broker {
 
     fn end_of_epoch(&self, topic: &str, asked: &OffsetForLeaderPartition) -> Result<EpochEnd, ErrorCode> {
         let topic = *self.image.topic_ids.get(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        self.image.partition(&topic, asked.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let key = PartitionKey { topic, index: asked.partition };
-        let replica = self.replicas.get(&key).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let replica = self.replica(PartitionKey { topic, index: asked.partition })?;
         replica.check_leader(asked.current_leader_epoch)?;
         Ok(replica.end_of_epoch(asked.leader_epoch))
     }

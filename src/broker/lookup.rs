@@ -152,7 +152,7 @@ impl Broker {
     ) -> Result<Found, ErrorCode> {
         const NOTHING: Found = Found { offset: -1, timestamp: -1, leader_epoch: -1 };
         let id = *self.image.topic_ids.get(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let replica = self.replicas.get(&PartitionKey { topic: id, index: asked.partition_index }).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let replica = self.replica(PartitionKey { topic: id, index: asked.partition_index })?;
         replica.check_leader(asked.current_leader_epoch)?;
         let leader = replica.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
         let (log, high_watermark) = (&replica.log, replica.high_watermark());

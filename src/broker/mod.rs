@@ -23,6 +23,7 @@ mod work;
 use crate::coordinator::{Coordinator, CoordinatorConfig};
 use crate::cost::{Costs, HEALTHY_DISK, WRITE_BACK_INTERVAL};
 use crate::node::{Chance, Channel, Connection, Input, MS, NodeId, Outputs, Time, Timer};
+use crate::protocol::ErrorCode;
 use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::{Request, Response};
 use crate::replica::purgatory::Purgatory;
@@ -235,6 +236,12 @@ impl Broker {
         let expires = self.config.costs.page_expires;
         self.replicas.values_mut().for_each(|replica| replica.lose_power(now, expires, out));
         self.crash();
+    }
+
+    /// The replica that a client names (`ReplicaManager.getPartitionOrError`).
+    fn replica(&self, key: PartitionKey) -> Result<&Replica, ErrorCode> {
+        self.image.partition(&key.topic, key.index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        self.replicas.get(&key).ok_or(ErrorCode::NotLeaderOrFollower)
     }
 
     /// What the machine's wall clock shows, in Kafka's epoch milliseconds.

@@ -151,7 +151,8 @@ impl Broker {
         }
         let Some(topic) = self.image.topics.get(&key.topic) else { return Err(ErrorCode::UnknownTopicId.into()) };
         let rules = self.config.log_rules.of_topic(&topic.configs);
-        let Some(replica) = self.replicas.get_mut(&key) else { return Err(ErrorCode::UnknownTopicOrPartition.into()) };
+        self.replica(key)?;
+        let Some(replica) = self.replicas.get_mut(&key) else { return Err(ErrorCode::NotLeaderOrFollower.into()) };
         let Some(leader) = replica.leader() else { return Err(ErrorCode::NotLeaderOrFollower.into()) };
         if acks == ACKS_ALL && leader.is_under_min_isr() {
             return Err(ErrorCode::NotEnoughReplicas.into());

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file asks its own questions")]
 
+pub mod direct;
+
 use brokerlab::session::command::{Cluster as ClusterSpec, Refusal, Saved};
 use brokerlab::session::{Session, parse_command};
 use brokerlab::view::{self, EventView, GroupView, MessageQuery, PartitionView, View};
