@@ -7,6 +7,7 @@
 mod elect_leaders;
 mod elections;
 mod partitions;
+mod placement;
 mod shutdown;
 mod topics;
 

@@ -3,6 +3,7 @@
 //! Source: `ReplicationControlManager.createPartitions`. A topic never gets fewer; new partitions have as many replicas as partition 0.
 
 use super::Controller;
+use super::placement::Refused;
 use super::topics::PARTITIONS_MAX;
 use crate::mutant;
 use crate::node::{NoteKind, Outputs};
@@ -48,7 +49,7 @@ impl Controller {
         response
     }
 
-    fn checked_partitions(&mut self, asked: &CreatePartitionsTopic) -> Result<Addition, (ErrorCode, String)> {
+    fn checked_partitions(&mut self, asked: &CreatePartitionsTopic) -> Result<Addition, Refused> {
         let name: &str = &asked.name;
         let topic = self.image.topic(name);
         let topic = topic.ok_or_else(|| (ErrorCode::UnknownTopicOrPartition, format!("There is no topic {name}.")))?;
@@ -59,9 +60,19 @@ impl Controller {
             return Err((ErrorCode::InvalidPartitions, sentence));
         }
         let (id, name) = (topic.id, topic.name.clone());
-        let factor = topic.partitions.first().map_or(1, |state| state.replicas.len() as i16);
-        self.check_factor(factor)?;
-        let placed = self.place(asked.count - first, factor)?;
+        let factor = topic.partitions.first().map_or(1, |state| state.replicas.len());
+        let more = asked.count - first;
+        let placed = match &asked.assignments {
+            None => self.place(more, factor as i16)?,
+            Some(assignments) if assignments.len() != more as usize => {
+                let sentence = format!("Replicas are named for {} partitions, where {more} are added.", assignments.len());
+                return Err((ErrorCode::InvalidReplicaAssignment, sentence));
+            }
+            Some(assignments) => {
+                let checked = assignments.iter().map(|one| self.checked_new_assignment(&one.broker_ids, Some(factor)));
+                checked.collect::<Result<_, _>>()?
+            }
+        };
         Ok(Addition { id, name, first, placed })
     }
 }

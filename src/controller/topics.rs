@@ -1,8 +1,9 @@
-//! Creating topics: validation and placement of replicas.
+//! Creating topics: what is refused, and what is decided. Where replicas go is the placement's.
 //!
-//! Source: `ReplicationControlManager.createTopics`, `StripedReplicaPlacer`.
+//! Source: `ReplicationControlManager.createTopics`.
 
 use super::Controller;
+use super::placement::Refused;
 use crate::node::{NoteKind, Outputs, Partition};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
@@ -49,22 +50,12 @@ impl Controller {
         response
     }
 
-    fn checked_topic(&mut self, asked: &CreatableTopic) -> Result<NewTopic, (ErrorCode, String)> {
+    fn checked_topic(&mut self, asked: &CreatableTopic) -> Result<NewTopic, Refused> {
         let name: &str = &asked.name;
         validate_topic_name(name).map_err(|sentence| (ErrorCode::InvalidTopicException, sentence.to_string()))?;
         if self.image.topic_ids.contains_key(name) {
             return Err((ErrorCode::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
         }
-        let partitions = if asked.num_partitions == -1 { self.config.default_partitions } else { asked.num_partitions };
-        if !(1..=PARTITIONS_MAX).contains(&partitions) {
-            let sentence = format!("A topic has 1 to {PARTITIONS_MAX} partitions, not {partitions}.");
-            return Err((ErrorCode::InvalidPartitions, sentence));
-        }
-        let factor = if asked.replication_factor == -1 { self.config.default_replication_factor } else { asked.replication_factor };
-        if factor < 1 {
-            return Err((ErrorCode::InvalidReplicationFactor, format!("The replication factor is at least 1, not {factor}.")));
-        }
-        self.check_factor(factor)?;
         let mut configs = OrderedMap::new();
         for config in &asked.configs {
             let (key, value) = (config.name.to_string(), config.value.as_ref().map(ToString::to_string).unwrap_or_default());
@@ -73,40 +64,48 @@ impl Controller {
             settings::parse(setting, &value).map_err(|error| (error.code(), error.to_string()))?;
             configs.insert(setting.name.to_owned(), value);
         }
-        let replicas = self.place(partitions, factor)?;
-        Ok(NewTopic { name: Arc::from(name), configs, replicas, replication_factor: factor })
+        let replicas = if asked.assignments.is_empty() { self.placed(asked)? } else { self.assigned(asked)? };
+        let replication_factor = replicas.first().map_or(0, |first| first.len() as i16);
+        Ok(NewTopic { name: Arc::from(name), configs, replicas, replication_factor })
     }
 
-    /// Whether that many replicas can be placed at all.
-    pub(super) fn check_factor(&self, factor: i16) -> Result<(), (ErrorCode, String)> {
-        let registered = self.image.brokers.len();
-        if registered < factor as usize {
-            let sentence = format!("A replication factor of {factor} needs {factor} brokers, and {registered} are registered.");
-            return Err((ErrorCode::InvalidReplicationFactor, sentence));
+    /// The replicas of each partition, where the request leaves them to the controller.
+    fn placed(&mut self, asked: &CreatableTopic) -> Result<Vec<Vec<i32>>, Refused> {
+        let factor = if asked.replication_factor == -1 { self.config.default_replication_factor } else { asked.replication_factor };
+        if factor < 1 {
+            return Err((ErrorCode::InvalidReplicationFactor, format!("The replication factor is at least 1, not {factor}.")));
         }
-        if self.image.brokers.values().all(|broker| broker.fenced) {
-            let sentence = "No broker is live: every registered one is fenced.".to_owned();
-            return Err((ErrorCode::InvalidReplicationFactor, sentence));
+        let partitions = if asked.num_partitions == -1 { self.config.default_partitions } else { asked.num_partitions };
+        if !(1..=PARTITIONS_MAX).contains(&partitions) {
+            let sentence = format!("A topic has 1 to {PARTITIONS_MAX} partitions, not {partitions}.");
+            return Err((ErrorCode::InvalidPartitions, sentence));
         }
-        Ok(())
+        self.place(partitions, factor)
     }
 
-    /// Spreads leaders round the live brokers from a random first one, and each partition's followers behind its leader. Fenced brokers get
-    /// replicas only where the live ones do not suffice, and never the leadership.
-    pub(super) fn place(&mut self, partitions: i32, factor: i16) -> Result<Vec<Vec<i32>>, (ErrorCode, String)> {
-        let ids = |fenced: bool| self.image.brokers.iter().filter(move |(_, known)| known.fenced == fenced).map(|(id, _)| *id);
-        let (live, fenced): (Vec<i32>, Vec<i32>) = (ids(false).collect(), ids(true).collect());
-        let first = self.chance.below(live.len() as u64) as usize;
-        let striped =
-            |brokers: &[i32], from: usize| -> Vec<i32> { (0..brokers.len()).map(|i| brokers[(from + i) % brokers.len()]).collect() };
-        let row = |partition: usize| striped(&live, first + partition).into_iter().chain(striped(&fenced, partition));
-        let placed: Vec<Vec<i32>> = (0..partitions as usize).map(|partition| row(partition).take(factor as usize).collect()).collect();
-        // A broker in controlled shutdown is not fenced yet, and leads nothing any more.
-        if placed.iter().any(|replicas| !replicas.iter().any(|replica| self.image.is_live(*replica))) {
-            let sentence = format!("{factor} replicas cannot be placed: the brokers that are left are fenced or in controlled shutdown.");
-            return Err((ErrorCode::InvalidReplicationFactor, sentence));
+    /// The replicas of each partition, where the request names them.
+    fn assigned(&self, asked: &CreatableTopic) -> Result<Vec<Vec<i32>>, Refused> {
+        if asked.replication_factor != -1 || asked.num_partitions != -1 {
+            let sentence = "Replicas are named for each partition: then the number of partitions and the replication factor are -1.";
+            return Err((ErrorCode::InvalidRequest, sentence.to_owned()));
         }
-        Ok(placed)
+        if (PARTITIONS_MAX as usize) < asked.assignments.len() {
+            return Err((ErrorCode::InvalidPartitions, format!("A topic has {PARTITIONS_MAX} partitions at the most.")));
+        }
+        let mut assigned = OrderedMap::new();
+        let mut factor = None;
+        for assignment in &asked.assignments {
+            let replicas = self.checked_new_assignment(&assignment.broker_ids, factor)?;
+            factor = Some(replicas.len());
+            if assigned.insert(assignment.partition_index, replicas).is_some() {
+                let sentence = format!("The replicas of partition {} are named twice.", assignment.partition_index);
+                return Err((ErrorCode::InvalidReplicaAssignment, sentence));
+            }
+        }
+        if (0..).zip(assigned.keys()).any(|(index, named)| index != *named) {
+            return Err((ErrorCode::InvalidReplicaAssignment, "Partitions are numbered from 0 on, without a gap.".to_owned()));
+        }
+        Ok(assigned.into_values().collect())
     }
 
     fn create(&mut self, topic: NewTopic, out: &mut Outputs) -> Uuid {

@@ -29,10 +29,23 @@ impl Cluster {
         Cluster::with(7, brokers, configs)
     }
 
+    /// A broker for each rack that is named.
+    pub fn racked(racks: &[&str]) -> Cluster {
+        let racks: Vec<String> = racks.iter().map(|rack| (*rack).to_owned()).collect();
+        let brokers = racks.len() as u32;
+        Cluster::loaded(
+            7,
+            ClusterSpec { brokers, controllers: None, racks: Some(racks), configs: Default::default(), start_timestamp: None },
+        )
+    }
+
     fn with(seed: u64, brokers: u32, configs: Value) -> Cluster {
         let configs: BTreeMap<String, String> = serde_json::from_value(configs).expect("settings are text by name");
         let configs = configs.into_iter().collect();
-        let cluster = ClusterSpec { brokers, controllers: None, racks: None, configs, start_timestamp: None };
+        Cluster::loaded(seed, ClusterSpec { brokers, controllers: None, racks: None, configs, start_timestamp: None })
+    }
+
+    fn loaded(seed: u64, cluster: ClusterSpec) -> Cluster {
         let saved = Saved { format: "brokerlab".to_owned(), version: 1, seed, cluster, commands: Vec::new(), until: 1_000.0 };
         Cluster { session: Session::load(&saved).expect("an empty session loads") }
     }

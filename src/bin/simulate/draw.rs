@@ -162,9 +162,11 @@ impl Drawer {
                 configs[name] = json!(value);
             }
         }
-        let saved = json!({
-            "format": "brokerlab", "version": 1, "seed": seed, "cluster": { "brokers": brokers, "configs": configs }, "commands": [], "until": 0,
-        });
+        let mut cluster = json!({ "brokers": brokers, "configs": configs });
+        if self.chance.below(2) == 0 {
+            cluster["racks"] = (0..brokers).map(|_| self.one_of(&["rack-a", "rack-b", "rack-c"])).collect();
+        }
+        let saved = json!({ "format": "brokerlab", "version": 1, "seed": seed, "cluster": cluster, "commands": [], "until": 0 });
         parse_saved(saved).expect("a drawn cluster is a cluster")
     }
 
