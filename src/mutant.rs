@@ -32,6 +32,8 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("retention-removes-newest", "retention removes the newest segments, not the oldest"),
     ("read-below-log-start", "a fetch below the log start offset is answered from there on"),
     ("preferred-outside-isr", "the preferred replica is elected although it is not in sync"),
+    ("strays-stay", "a broker that was down when a topic was deleted never deletes its logs"),
+    ("name-keeps-log", "a topic made anew finds the log of the deleted one of its name"),
     ("sessions-never-end", "a broker that is not heard of is not fenced"),
 ];
 

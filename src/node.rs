@@ -385,6 +385,14 @@ pub enum NoteKind {
         from: i32,
         partitions: i32,
     },
+    TopicDeleted {
+        topic: TopicName,
+        partitions: i32,
+    },
+    /// A broker's log goes with its topic.
+    LogDeleted {
+        partition: Partition,
+    },
 }
 
 /// Why a message does not arrive although somebody listens there.

@@ -13,6 +13,7 @@ fn every_command() -> Vec<Value> {
     vec![
         json!({ "type": "createTopic", "name": "t", "partitions": 3, "replicationFactor": -1 }),
         json!({ "type": "createTopic", "name": "t", "partitions": i32::MAX, "replicationFactor": i16::MIN, "configs": { "min.insync.replicas": "2" } }),
+        json!({ "type": "deleteTopic", "name": "t" }),
         json!({ "type": "createPartitions", "topic": "t", "partitions": i32::MIN }),
         json!({ "type": "electLeader", "topic": "t", "partition": 0 }),
         json!({ "type": "electLeader", "topic": "t", "partition": i32::MAX, "unclean": true }),

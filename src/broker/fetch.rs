@@ -46,7 +46,7 @@ impl Broker {
             }
         };
         self.note_follower(now, &message, out);
-        let found = self.find(&message);
+        let found = self.find(&message, ErrorCode::UnknownTopicId);
         if found.at_once || message.max_wait_ms <= 0 || message.topics.is_empty() {
             self.answer_fetch(now, from, correlation, &message, found, out);
             return;
@@ -59,7 +59,7 @@ impl Broker {
 
     pub(super) fn try_delayed_fetches(&mut self, now: Time, key: PartitionKey, out: &mut Outputs) {
         for (number, delayed) in self.fetches.take_watching(key) {
-            let found = self.find(&delayed.message);
+            let found = self.find(&delayed.message, ErrorCode::UnknownTopicOrPartition);
             if found.at_once {
                 self.answer_fetch(now, delayed.from, delayed.correlation, &delayed.message, found, out);
             } else {
@@ -71,7 +71,7 @@ impl Broker {
     /// A waiting request's time ran out: a fetch is answered with what there is, a produce with the error.
     pub(super) fn expire(&mut self, now: Time, operation: u64, out: &mut Outputs) {
         if let Some(delayed) = self.fetches.expire(operation) {
-            let found = self.find(&delayed.message);
+            let found = self.find(&delayed.message, ErrorCode::UnknownTopicOrPartition);
             self.answer_fetch(now, delayed.from, delayed.correlation, &delayed.message, found, out);
         } else if let Some(delayed) = self.produces.expire(operation) {
             self.produce_timed_out(delayed, out);
@@ -107,8 +107,9 @@ impl Broker {
         }
     }
 
-    /// Reads everything that a fetch asks for, in its order, within its limits.
-    fn find(&self, message: &k::FetchRequest) -> Found {
+    /// Reads everything that a fetch asks for, in its order, within its limits. A topic that is not there is `unknown`: a request that arrives
+    /// with its id names nothing; one that waits has lost the partition that it had found by then.
+    fn find(&self, message: &k::FetchRequest, unknown: ErrorCode) -> Found {
         let is_follower = 0 <= message.replica_state.replica_id.0;
         let mut left = usize::try_from(message.max_bytes.min(self.config.fetch_max_bytes)).unwrap_or(0);
         let mut found = Found { response: k::FetchResponse::default(), batches: Vec::new(), at_once: false };
@@ -122,7 +123,7 @@ impl Broker {
                 data.partition_index = asked.partition;
                 data.high_watermark = -1;
                 let mut batches = Vec::new();
-                match self.find_partition(key, asked, is_follower, left, bytes == 0) {
+                match self.find_partition(key, asked, is_follower, left, bytes == 0, unknown) {
                     Err(error) => {
                         data.error_code = error.code();
                         found.at_once = true;
@@ -157,9 +158,10 @@ impl Broker {
         is_follower: bool,
         left: usize,
         first: bool,
+        unknown: ErrorCode,
     ) -> Result<(&crate::replica::Replica, crate::replica::Read), ErrorCode> {
         if !self.image.topics.contains_key(&key.topic) {
-            return Err(ErrorCode::UnknownTopicId);
+            return Err(unknown);
         }
         let replica = self.replica(key)?;
         replica.check_leader(asked.current_leader_epoch)?;

@@ -22,7 +22,14 @@ impl Broker {
         out: &mut Outputs,
     ) {
         let mut effects = Effects::default();
-        self.coordinator.handle(now, ReplyTo { from, correlation }, client_id, request, &mut effects, out);
+        let (reply, image) = (ReplyTo { from, correlation }, &self.image);
+        match request {
+            Request::OffsetCommit(message) => {
+                let exists = |topic: &str, index: i32| image.topic(topic).is_some_and(|topic| image.partition(&topic.id, index).is_some());
+                self.coordinator.commit_offsets(now, reply, &message, exists, &mut effects);
+            }
+            request => self.coordinator.handle(now, reply, client_id, request, &mut effects, out),
+        }
         self.carry_out(now, effects, out);
     }
 

@@ -121,7 +121,14 @@ impl Broker {
 
     /// Applies records of the metadata log, then takes every role that changed.
     pub(super) fn follow_metadata(&mut self, now: Time, records: &[Arc<MetadataRecord>], out: &mut Outputs) {
+        let mut deleted = Vec::new();
         for record in records {
+            if let MetadataRecord::RemoveTopic { id } = &**record
+                && let Some(topic) = self.image.topics.get(id)
+            {
+                deleted.push((topic.name.clone(), topic.partitions.len() as i32));
+                self.may_have_strays = true;
+            }
             self.image.apply(record);
             match &**record {
                 MetadataRecord::Partition { topic, partition, .. } => {
@@ -134,6 +141,7 @@ impl Broker {
             }
         }
         self.take_roles(now, out);
+        self.forget_committed(now, &deleted, out);
         self.fetch_metadata(out);
     }
 
@@ -143,6 +151,7 @@ impl Broker {
         if self.epoch.is_none_or(|epoch| self.image.next_offset <= epoch) {
             return;
         }
+        self.delete_strays(now, out);
         for key in std::mem::take(&mut self.unpublished) {
             self.assume_role(now, key, out);
         }

@@ -5,6 +5,7 @@
 //! `SocketServer`.
 
 mod connections;
+mod deletion;
 mod fetch;
 mod fetch_sessions;
 mod groups;
@@ -120,6 +121,8 @@ pub struct Broker {
     image: MetadataImage,
     /// Partitions whose decided state has not been taken over yet.
     unpublished: OrderedSet<PartitionKey>,
+    /// Logs on disk may be of topics that the metadata does not know any more: it has been started, or a topic was deleted.
+    may_have_strays: bool,
     replicas: OrderedMap<PartitionKey, Replica>,
     fetchers: OrderedMap<i32, Fetcher>,
     connections: Connections,
@@ -160,6 +163,7 @@ impl Broker {
             shutdown: Shutdown::default(),
             heartbeat_at: 0,
             unpublished: OrderedSet::new(),
+            may_have_strays: true,
             image: MetadataImage::default(),
             replicas: OrderedMap::new(),
             fetchers: OrderedMap::new(),
@@ -311,6 +315,7 @@ impl Broker {
             | Request::BrokerHeartbeat(_)
             | Request::AlterPartition(_)
             | Request::CreatePartitions(_)
+            | Request::DeleteTopics(_)
             | Request::ElectLeaders(_) => {
                 self.connections.answered(from, correlation);
             }

@@ -24,6 +24,11 @@ impl Deliveries {
         self.next.insert((consumer, partition.clone()), offset);
     }
 
+    /// Its topic is deleted: a partition of this name has other records. Consumers stay where they are until they find out.
+    pub fn deleted(&mut self, topic: &str) {
+        self.highest.retain(|partition, _| &*partition.topic != topic);
+    }
+
     /// Returns how many of the records had been given to some consumer before.
     pub fn delivered(&mut self, world: &World, consumer: NodeId, partition: &Partition, first: i64, last: i64) -> (u64, Verdict) {
         let expected = self.next.insert((consumer, partition.clone()), last + 1);

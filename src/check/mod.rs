@@ -4,6 +4,8 @@
 //! nodes through the world and never changes them. An event's notes say what it touched, and only that is looked at; [`Checker::in_full`]
 //! looks at everything. The names R1 to R13 are those of the project's list of invariants; their meaning stands at each check.
 //!
+//! A partition of a topic that was deleted and made anew is another one (L3: a deleted topic leaves no log behind).
+//!
 //! A partition whose replica lost records with the power is *unclean* from then on: what was committed may be gone (R6, R9, R10, R12), as in
 //! Kafka, which trusts the other replicas and not the disk.
 //!
@@ -59,6 +61,7 @@ pub struct Counts {
     pub redelivered: u64,
     /// Segments that retention removed, on any replica.
     pub segments_deleted: u64,
+    pub topics_deleted: u64,
     /// Acknowledged with acks=1 and in no log any more: acks=1 promises no more.
     pub lost_unsafe: u64,
 }
@@ -83,6 +86,7 @@ impl Counts {
             NoteKind::ProduceRetried { records, .. } => self.retries += *records as u64,
             NoteKind::RecordFailed { records, .. } => self.failed += *records as u64,
             NoteKind::RecordDelivered { records, .. } => self.delivered += *records as u64,
+            NoteKind::TopicDeleted { .. } => self.topics_deleted += 1,
             NoteKind::SegmentsDeleted { segments, .. } => self.segments_deleted += u64::from(*segments),
             _ => {}
         }
@@ -141,15 +145,40 @@ impl Checker {
             }
             self.counts.lost_unsafe += check.lost_unsafe();
         }
+        if let Err((invariant, sentence)) = deleted_leave_no_log(world)
+            && self.violations.len() < VIOLATIONS_MAX
+        {
+            self.violations.push(Violation { invariant, time: world.now(), sentence, note: self.seen });
+        }
     }
 
     fn partition(&mut self, partition: &Partition) -> &mut PartitionCheck {
         self.partitions.or_default(partition.clone())
     }
 
+    /// Whether a broker speaks of its log of a deleted topic: it has none of the topic that may have the name now.
+    fn is_of_deleted(&mut self, world: &World, note: &Note) -> bool {
+        let (NodeId::Broker(broker), Some(partition)) = (note.node, log_of(&note.kind)) else { return false };
+        if replica(world, partition, broker).is_some() {
+            return false;
+        }
+        if let NoteKind::HighWatermarkAdvanced { to, .. } = note.kind {
+            self.partition(partition).advanced_after_deletion(to);
+        }
+        true
+    }
+
     fn note(&mut self, world: &World, note: &Note) -> Verdict {
         let node = note.node;
+        if self.is_of_deleted(world, note) {
+            return Ok(());
+        }
         match &note.kind {
+            NoteKind::TopicDeleted { topic, .. } => {
+                (&mut self.partitions).into_iter().filter(|(known, _)| known.topic == *topic).for_each(|(_, check)| check.deleted());
+                self.deliveries.deleted(topic);
+                Ok(())
+            }
             NoteKind::BrokerCrashed | NoteKind::PowerLost | NoteKind::BrokerStopped => {
                 if let NodeId::Broker(broker) = node {
                     self.partitions.values_mut().for_each(|check| check.crashed(broker));
@@ -238,6 +267,30 @@ impl Checker {
 
 /// The name of what is broken, and how.
 type Verdict = Result<(), (&'static str, String)>;
+
+/// The log that a broker's note tells of.
+fn log_of(note: &NoteKind) -> Option<&Partition> {
+    match note {
+        NoteKind::RecordsLost { partition, .. }
+        | NoteKind::RecordAppended { partition, .. }
+        | NoteKind::HighWatermarkAdvanced { partition, .. }
+        | NoteKind::Truncated { partition, .. }
+        | NoteKind::LogStartMoved { partition, .. } => Some(partition),
+        _ => None,
+    }
+}
+
+/// L3: once every broker has caught up with the metadata, nobody has a log of a topic that is no more.
+fn deleted_leave_no_log(world: &World) -> Verdict {
+    let image = world.controller().image();
+    for (broker, _) in world.brokers().filter(|(_, state)| state.is_up()) {
+        let stray = broker.replicas().iter().find(|(key, _)| !image.topics.contains_key(&key.topic));
+        if let Some((_, replica)) = stray {
+            return Err(("L3", format!("broker {} still has a log of {}, whose topic is deleted", broker.id(), replica.name)));
+        }
+    }
+    Ok(())
+}
 
 /// R7: a fenced broker is in no ISR but those that it is the last member of.
 fn fenced_is_in_no_isr(world: &World, broker: i32) -> Verdict {

@@ -23,12 +23,25 @@ pub struct PartitionCheck {
     high_watermarks: OrderedMap<i32, i64>,
     /// Records acknowledged with acks=1, by their last offset, until they are committed.
     unsafe_acknowledged: Vec<(i64, i32)>,
+    /// How far partitions of this name were committed whose topics are deleted: clients may still speak of those.
+    former_end: i64,
 }
 
 impl PartitionCheck {
-    /// The first offset that is not committed.
+    /// The first offset that is not committed, nor was in a deleted partition of this name: what clients say cannot be told apart.
     pub fn committed_end(&self) -> i64 {
-        self.committed.end()
+        self.committed.end().max(self.former_end)
+    }
+
+    /// Its topic is deleted: a partition of this name is another one from now on.
+    pub fn deleted(&mut self) {
+        let former_end = if self.unclean { i64::MAX } else { self.committed_end() };
+        *self = PartitionCheck { former_end, ..PartitionCheck::default() };
+    }
+
+    /// A leader that has not heard yet that the topic is deleted goes on.
+    pub fn advanced_after_deletion(&mut self, to: i64) {
+        self.former_end = self.former_end.max(to);
     }
 
     /// Whether nothing is promised about committed records any more.
@@ -228,8 +241,8 @@ impl PartitionCheck {
             self.unsafe_acknowledged.retain(|(last, _)| !self.committed.holds(*last));
             self.unsafe_acknowledged.push((last, records));
         }
-        if acks == -1 && !self.committed.holds(last) {
-            let end = self.committed.end();
+        let end = self.committed_end();
+        if acks == -1 && end <= last {
             return Err(("R9", format!("offset {last} of {name} was acknowledged with acks=all, and {end} is committed")));
         }
         Ok(())

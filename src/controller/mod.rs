@@ -4,6 +4,7 @@
 //! log of records: what it learns about replicas it learns from brokers' requests. Source: KIP-500, KIP-631, KIP-497 (AlterPartition);
 //! `ClusterControlManager`, `ReplicationControlManager`, `PartitionChangeBuilder`. One controller, eligible leader replicas off.
 
+mod delete_topics;
 mod elect_leaders;
 mod elections;
 mod partitions;
@@ -34,6 +35,8 @@ pub struct ControllerConfig {
     pub default_partitions: i32,
     /// `default.replication.factor`
     pub default_replication_factor: i16,
+    /// `delete.topic.enable`
+    pub delete_topics: bool,
 }
 
 /// Records of the metadata log in one Fetch response, at the most.
@@ -115,6 +118,7 @@ impl Controller {
             Request::AlterPartition(message) => Response::AlterPartition(Arc::new(self.alter_partition(&message, out))),
             Request::CreateTopics(message) => Response::CreateTopics(Arc::new(self.create_topics(&message, out))),
             Request::CreatePartitions(message) => Response::CreatePartitions(Arc::new(self.create_partitions(&message, out))),
+            Request::DeleteTopics(message) => Response::DeleteTopics(Arc::new(self.delete_topics(&message, out))),
             Request::ElectLeaders(message) => Response::ElectLeaders(Arc::new(self.elect_leaders(&message, out))),
             // The controller's listener has no other API; nodes of this world never send one.
             _ => return,

@@ -75,6 +75,8 @@ pub enum Then {
         reply: ReplyTo,
         response: Arc<k::OffsetCommitResponse>,
     },
+    /// The group has none of these offsets any more: their topic is deleted.
+    OffsetsForgotten { group: Arc<str>, offsets: Vec<offsets::OffsetKey> },
     /// The assignment of this generation is safe: members that wait for it get it.
     AssignmentStored { group: Arc<str>, generation: i32 },
     /// Nothing waits for it.
@@ -168,7 +170,6 @@ impl Coordinator {
             Request::SyncGroup(message) => self.sync(now, reply, &message, effects),
             Request::Heartbeat(message) => self.heartbeat(now, reply, &message, effects),
             Request::LeaveGroup(message) => self.leave(now, reply, &message, effects, out),
-            Request::OffsetCommit(message) => self.commit_offsets(now, reply, &message, effects),
             Request::OffsetFetch(message) => self.fetch_offsets(reply, &message, effects),
             // The broker hands only these over.
             _ => {}
@@ -189,6 +190,11 @@ impl Coordinator {
                     }
                 }
                 effects.replies.push((reply, Response::OffsetCommit(response)));
+            }
+            Then::OffsetsForgotten { group, offsets } => {
+                if let Some(state) = self.group_mut(&group) {
+                    offsets.iter().for_each(|key| _ = state.offsets.remove(key));
+                }
             }
             Then::AssignmentStored { group, generation } => {
                 if let Some(state) = self.group_mut(&group) {
@@ -216,7 +222,8 @@ impl Coordinator {
                     state.assignment_lost(now, generation, coordinator_error(error), effects, out);
                 }
             }
-            Then::Stored => {}
+            // Offsets of a deleted topic stay, as in Kafka, which logs the error and does not try again.
+            Then::OffsetsForgotten { .. } | Then::Stored => {}
         }
     }
 

@@ -3,7 +3,7 @@
 //! Source: `OffsetMetadataManager`. A commit counts when its record is committed, not before.
 
 use super::{Append, Coordinator, Effects, Group, GroupState, ReplyTo, Then, partition_for};
-use crate::node::Time;
+use crate::node::{Time, TopicName};
 use crate::protocol::ErrorCode;
 use crate::protocol::group_records::{GroupKey, OffsetValue};
 use crate::protocol::wire::{self, Response};
@@ -23,9 +23,21 @@ pub struct CommittedOffset {
 }
 
 impl Coordinator {
-    pub(super) fn commit_offsets(&mut self, now: Time, reply: ReplyTo, message: &k::OffsetCommitRequest, effects: &mut Effects) {
+    /// `exists` knows the cluster's partitions: for those that are not there nothing is committed (`KafkaApis.handleOffsetCommitRequest`).
+    pub fn commit_offsets(
+        &mut self,
+        now: Time,
+        reply: ReplyTo,
+        message: &k::OffsetCommitRequest,
+        exists: impl Fn(&str, i32) -> bool,
+        effects: &mut Effects,
+    ) {
         let config = self.config;
-        let checked = self.checked_commit(now, message);
+        let known = |topic: &k::offset_commit_request::OffsetCommitRequestTopic| {
+            topic.partitions.iter().any(|asked| exists(&topic.name, asked.partition_index))
+        };
+        // A commit of nothing that exists never reaches the group.
+        let checked = if message.topics.iter().any(known) { self.checked_commit(now, message) } else { Ok(()) };
         let mut response = k::OffsetCommitResponse::default();
         let mut offsets = Vec::new();
         for topic in &message.topics {
@@ -35,7 +47,9 @@ impl Coordinator {
                 let mut result = k::offset_commit_response::OffsetCommitResponsePartition::default();
                 result.partition_index = asked.partition_index;
                 let metadata = asked.committed_metadata.as_deref().unwrap_or_default();
-                if let Err(error) = checked {
+                if !exists(&topic.name, asked.partition_index) {
+                    result.error_code = ErrorCode::UnknownTopicOrPartition.code();
+                } else if let Err(error) = checked {
                     result.error_code = error.code();
                 } else if config.offset_metadata_max < metadata.len() {
                     result.error_code = ErrorCode::OffsetMetadataTooLarge.code();
@@ -71,6 +85,28 @@ impl Coordinator {
         let records = offsets.iter().map(record).collect();
         let then = Then::OffsetsCommitted { group: group.clone(), offsets, reply, response: Arc::new(response) };
         effects.appends.push(Append { partition: partition_for(&group, config.partitions), records, then });
+    }
+
+    /// Topics are deleted, given by name and number of partitions: what groups committed in them is taken back, in the log first.
+    pub fn partitions_deleted(&mut self, deleted: &[(TopicName, i32)], effects: &mut Effects) {
+        for (partition, shard) in &self.shards {
+            for group in shard.groups.values() {
+                let gone = |key: &&OffsetKey| deleted.iter().any(|(topic, count)| *topic == key.0 && (0..*count).contains(&key.1));
+                let offsets: Vec<OffsetKey> = group.offsets.keys().filter(gone).cloned().collect();
+                if offsets.is_empty() {
+                    continue;
+                }
+                let tombstone = |(topic, partition): &OffsetKey| {
+                    (GroupKey::Offset { group: group.id.to_string(), topic: topic.to_string(), partition: *partition }.to_bytes(), None)
+                };
+                let records = offsets.iter().map(tombstone).collect();
+                effects.appends.push(Append {
+                    partition: *partition,
+                    records,
+                    then: Then::OffsetsForgotten { group: group.id.clone(), offsets },
+                });
+            }
+        }
     }
 
     fn checked_commit(&mut self, now: Time, message: &k::OffsetCommitRequest) -> Result<(), ErrorCode> {

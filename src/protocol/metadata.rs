@@ -38,6 +38,10 @@ pub enum MetadataRecord {
         partition: i32,
         state: PartitionState,
     },
+    /// The topic is deleted, with its partitions and settings. Its name is free again, its id is not.
+    RemoveTopic {
+        id: Uuid,
+    },
 }
 
 /// What the controller has decided about one partition.
@@ -108,6 +112,11 @@ impl MetadataImage {
                         Some(known) => *known = state.clone(),
                         None => topic.partitions.push(state.clone()),
                     }
+                }
+            }
+            MetadataRecord::RemoveTopic { id } => {
+                if let Some(topic) = self.topics.remove(id) {
+                    self.topic_ids.remove(&topic.name);
                 }
             }
         }

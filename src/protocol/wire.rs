@@ -37,6 +37,7 @@ pub enum Request {
     CreatePartitions(Arc<k::CreatePartitionsRequest>),
     OffsetForLeaderEpoch(Arc<k::OffsetForLeaderEpochRequest>),
     ElectLeaders(Arc<k::ElectLeadersRequest>),
+    DeleteTopics(Arc<k::DeleteTopicsRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +63,7 @@ pub enum Response {
     CreatePartitions(Arc<k::CreatePartitionsResponse>),
     OffsetForLeaderEpoch(Arc<k::OffsetForLeaderEpochResponse>),
     ElectLeaders(Arc<k::ElectLeadersResponse>),
+    DeleteTopics(Arc<k::DeleteTopicsResponse>),
 }
 
 /// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
@@ -89,10 +91,11 @@ pub enum Api {
     CreatePartitions,
     OffsetForLeaderEpoch,
     ElectLeaders,
+    DeleteTopics,
 }
 
 impl Api {
-    pub const ALL: [Api; 19] = [
+    pub const ALL: [Api; 20] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -112,6 +115,7 @@ impl Api {
         Api::CreatePartitions,
         Api::OffsetForLeaderEpoch,
         Api::ElectLeaders,
+        Api::DeleteTopics,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -135,6 +139,7 @@ impl Api {
             Api::CreatePartitions => "CreatePartitions",
             Api::OffsetForLeaderEpoch => "OffsetForLeaderEpoch",
             Api::ElectLeaders => "ElectLeaders",
+            Api::DeleteTopics => "DeleteTopics",
         }
     }
 }
@@ -169,6 +174,7 @@ impl Request {
             Request::CreatePartitions(_) => Api::CreatePartitions,
             Request::OffsetForLeaderEpoch(_) => Api::OffsetForLeaderEpoch,
             Request::ElectLeaders(_) => Api::ElectLeaders,
+            Request::DeleteTopics(_) => Api::DeleteTopics,
         }
     }
 }
@@ -203,6 +209,7 @@ impl Response {
             Response::CreatePartitions(_) => Api::CreatePartitions,
             Response::OffsetForLeaderEpoch(_) => Api::OffsetForLeaderEpoch,
             Response::ElectLeaders(_) => Api::ElectLeaders,
+            Response::DeleteTopics(_) => Api::DeleteTopics,
         }
     }
 
@@ -235,6 +242,7 @@ impl Response {
             Response::OffsetFetch(m) => m.groups.first().map_or(m.error_code, |g| g.error_code),
             Response::CreateTopics(m) => m.topics.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::CreatePartitions(m) => m.results.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),
+            Response::DeleteTopics(m) => m.responses.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::ElectLeaders(m) => {
                 let results = m.replica_election_results.iter().flat_map(|t| &t.partition_result);
                 results.map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)

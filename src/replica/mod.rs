@@ -92,6 +92,10 @@ impl Replica {
         }
     }
 
+    pub fn is_offline(&self) -> bool {
+        matches!(self.role, Role::Offline)
+    }
+
     pub fn checkpoint_high_watermark(&mut self) {
         self.checkpoint = self.high_watermark;
     }

@@ -33,6 +33,7 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         Command::CreateTopic { name, partitions, replication_factor, configs } => {
             topics::create_topic(world, trace, name, *partitions, *replication_factor, configs)
         }
+        Command::DeleteTopic { name } => topics::delete_topic(world, trace, name),
         Command::CreatePartitions { topic, partitions } => topics::create_partitions(world, trace, topic, *partitions),
         Command::ElectLeader { topic, partition, unclean } => topics::elect_leader(world, trace, topic, *partition, *unclean == Some(true)),
         Command::AddProducer { id, topic, records_per_second, keys, value, configs } => {
@@ -337,6 +338,7 @@ impl Command {
     pub fn name(&self) -> &'static str {
         match self {
             Command::CreateTopic { .. } => "createTopic",
+            Command::DeleteTopic { .. } => "deleteTopic",
             Command::CreatePartitions { .. } => "createPartitions",
             Command::ElectLeader { .. } => "electLeader",
             Command::AddProducer { .. } => "addProducer",
@@ -366,7 +368,7 @@ impl Command {
     /// What it acts on, as text.
     pub fn target(&self) -> String {
         match self {
-            Command::CreateTopic { name, .. } => name.clone(),
+            Command::CreateTopic { name, .. } | Command::DeleteTopic { name } => name.clone(),
             Command::AddProducer { id, .. }
             | Command::RemoveProducer { id }
             | Command::AddConsumer { id, .. }

@@ -28,6 +28,9 @@ pub enum Command {
         replication_factor: i16,
         configs: Configs,
     },
+    DeleteTopic {
+        name: String,
+    },
     CreatePartitions {
         topic: String,
         /// How many there are afterwards.
@@ -220,7 +223,6 @@ pub enum SeekEdge {
 
 /// Commands of the vocabulary whose engine part does not exist yet: refused with `UNSUPPORTED_VERSION`, never ignored.
 pub const NOT_YET: &[&str] = &[
-    "deleteTopic",
     "beginTransaction",
     "commitTransaction",
     "abortTransaction",

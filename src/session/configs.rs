@@ -208,6 +208,7 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "compression.type",
             "controlled.shutdown.enable",
             "default.replication.factor",
+            "delete.topic.enable",
             "fetch.max.bytes",
             "group.initial.rebalance.delay.ms",
             "group.max.session.timeout.ms",
@@ -452,6 +453,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         auto_leader_rebalance: values.bool("auto.leader.rebalance.enable"),
         default_partitions: values.i32("num.partitions"),
         default_replication_factor: values.int("default.replication.factor") as i16,
+        delete_topics: values.bool("delete.topic.enable"),
     };
     Ok(WorldConfig { seed, controller, brokers: (1..=cluster.brokers as i32).map(with_rack).collect() })
 }

@@ -50,6 +50,7 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             replication_factor: fields.take("replicationFactor"),
             configs: fields.optional("configs"),
         },
+        "deleteTopic" => Command::DeleteTopic { name: fields.take("name") },
         "createPartitions" => Command::CreatePartitions { topic: fields.take("topic"), partitions: fields.take("partitions") },
         "electLeader" => {
             Command::ElectLeader { topic: fields.take("topic"), partition: fields.take("partition"), unclean: fields.optional("unclean") }

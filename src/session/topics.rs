@@ -40,6 +40,16 @@ pub(super) fn create_topic(
     })
 }
 
+pub(super) fn delete_topic(world: &mut World, trace: &mut Trace, name: &str) -> Result<Value, Refusal> {
+    let topic = k::delete_topics_request::DeleteTopicState::default().with_name(Some(wire::topic(name)));
+    let message = k::DeleteTopicsRequest::default().with_topics(vec![topic]);
+    let Some(Response::DeleteTopics(answer)) = world.ask(Request::DeleteTopics(Arc::new(message)), trace) else {
+        return Err(no_controller());
+    };
+    let result = answer.responses.first().map_or((0, None), |result| (result.error_code, result.error_message.as_deref()));
+    answered(result, |_| "name")
+}
+
 pub(super) fn create_partitions(world: &mut World, trace: &mut Trace, name: &str, partitions: i32) -> Result<Value, Refusal> {
     let mut topic = k::create_partitions_request::CreatePartitionsTopic::default();
     (topic.name, topic.count) = (wire::topic(name), partitions);

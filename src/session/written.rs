@@ -62,6 +62,7 @@ impl Command {
                 object.put("replicationFactor", *replication_factor);
                 object.put_configs(configs);
             }
+            Command::DeleteTopic { name } => object.put("name", name.as_str()),
             Command::CreatePartitions { topic, partitions } => {
                 object.put("topic", topic.as_str());
                 object.put("partitions", *partitions);

@@ -108,6 +108,7 @@ impl NoteKind {
         match self {
             NoteKind::TopicCreated { .. }
             | NoteKind::PartitionsCreated { .. }
+            | NoteKind::TopicDeleted { .. }
             | NoteKind::BrokerCrashed
             | NoteKind::BrokerFenced { .. }
             | NoteKind::BrokerUnfenced { .. }

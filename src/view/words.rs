@@ -53,6 +53,8 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::SegmentsDeleted { .. } => "segmentsDeleted",
         NoteKind::LogStartMoved { .. } => "logStartMoved",
         NoteKind::PartitionsCreated { .. } => "partitionsCreated",
+        NoteKind::TopicDeleted { .. } => "topicDeleted",
+        NoteKind::LogDeleted { .. } => "logDeleted",
     }
 }
 
@@ -61,6 +63,7 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
     match note {
         NoteKind::LeaderElected { partition, .. }
         | NoteKind::IsrShrunk { partition, .. }
+        | NoteKind::LogDeleted { partition }
         | NoteKind::IsrExpanded { partition, .. }
         | NoteKind::RecordAppended { partition, .. }
         | NoteKind::HighWatermarkAdvanced { partition, .. }
@@ -89,9 +92,13 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
 pub fn place(note: &NoteKind) -> (Option<String>, Option<i32>) {
     match (partition(note), note) {
         (Some(partition), _) => (Some(partition.topic.to_string()), Some(partition.index)),
-        (None, NoteKind::TopicCreated { topic, .. } | NoteKind::PartitionsCreated { topic, .. } | NoteKind::RecordFailed { topic, .. }) => {
-            (Some(topic.to_string()), None)
-        }
+        (
+            None,
+            NoteKind::TopicCreated { topic, .. }
+            | NoteKind::PartitionsCreated { topic, .. }
+            | NoteKind::TopicDeleted { topic, .. }
+            | NoteKind::RecordFailed { topic, .. },
+        ) => (Some(topic.to_string()), None),
         _ => (None, None),
     }
 }
@@ -137,6 +144,8 @@ pub fn sentence(world: &World, note: &Note) -> String {
         NoteKind::PartitionsCreated { topic, from, partitions } => {
             format!("Topic {topic} gets {} instead of {from}", count(*partitions, "partition"))
         }
+        NoteKind::TopicDeleted { topic, partitions } => format!("Deletes topic {topic} with {}", count(*partitions, "partition")),
+        NoteKind::LogDeleted { partition } => format!("Deletes its log of {partition}: the topic is no more"),
         NoteKind::BrokerRegistered { broker, epoch } => {
             format!("Registers broker {broker} with broker epoch {epoch}, fenced until it has caught up")
         }
@@ -272,6 +281,7 @@ fn about(summary: &Summary) -> String {
 pub fn short(world: &World, note: &Note) -> String {
     match &note.kind {
         NoteKind::TopicCreated { topic, .. } | NoteKind::PartitionsCreated { topic, .. } => format!("topic {topic}"),
+        NoteKind::TopicDeleted { topic, .. } => format!("deleted {topic}"),
         NoteKind::BrokerCrashed => format!("crash {}", world.name(note.node)),
         NoteKind::PowerLost => format!("power loss {}", world.name(note.node)),
         NoteKind::RecordsLost { partition, .. } => format!("{partition}: records lost"),
@@ -371,5 +381,7 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::PartitionsCreated { from, partitions, .. } => {
             Object::of([("from", (*from).into()), ("partitions", (*partitions).into())])
         }
+        NoteKind::TopicDeleted { partitions, .. } => Object::of([("partitions", (*partitions).into())]),
+        NoteKind::LogDeleted { .. } => Object::of([]),
     }
 }

@@ -15,6 +15,7 @@ pub fn of(command: &Command) -> String {
                 quote(name)
             )
         }
+        Command::DeleteTopic { name } => format!("kafka-topics.sh {SERVER} --delete --topic {}", quote(name)),
         Command::CreatePartitions { topic, partitions } => {
             format!("kafka-topics.sh {SERVER} --alter --topic {} --partitions {partitions}", quote(topic))
         }

@@ -42,6 +42,7 @@ enum Act {
     DropNext,
     CreatePartitions,
     ElectLeader,
+    DeleteTopic,
 }
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -72,6 +73,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::CreateTopic, 1),
             (Act::CreatePartitions, 1),
             (Act::ElectLeader, 2),
+            (Act::DeleteTopic, 1),
         ],
     },
     Scenario {
@@ -109,6 +111,23 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "power",
         sentence: "machines lose power, and with it what they had not flushed",
         weights: &[(Act::PowerLoss, 3), (Act::RestartBroker, 4), (Act::StopBroker, 1), (Act::SlowDisk, 1), (Act::Send, 1)],
+    },
+    Scenario {
+        name: "topics",
+        sentence: "topics are deleted and made again under their clients, brokers miss it",
+        weights: &[
+            (Act::DeleteTopic, 3),
+            (Act::CreateTopic, 2),
+            (Act::CreatePartitions, 1),
+            (Act::CrashBroker, 3),
+            (Act::RestartBroker, 4),
+            (Act::FreezeBroker, 1),
+            (Act::CutLink, 1),
+            (Act::HealLinks, 2),
+            (Act::AddProducer, 2),
+            (Act::AddConsumer, 2),
+            (Act::Send, 2),
+        ],
     },
     Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)] },
 ];
@@ -189,6 +208,11 @@ impl Drawer {
     }
 
     fn topic(&mut self, view: &View) -> Value {
+        let name = self.name("topic");
+        self.topic_named(name, view)
+    }
+
+    fn topic_named(&mut self, name: String, view: &View) -> Value {
         let brokers = view.brokers.len() as u64;
         let factor = self.between(1, brokers.min(3)).max(self.between(1, brokers.min(3)));
         let min_insync = self.between(1, factor);
@@ -199,7 +223,7 @@ impl Drawer {
             configs["internal.segment.bytes"] = json!("1000");
         }
         json!({
-            "type": "createTopic", "name": self.name("topic"), "partitions": self.between(1, 3), "replicationFactor": factor,
+            "type": "createTopic", "name": name, "partitions": self.between(1, 3), "replicationFactor": factor,
             "configs": configs,
         })
     }
@@ -266,6 +290,13 @@ impl Drawer {
                 let there = json!({ "type": "setLink", "from": from, "to": to, "cut": true });
                 let back = json!({ "type": "setLink", "from": to, "to": from, "cut": true });
                 if self.chance.below(2) == 0 { vec![there] } else { vec![there, back] }
+            }
+            Act::DeleteTopic => {
+                let names: Vec<&String> = view.topics.iter().filter(|topic| !topic.internal).map(|topic| &topic.name).collect();
+                let Some(name) = self.one_of(&names) else { return Vec::new() };
+                let gone = json!({ "type": "deleteTopic", "name": name });
+                // Made again at once, or by clients that still ask for it, or not at all.
+                if self.chance.below(2) == 0 { vec![gone] } else { vec![gone, self.topic_named(name.clone(), &view)] }
             }
             _ => self.one_act(*act, session, &view).into_iter().collect(),
         }

@@ -95,6 +95,7 @@ impl Summary {
         all.redelivered += one.redelivered;
         all.lost_unsafe += one.lost_unsafe;
         all.segments_deleted += one.segments_deleted;
+        all.topics_deleted += one.topics_deleted;
         self.found.extend(outcome.found);
     }
 
@@ -103,7 +104,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 20] {
+    fn counted(&self) -> [(&'static str, u64); 21] {
         let counts = &self.counts;
         [
             ("elections", counts.elections),
@@ -126,6 +127,7 @@ impl Summary {
             ("redelivered", counts.redelivered),
             ("lostUnsafe", counts.lost_unsafe),
             ("segmentsDeleted", counts.segments_deleted),
+            ("topicsDeleted", counts.topics_deleted),
         ]
     }
 

@@ -57,7 +57,8 @@ pub struct Membership {
     heartbeat_under_way: bool,
     /// When auto commit is due.
     commit_at: Time,
-    /// Partitions of each subscribed topic when the assignment was made: the leader rebalances when they change.
+    /// Partitions of each topic that the group subscribes to when the assignment was made, 0 for one that does not exist: the leader rebalances
+    /// when they change.
     assigned_counts: Option<OrderedMap<String, i32>>,
     /// The group's members' subscriptions, while this member is the leader and must share the partitions out.
     to_share: Option<Subscriptions>,
@@ -290,15 +291,18 @@ impl Consumer {
     }
 
     fn partition_counts(&self, subscriptions: &Subscriptions) -> OrderedMap<String, i32> {
-        let count = |topic: &String| Some((topic.clone(), self.network.topics.get(topic.as_str())?.partitions.len() as i32));
-        subscriptions.values().flatten().filter_map(count).collect()
+        subscriptions.values().flatten().map(|topic| (topic.clone(), self.partition_count(topic))).collect()
     }
 
-    /// The leader watches its topics: another number of partitions asks for another assignment.
+    fn partition_count(&self, topic: &str) -> i32 {
+        self.network.topics.get(topic).map_or(0, |known| known.partitions.len() as i32)
+    }
+
+    /// The leader watches the group's topics: another number of partitions asks for another assignment, and so does a topic that is made or
+    /// deleted.
     pub(super) fn metadata_changed(&mut self, now: Time) {
-        let (Some(counts), Reads::Subscribed(topics)) = (&self.membership.assigned_counts, &self.reads) else { return };
-        let own = [(String::new(), topics.iter().map(|topic| topic.to_string()).collect())].into_iter().collect();
-        let changed = self.partition_counts(&own).iter().any(|(topic, count)| counts.get(topic) != Some(count));
+        let Some(counts) = &self.membership.assigned_counts else { return };
+        let changed = counts.iter().any(|(topic, count)| self.partition_count(topic) != *count);
         if changed && self.membership.state == MemberState::Stable {
             self.membership.assigned_counts = None;
             self.rejoin_at(now);

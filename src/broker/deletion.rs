@@ -1,0 +1,53 @@
+//! What a broker does when a topic is deleted: its logs go, whoever waits for them hears so, and groups forget where they were in it.
+//!
+//! A broker that was down meanwhile finds out when it has caught up with the metadata log: what that does not know is a stray. Here a log's
+//! bytes go at once; in Kafka its files stay for another `file.delete.delay.ms`, out of reach. Source: `ReplicaManager.applyDelta`,
+//! `LogManager.isStrayKraftReplica`, `BrokerMetadataPublisher`.
+
+use super::Broker;
+use crate::coordinator::{Effects, OFFSETS_TOPIC};
+use crate::mutant;
+use crate::node::{NoteKind, Outputs, Time, TopicName};
+use crate::replica::PartitionKey;
+
+impl Broker {
+    /// Deletes the logs of topics that are no more. To be done before new roles are taken: a topic of the same name may be among them.
+    pub(super) fn delete_strays(&mut self, now: Time, out: &mut Outputs) {
+        if !std::mem::take(&mut self.may_have_strays) {
+            return;
+        }
+        let image = &self.image;
+        let strays: Vec<PartitionKey> = self.replicas.keys().filter(|key| !image.topics.contains_key(&key.topic)).copied().collect();
+        for key in strays {
+            // The mistake: a log that was there at the start is never compared with the metadata.
+            if mutant::is("strays-stay") && self.replicas.get(&key).is_some_and(|replica| replica.is_offline()) {
+                continue;
+            }
+            let Some(mut replica) = self.replicas.remove(&key) else { continue };
+            if mutant::is("name-keeps-log")
+                && let Some(id) = self.image.topic_ids.get(&replica.name.topic)
+            {
+                replica.crash();
+                self.replicas.insert(PartitionKey { topic: *id, ..key }, replica);
+                continue;
+            }
+            if &*replica.name.topic == OFFSETS_TOPIC {
+                let mut effects = Effects::default();
+                self.coordinator.unload(key.index, &mut effects);
+                self.carry_out(now, effects, out);
+            }
+            out.note(NoteKind::LogDeleted { partition: replica.name });
+            // Whoever waits here finds nothing any more.
+            self.moved.insert(key);
+        }
+    }
+
+    /// The groups that this broker coordinates forget what they committed in deleted topics, given by name and number of partitions.
+    pub(super) fn forget_committed(&mut self, now: Time, deleted: &[(TopicName, i32)], out: &mut Outputs) {
+        if !deleted.is_empty() {
+            let mut effects = Effects::default();
+            self.coordinator.partitions_deleted(deleted, &mut effects);
+            self.carry_out(now, effects, out);
+        }
+    }
+}

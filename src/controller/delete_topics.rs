@@ -1,0 +1,72 @@
+//! Deleting topics, by name or by id.
+//!
+//! Source: `ControllerApis.deleteTopics`, `ReplicationControlManager.deleteTopic`; KIP-516 (topic ids). Internal topics go like any other. The
+//! brokers learn of it from the metadata log, and the name may be given again at once: to another topic, with another id.
+
+use super::Controller;
+use crate::node::{NoteKind, Outputs};
+use crate::protocol::ErrorCode;
+use crate::protocol::metadata::MetadataRecord;
+use crate::protocol::wire;
+use k::delete_topics_request::DeleteTopicState;
+use k::delete_topics_response::DeletableTopicResult;
+use kafka_protocol::messages as k;
+use uuid::Uuid;
+
+type Refused = (ErrorCode, &'static str);
+
+const DUPLICATE: Refused = (ErrorCode::InvalidRequest, "A topic may be named once.");
+
+fn refuse(answer: &mut DeletableTopicResult, (error, sentence): Refused) {
+    answer.error_code = error.code();
+    answer.error_message = Some(wire::text(sentence));
+}
+
+impl Controller {
+    /// Each topic succeeds or fails by itself.
+    pub(super) fn delete_topics(&mut self, message: &k::DeleteTopicsRequest, out: &mut Outputs) -> k::DeleteTopicsResponse {
+        // Requests before version 6 know names only.
+        let named = message.topic_names.iter().map(|name| DeleteTopicState::default().with_name(Some(name.clone())));
+        let asked: Vec<DeleteTopicState> = named.chain(message.topics.iter().cloned()).collect();
+        // All are looked at before any goes: who is named twice is not deleted at all.
+        let meant: Vec<Result<Uuid, Refused>> = asked.iter().map(|topic| self.meant(topic, &asked)).collect();
+        let mut response = k::DeleteTopicsResponse::default();
+        for (topic, found) in asked.into_iter().zip(&meant) {
+            let mut answer = DeletableTopicResult::default().with_name(topic.name).with_topic_id(topic.topic_id);
+            match *found {
+                Ok(id) if meant.iter().filter(|other| **other == Ok(id)).count() == 1 => {
+                    answer.topic_id = id;
+                    answer.name = self.delete(id, out);
+                }
+                Ok(_) => refuse(&mut answer, DUPLICATE),
+                Err(refused) => refuse(&mut answer, refused),
+            }
+            response.responses.push(answer);
+        }
+        response
+    }
+
+    /// The topic that is to be deleted.
+    fn meant(&self, topic: &DeleteTopicState, asked: &[DeleteTopicState]) -> Result<Uuid, Refused> {
+        if !self.config.delete_topics {
+            return Err((ErrorCode::TopicDeletionDisabled, ErrorCode::TopicDeletionDisabled.message()));
+        }
+        let found = match &topic.name {
+            Some(_) if !topic.topic_id.is_nil() => return Err((ErrorCode::InvalidRequest, "Name a topic or its id, not both.")),
+            None if topic.topic_id.is_nil() => return Err((ErrorCode::InvalidRequest, "Name a topic or its id.")),
+            _ if 1 < asked.iter().filter(|other| *other == topic).count() => return Err(DUPLICATE),
+            Some(name) => self.image.topic_ids.get(name.as_str()).copied().ok_or(ErrorCode::UnknownTopicOrPartition),
+            None => Some(topic.topic_id).filter(|id| self.image.topics.contains_key(id)).ok_or(ErrorCode::UnknownTopicId),
+        };
+        found.map_err(|error| (error, error.message()))
+    }
+
+    fn delete(&mut self, id: Uuid, out: &mut Outputs) -> Option<k::TopicName> {
+        let topic = self.image.topics.get(&id)?;
+        let (name, partitions) = (topic.name.clone(), topic.partitions.len() as i32);
+        self.decide(MetadataRecord::RemoveTopic { id });
+        let wire_name = wire::topic(&name);
+        out.note(NoteKind::TopicDeleted { topic: name, partitions });
+        Some(wire_name)
+    }
+}
