@@ -294,6 +294,12 @@ impl<K> IntoIterator for OrderedSet<K> {
     }
 }
 
+/// The items that come more than once.
+pub fn repeated<T: Ord + Copy>(items: impl Iterator<Item = T>) -> OrderedSet<T> {
+    let mut seen = OrderedSet::new();
+    items.filter(|item| !seen.insert(*item)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,6 +314,12 @@ mod tests {
         assert_eq!(*map.or_insert_with(5, || "e"), "e");
         assert_eq!(map.pop_first(), Some((2, "B")));
         assert_eq!(map.into_iter().collect::<Vec<_>>(), [(3, "c"), (5, "e")]);
+    }
+
+    #[test]
+    fn what_comes_again_is_named_once() {
+        assert_eq!(repeated([3, 1, 3, 2, 1, 3].into_iter()).into_iter().collect::<Vec<_>>(), [1, 3]);
+        assert!(repeated([2, 1].into_iter()).is_empty());
     }
 
     #[test]

@@ -8,8 +8,10 @@ use crate::mutant;
 use crate::node::{Connection, MS, Outputs, Time, Timer};
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
+use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::Response;
-use crate::replica::PartitionKey;
+use crate::replica::{PartitionKey, Read, Replica};
+use k::fetch_request::{FetchPartition, ReplicaState};
 use k::fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages as k;
 use std::sync::Arc;
@@ -97,7 +99,7 @@ impl Broker {
                 // A follower that is elsewhere than this log has nothing of it, whatever its offset.
                 let agrees =
                     replica.read(asked.fetch_offset, asked.last_fetched_epoch, 0, 0, false).is_ok_and(|read| read.diverging.is_none());
-                if !agrees || replica.check_leader(asked.current_leader_epoch).is_err() {
+                if !agrees || check_fetcher(&self.image, replica, &message.replica_state, asked).is_err() {
                     continue;
                 }
                 replica.follower_fetched(now, follower, message.replica_state.replica_epoch, asked.fetch_offset);
@@ -110,7 +112,6 @@ impl Broker {
     /// Reads everything that a fetch asks for, in its order, within its limits. A topic that is not there is `unknown`: a request that arrives
     /// with its id names nothing; one that waits has lost the partition that it had found by then.
     fn find(&self, message: &k::FetchRequest, unknown: ErrorCode) -> Found {
-        let is_follower = 0 <= message.replica_state.replica_id.0;
         let mut left = usize::try_from(message.max_bytes.min(self.config.fetch_max_bytes)).unwrap_or(0);
         let mut found = Found { response: k::FetchResponse::default(), batches: Vec::new(), at_once: false };
         let mut bytes = 0;
@@ -123,7 +124,7 @@ impl Broker {
                 data.partition_index = asked.partition;
                 data.high_watermark = -1;
                 let mut batches = Vec::new();
-                match self.find_partition(key, asked, is_follower, left, bytes == 0, unknown) {
+                match self.find_partition(key, asked, &message.replica_state, left, bytes == 0, unknown) {
                     Err(error) => {
                         data.error_code = error.code();
                         found.at_once = true;
@@ -154,24 +155,43 @@ impl Broker {
     fn find_partition(
         &self,
         key: PartitionKey,
-        asked: &k::fetch_request::FetchPartition,
-        is_follower: bool,
+        asked: &FetchPartition,
+        fetcher: &ReplicaState,
         left: usize,
         first: bool,
         unknown: ErrorCode,
-    ) -> Result<(&crate::replica::Replica, crate::replica::Read), ErrorCode> {
+    ) -> Result<(&Replica, Read), ErrorCode> {
         if !self.image.topics.contains_key(&key.topic) {
             return Err(unknown);
         }
         let replica = self.replica(key)?;
-        replica.check_leader(asked.current_leader_epoch)?;
-        let is_follower = is_follower && !mutant::is("follower-reads-committed") || mutant::is("consumer-reads-uncommitted");
+        check_fetcher(&self.image, replica, fetcher, asked)?;
+        let is_follower = 0 <= fetcher.replica_id.0 && !mutant::is("follower-reads-committed") || mutant::is("consumer-reads-uncommitted");
         let limit = if is_follower { replica.log.end_offset() } else { replica.high_watermark() };
         let most = left.min(usize::try_from(asked.partition_max_bytes).unwrap_or(0));
         let last_epoch = asked.last_fetched_epoch;
         let read = replica.read(asked.fetch_offset, last_epoch, limit, most, first).map_err(|error| error.0)?;
         Ok((replica, read))
     }
+}
+
+/// Whether the fetcher has the right idea of who leads, and is what it says: a replica of this partition, in the process that is registered now.
+/// What a follower has is believed, so one that is none must not move the high watermark (`Partition.followerReplicaOrThrow`, KIP-903).
+fn check_fetcher(image: &MetadataImage, replica: &Replica, fetcher: &ReplicaState, asked: &FetchPartition) -> Result<(), ErrorCode> {
+    replica.check_leader(asked.current_leader_epoch)?;
+    let follower = fetcher.replica_id.0;
+    if follower < 0 {
+        return Ok(());
+    }
+    if replica.leader().is_none_or(|leader| !leader.has_follower(follower)) {
+        let knows_epoch = asked.current_leader_epoch != -1;
+        return Err(if knows_epoch { ErrorCode::UnknownLeaderEpoch } else { ErrorCode::NotLeaderOrFollower });
+    }
+    let registered = image.brokers.get(&follower).filter(|known| !known.fenced);
+    if fetcher.replica_epoch != -1 && registered.is_some_and(|known| fetcher.replica_epoch < known.epoch) {
+        return Err(ErrorCode::NotLeaderOrFollower);
+    }
+    Ok(())
 }
 
 fn partition_keys(topic: &k::fetch_request::FetchTopic) -> impl Iterator<Item = PartitionKey> + '_ {

@@ -5,12 +5,14 @@
 use super::{Broker, CONTROLLER};
 use crate::coordinator::{OFFSETS_TOPIC, partition_for};
 use crate::node::{Channel, Outputs, Time};
+use crate::ordered::repeated;
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::TopicMetadata;
 use crate::protocol::validate_topic_name;
 use crate::protocol::wire::{self, Request};
 use crate::replica::PartitionKey;
 use crate::storage::Found;
+use k::list_offsets_request::ListOffsetsTopic;
 use k::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use k::metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
 use kafka_protocol::messages as k;
@@ -26,6 +28,10 @@ const MAX_TIMESTAMP: i64 = -3;
 pub const EARLIEST_LOCAL_TIMESTAMP: i64 = -4;
 /// ListOffsets' name for the last offset in tiered storage (KIP-1005).
 const LATEST_TIERED_TIMESTAMP: i64 = -5;
+
+/// Coordinators that FindCoordinator knows: of groups, of transactions, of share groups (`CoordinatorType`).
+const KNOWN_COORDINATORS: std::ops::RangeInclusive<i8> = GROUP_COORDINATOR..=2;
+const GROUP_COORDINATOR: i8 = 0;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
@@ -67,6 +73,18 @@ impl Broker {
         match &message.topics {
             // Null asks for every topic, an empty list for none.
             None => response.topics = self.image.topics.values().map(|topic| self.topic_metadata(topic)).collect(),
+            // Where one asks by id, all do.
+            Some(asked) if asked.iter().any(|asked| !asked.topic_id.is_nil()) => {
+                for id in asked.iter().map(|asked| asked.topic_id).filter(|id| !id.is_nil()) {
+                    response.topics.push(match self.image.topics.get(&id) {
+                        Some(topic) => self.topic_metadata(topic),
+                        None => MetadataResponseTopic::default()
+                            .with_name(None)
+                            .with_topic_id(id)
+                            .with_error_code(ErrorCode::UnknownTopicId.code()),
+                    });
+                }
+            }
             Some(asked) => {
                 for asked in asked {
                     let name = asked.name.as_ref().map_or("", |name| name.as_str());
@@ -121,9 +139,11 @@ impl Broker {
         answer
     }
 
-    pub(super) fn list_offsets(&self, message: &k::ListOffsetsRequest) -> k::ListOffsetsResponse {
+    pub(super) fn list_offsets<'m>(&self, message: &'m k::ListOffsetsRequest) -> k::ListOffsetsResponse {
         let mut response = k::ListOffsetsResponse::default();
         let is_follower = 0 <= message.replica_id.0;
+        let named = |topic: &'m ListOffsetsTopic| topic.partitions.iter().map(|asked| (topic.name.as_str(), asked.partition_index));
+        let repeated = repeated(message.topics.iter().flat_map(named));
         for topic in &message.topics {
             let mut answer = ListOffsetsTopicResponse::default();
             answer.name = topic.name.clone();
@@ -131,7 +151,12 @@ impl Broker {
                 let mut result = ListOffsetsPartitionResponse::default();
                 result.partition_index = asked.partition_index;
                 (result.offset, result.timestamp) = (-1, -1);
-                match self.find_offset(topic.name.as_str(), asked, is_follower) {
+                let found = if repeated.contains(&(topic.name.as_str(), asked.partition_index)) {
+                    Err(ErrorCode::InvalidRequest)
+                } else {
+                    self.find_offset(topic.name.as_str(), asked, is_follower)
+                };
+                match found {
                     Err(error) => result.error_code = error.code(),
                     Ok(found) => {
                         (result.offset, result.timestamp, result.leader_epoch) = (found.offset, found.timestamp, found.leader_epoch);
@@ -151,6 +176,9 @@ impl Broker {
         is_follower: bool,
     ) -> Result<Found, ErrorCode> {
         const NOTHING: Found = Found { offset: -1, timestamp: -1, leader_epoch: -1 };
+        if asked.timestamp < LATEST_TIERED_TIMESTAMP {
+            return Err(ErrorCode::UnsupportedVersion);
+        }
         let id = *self.image.topic_ids.get(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let replica = self.replica(PartitionKey { topic: id, index: asked.partition_index })?;
         replica.check_leader(asked.current_leader_epoch)?;
@@ -189,7 +217,7 @@ impl Broker {
             let mut answer = k::find_coordinator_response::Coordinator::default();
             answer.key = key.clone();
             answer.node_id = k::BrokerId(-1);
-            match self.coordinator_of(now, key, out) {
+            match self.coordinator_of(now, message.key_type, key, out) {
                 Ok(broker) => answer.node_id = k::BrokerId(broker),
                 Err(error) => answer.error_code = error.code(),
             }
@@ -198,9 +226,13 @@ impl Broker {
         response
     }
 
-    fn coordinator_of(&mut self, now: Time, group: &str, out: &mut Outputs) -> Result<i32, ErrorCode> {
-        if group.is_empty() {
-            return Err(ErrorCode::InvalidGroupId);
+    fn coordinator_of(&mut self, now: Time, key_type: i8, group: &str, out: &mut Outputs) -> Result<i32, ErrorCode> {
+        if !KNOWN_COORDINATORS.contains(&key_type) {
+            return Err(ErrorCode::InvalidRequest);
+        }
+        if key_type != GROUP_COORDINATOR {
+            // None has its topic yet.
+            return Err(ErrorCode::CoordinatorNotAvailable);
         }
         let Some(topic) = self.image.topic(OFFSETS_TOPIC) else {
             self.create_offsets_topic(now, out);

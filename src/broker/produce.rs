@@ -146,12 +146,12 @@ impl Broker {
         out: &mut Outputs,
     ) -> Result<Appended, Refused> {
         let now_ms = self.wall_clock(now);
+        let Some(topic) = self.image.topics.get(&key.topic) else { return Err(ErrorCode::UnknownTopicId.into()) };
+        let rules = self.config.log_rules.of_topic(&topic.configs);
+        self.image.partition(&key.topic, key.index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         if !matches!(acks, ACKS_ALL..=1) {
             return Err(ErrorCode::InvalidRequiredAcks.into());
         }
-        let Some(topic) = self.image.topics.get(&key.topic) else { return Err(ErrorCode::UnknownTopicId.into()) };
-        let rules = self.config.log_rules.of_topic(&topic.configs);
-        self.replica(key)?;
         let Some(replica) = self.replicas.get_mut(&key) else { return Err(ErrorCode::NotLeaderOrFollower.into()) };
         let Some(leader) = replica.leader() else { return Err(ErrorCode::NotLeaderOrFollower.into()) };
         if acks == ACKS_ALL && leader.is_under_min_isr() {

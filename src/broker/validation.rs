@@ -12,6 +12,8 @@ use crate::protocol::{self, Batch, BatchBuilder, BatchError, BatchHeader, BatchO
 
 /// Errors of single records that the sentence of a refusal names; the list beside it has all of them.
 const NAMED_MAX: usize = 3;
+/// Errors of single records in that list. Kafka has no such limit; here a few compressed bytes must not become millions of sentences.
+const LISTED_MAX: usize = 10_000;
 
 /// What holds for batches of a log: a broker's settings, or those of a topic laid over them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,38 +141,59 @@ struct Checked {
 
 fn check_records(batch: &Batch, header: &BatchHeader, rules: &LogRules, now_ms: i64) -> Result<Checked, Refused> {
     let mut checked = Checked { max_timestamp: NO_TIMESTAMP, has_gaps: false };
-    let mut flaws = Vec::new();
+    let (mut flaws, mut count) = (Vec::new(), 0);
     let mut code = ErrorCode::InvalidRecord;
     for (index, record) in (0..).zip(batch.records()) {
         let record = record?;
         checked.max_timestamp = checked.max_timestamp.max(record.timestamp);
         checked.has_gaps |= record.offset != batch.base_offset.wrapping_add(i64::from(index));
-        if rules.compacted && record.key.is_none() {
-            flaws.push((index, "A compacted topic takes no record without a key.".to_owned()));
-        } else if let Some(flaw) = flaw_of_time(&record, header, rules, now_ms) {
+        let is_keyless = rules.compacted && record.key.is_none();
+        let Some(flaw) = (if is_keyless { Some(Flaw::NoKey) } else { flaw_of_time(&record, header, rules, now_ms) }) else { continue };
+        if flaw != Flaw::NoKey {
             code = ErrorCode::InvalidTimestamp;
-            flaws.push((index, flaw));
+        }
+        count += 1;
+        if flaws.len() < LISTED_MAX {
+            flaws.push((index, flaw.words(rules, now_ms)));
         }
     }
     if flaws.is_empty() {
         return Ok(checked);
     }
     let named: Vec<String> = flaws.iter().take(NAMED_MAX).map(|(index, flaw)| format!("Record {index}: {flaw}")).collect();
-    let message = format!("{} of {} records are refused. {}", flaws.len(), header.record_count, named.join(" "));
+    let message = format!("{count} of {} records are refused. {}", header.record_count, named.join(" "));
     Err(Refused { code, message: Some(message), records: flaws })
 }
 
-fn flaw_of_time(record: &Record, header: &BatchHeader, rules: &LogRules, now_ms: i64) -> Option<String> {
+/// Why a single record is refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flaw {
+    NoKey,
+    ClaimsAppendTime,
+    OutOfRange(i64),
+}
+
+impl Flaw {
+    fn words(self, rules: &LogRules, now_ms: i64) -> String {
+        match self {
+            Flaw::NoKey => "A compacted topic takes no record without a key.".to_owned(),
+            Flaw::ClaimsAppendTime => "Only a broker may say that a record has the time of its append.".to_owned(),
+            Flaw::OutOfRange(timestamp) => {
+                let (from, to) =
+                    (now_ms.saturating_sub(rules.timestamp_before_max_ms), now_ms.saturating_add(rules.timestamp_after_max_ms));
+                format!("Its timestamp {timestamp} is not within {from} to {to}.")
+            }
+        }
+    }
+}
+
+fn flaw_of_time(record: &Record, header: &BatchHeader, rules: &LogRules, now_ms: i64) -> Option<Flaw> {
     if rules.log_append_time || record.timestamp == NO_TIMESTAMP {
-        let claims = header.log_append_time().is_some();
-        return claims.then(|| "Only a broker may say that a record has the time of its append.".to_owned());
+        return header.log_append_time().is_some().then_some(Flaw::ClaimsAppendTime);
     }
     let age_ms = now_ms.saturating_sub(record.timestamp);
     let out_of_range = rules.timestamp_before_max_ms < age_ms || rules.timestamp_after_max_ms < age_ms.saturating_neg();
-    out_of_range.then(|| {
-        let (from, to) = (now_ms.saturating_sub(rules.timestamp_before_max_ms), now_ms.saturating_add(rules.timestamp_after_max_ms));
-        format!("Its timestamp {} is not within {from} to {to}.", record.timestamp)
-    })
+    out_of_range.then_some(Flaw::OutOfRange(record.timestamp))
 }
 
 /// The same records in a batch of another codec, at offsets without gaps.

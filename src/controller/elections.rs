@@ -12,6 +12,9 @@ use k::alter_partition_response as altered;
 use kafka_protocol::messages as k;
 use uuid::Uuid;
 
+/// `LeaderRecoveryState.RECOVERED` on the wire. A leader never goes back from it.
+const RECOVERED: i8 = 0;
+
 impl Controller {
     /// A fenced broker is in no ISR but those that it is the last member of, and leads nothing.
     pub(super) fn leave_all_isrs(&mut self, broker: i32, out: &mut Outputs) {
@@ -77,11 +80,13 @@ impl Controller {
         match self.checked_isr(asker, topic, asked) {
             Err(error) => answer.error_code = error.code(),
             Ok(state) => {
-                answer.isr = state.isr.iter().map(|member| k::BrokerId(*member)).collect();
-                answer.leader_id = k::BrokerId(state.leader.unwrap_or(-1));
-                answer.leader_epoch = state.leader_epoch;
-                answer.partition_epoch = state.partition_epoch + 1;
                 self.change(topic, asked.partition_index, state, out);
+                // An ISR that is the same already has changed nothing, not even the partition epoch.
+                if let Some(state) = self.image.partition(&topic, asked.partition_index) {
+                    answer.isr = state.isr.iter().map(|member| k::BrokerId(*member)).collect();
+                    answer.leader_id = k::BrokerId(state.leader.unwrap_or(-1));
+                    (answer.leader_epoch, answer.partition_epoch) = (state.leader_epoch, state.partition_epoch);
+                }
             }
         }
         answer
@@ -105,12 +110,19 @@ impl Controller {
             return Err(ErrorCode::InvalidUpdateVersion);
         }
         let isr: Vec<i32> = asked.new_isr_with_epochs.iter().map(|member| member.broker_id.0).collect();
-        if !isr.contains(&asker) || isr.iter().any(|member| !state.replicas.contains(member)) {
+        let is_twice = |(place, member): (usize, &i32)| isr[..place].contains(member);
+        let is_recovering = asked.leader_recovery_state != RECOVERED;
+        if !isr.contains(&asker)
+            || isr.iter().any(|member| !state.replicas.contains(member))
+            || isr.iter().enumerate().any(is_twice)
+            || is_recovering
+        {
             return Err(ErrorCode::InvalidRequest);
         }
         let eligible = |member: &k::alter_partition_request::BrokerState| {
             self.image.is_live(member.broker_id.0)
-                && self.image.brokers.get(&member.broker_id.0).is_some_and(|b| b.epoch == member.broker_epoch)
+                && (member.broker_epoch == -1
+                    || self.image.brokers.get(&member.broker_id.0).is_some_and(|known| known.epoch == member.broker_epoch))
         };
         if !asked.new_isr_with_epochs.iter().all(eligible) {
             return Err(ErrorCode::IneligibleReplica);

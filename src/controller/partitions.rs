@@ -4,9 +4,10 @@
 
 use super::Controller;
 use super::placement::Refused;
-use super::topics::PARTITIONS_MAX;
+use super::topics::{DUPLICATE_NAME, PARTITIONS_MAX};
 use crate::mutant;
 use crate::node::{NoteKind, Outputs};
+use crate::ordered::repeated;
 use crate::protocol::ErrorCode;
 use crate::protocol::wire;
 use k::create_partitions_request::CreatePartitionsTopic;
@@ -27,7 +28,13 @@ impl Controller {
     /// Each topic succeeds or fails by itself.
     pub(super) fn create_partitions(&mut self, message: &k::CreatePartitionsRequest, out: &mut Outputs) -> k::CreatePartitionsResponse {
         let mut response = k::CreatePartitionsResponse::default();
-        for asked in &message.topics {
+        let repeated = repeated(message.topics.iter().map(|asked| asked.name.as_str()));
+        for name in repeated.iter() {
+            let answer =
+                CreatePartitionsTopicResult::default().with_name(wire::topic(name)).with_error_code(ErrorCode::InvalidRequest.code());
+            response.results.push(answer.with_error_message(Some(wire::text(DUPLICATE_NAME))));
+        }
+        for asked in message.topics.iter().filter(|asked| !repeated.contains(asked.name.as_str())) {
             let mut answer = CreatePartitionsTopicResult::default();
             answer.name = asked.name.clone();
             match self.checked_partitions(asked) {

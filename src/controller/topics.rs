@@ -5,11 +5,12 @@
 use super::Controller;
 use super::placement::Refused;
 use crate::node::{NoteKind, Outputs, Partition};
-use crate::ordered::OrderedMap;
+use crate::ordered::{OrderedMap, repeated};
 use crate::protocol::ErrorCode;
-use crate::protocol::metadata::{MetadataRecord, PartitionState};
+use crate::protocol::metadata::{METADATA_TOPIC, MetadataRecord, PartitionState};
 use crate::protocol::settings;
 use crate::protocol::validate_topic_name;
+use crate::protocol::wire;
 use k::create_topics_request::CreatableTopic;
 use k::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages as k;
@@ -19,6 +20,9 @@ use uuid::Uuid;
 
 /// Partitions of one topic, at the most: each costs every broker memory and every picture a row.
 pub(super) const PARTITIONS_MAX: i32 = 10_000;
+
+/// A request that names a topic twice contradicts itself: neither counts.
+pub(super) const DUPLICATE_NAME: &str = "Duplicate topic name.";
 
 struct NewTopic {
     name: Arc<str>,
@@ -31,7 +35,8 @@ impl Controller {
     /// Each topic succeeds or fails by itself.
     pub(super) fn create_topics(&mut self, message: &k::CreateTopicsRequest, out: &mut Outputs) -> k::CreateTopicsResponse {
         let mut response = k::CreateTopicsResponse::default();
-        for asked in &message.topics {
+        let repeated = repeated(message.topics.iter().map(|asked| asked.name.as_str()));
+        for asked in message.topics.iter().filter(|asked| !repeated.contains(asked.name.as_str())) {
             let mut answer = CreatableTopicResult::default();
             answer.name = asked.name.clone();
             match self.checked_topic(asked) {
@@ -47,11 +52,18 @@ impl Controller {
             }
             response.topics.push(answer);
         }
+        for name in repeated {
+            let answer = CreatableTopicResult::default().with_name(wire::topic(name)).with_error_code(ErrorCode::InvalidRequest.code());
+            response.topics.push(answer.with_error_message(Some(wire::text(DUPLICATE_NAME))));
+        }
         response
     }
 
     fn checked_topic(&mut self, asked: &CreatableTopic) -> Result<NewTopic, Refused> {
         let name: &str = &asked.name;
+        if name == METADATA_TOPIC {
+            return Err((ErrorCode::InvalidRequest, format!("Creation of internal topic {METADATA_TOPIC} is prohibited.")));
+        }
         validate_topic_name(name).map_err(|sentence| (ErrorCode::InvalidTopicException, sentence.to_string()))?;
         if self.image.topic_ids.contains_key(name) {
             return Err((ErrorCode::TopicAlreadyExists, format!("Topic '{name}' already exists.")));

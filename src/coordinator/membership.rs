@@ -6,8 +6,8 @@ use super::group::{join_error, sync_error, sync_success};
 use super::{Append, Coordinator, CoordinatorConfig, Effects, Group, GroupState, Member, ReplyTo, Then, partition_for};
 use crate::mutant;
 use crate::node::{LeaveReason, MS, NoteKind, Outputs, RebalanceReason, Time};
-use crate::protocol::ErrorCode;
 use crate::protocol::wire::Response;
+use crate::protocol::{ErrorCode, STRING_MAX};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
 use std::sync::Arc;
@@ -48,15 +48,21 @@ impl Coordinator {
         if !asked.is_empty() && !shard.groups.contains_key(message.group_id.as_str()) {
             return Err(refuse(ErrorCode::UnknownMemberId));
         }
-        let id: Arc<str> = Arc::from(message.group_id.as_str());
-        let group = shard.groups.or_insert_with(id.clone(), || Group::new(id));
-        if config.size_max <= group.members.len() + group.pending.len() && asked.is_empty() {
+        let known = shard.groups.get(message.group_id.as_str());
+        if asked.is_empty() && known.is_some_and(|group| config.size_max <= group.members.len() + group.pending.len()) {
             return Err(refuse(ErrorCode::GroupMaxSizeReached));
         }
         let protocols: Vec<(String, Bytes)> = message.protocols.iter().map(|p| (p.name.to_string(), p.metadata.clone())).collect();
-        if !group.accepts(&message.protocol_type, &protocols) {
+        // Who is refused leaves no empty group behind.
+        let is_first = |name: &str| Group::new(Arc::from(name)).accepts(&message.protocol_type, &protocols);
+        if !known.map_or_else(|| is_first(&message.group_id), |group| group.accepts(&message.protocol_type, &protocols)) {
             return Err(refuse(ErrorCode::InconsistentGroupProtocol));
         }
+        if STRING_MAX < fresh_id.len() {
+            // Nobody can be told such an id, nor can it be stored.
+            return Err(refuse(ErrorCode::UnknownServerError));
+        }
+        let group = shard.group(&message.group_id);
         if asked.is_empty() {
             // The first JoinGroup only earns an id, so that a client that retries does not fill the group with ghosts (KIP-394).
             group.pending.insert(fresh_id.clone(), now + session_timeout);

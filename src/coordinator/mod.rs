@@ -180,7 +180,8 @@ impl Coordinator {
     pub fn committed(&mut self, now: Time, then: Then, effects: &mut Effects, out: &mut Outputs) {
         match then {
             Then::OffsetsCommitted { group, offsets, reply, response } => {
-                if let Some(state) = self.group_mut(&group) {
+                if let Some(shard) = self.shards.get_mut(&partition_for(&group, self.config.partitions)) {
+                    let state = shard.group(&group);
                     for (key, value) in offsets {
                         let partition = crate::node::Partition { topic: key.0.clone(), index: key.1 };
                         out.note(NoteKind::OffsetCommitted { group: group.clone(), partition, offset: value.offset });
@@ -247,6 +248,7 @@ fn coordinator_error(error: ErrorCode) -> ErrorCode {
             ErrorCode::CoordinatorNotAvailable
         }
         ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch => ErrorCode::NotCoordinator,
+        ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => ErrorCode::UnknownServerError,
         other => other,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: `OffsetMetadataManager`. A commit counts when its record is committed, not before.
 
-use super::{Append, Coordinator, Effects, Group, GroupState, ReplyTo, Then, partition_for};
+use super::{Append, Coordinator, Effects, GroupState, ReplyTo, Then, partition_for};
 use crate::node::{Time, TopicName};
 use crate::protocol::ErrorCode;
 use crate::protocol::group_records::{GroupKey, OffsetValue};
@@ -113,24 +113,22 @@ impl Coordinator {
         let generation = message.generation_id_or_member_epoch;
         let shard = self.shard_mut(&message.group_id)?;
         let Some(group) = shard.groups.get_mut(message.group_id.as_str()) else {
-            if 0 <= generation {
-                return Err(ErrorCode::IllegalGeneration);
-            }
-            let id: Arc<str> = Arc::from(message.group_id.as_str());
-            shard.groups.insert(id.clone(), Group::new(id));
-            return Ok(());
+            return if 0 <= generation { Err(ErrorCode::IllegalGeneration) } else { Ok(()) };
         };
-        if generation < 0 && message.member_id.is_empty() {
+        if generation < 0 && group.state == GroupState::Empty {
             // A consumer that assigns its own partitions commits without a generation; only where no member could be in its way.
-            return if group.state == GroupState::Empty { Ok(()) } else { Err(ErrorCode::UnknownMemberId) };
+            return Ok(());
         }
         let (state, current) = (group.state, group.generation);
         let member = group.members.get_mut(message.member_id.as_str()).ok_or(ErrorCode::UnknownMemberId)?;
         if generation != current {
             return Err(ErrorCode::IllegalGeneration);
         }
+        if state == GroupState::CompletingRebalance {
+            return Err(ErrorCode::RebalanceInProgress);
+        }
         member.expires = now + member.session_timeout;
-        if state == GroupState::CompletingRebalance { Err(ErrorCode::RebalanceInProgress) } else { Ok(()) }
+        Ok(())
     }
 
     pub(super) fn fetch_offsets(&mut self, reply: ReplyTo, message: &k::OffsetFetchRequest, effects: &mut Effects) {

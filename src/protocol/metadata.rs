@@ -6,6 +6,8 @@ use crate::ordered::OrderedMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// The metadata log's name. No topic that anybody creates can have it.
+pub const METADATA_TOPIC: &str = "__cluster_metadata";
 /// The metadata log's topic id, Kafka's constant.
 pub const METADATA_TOPIC_ID: Uuid = Uuid::from_u128(1);
 

@@ -6,6 +6,9 @@
 use super::varint::take_unsigned_varint;
 use bytes::{Buf, BufMut, Bytes};
 
+/// Bytes of a string that is no blob, at the most: also the compact form, which could say more, is held to it.
+pub const STRING_MAX: usize = i16::MAX as usize;
+
 /// Bytes that are not what they should be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DecodeError {

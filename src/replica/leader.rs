@@ -90,6 +90,11 @@ impl Leader {
         self.isr.contains(&replica) || self.pending_isr.as_ref().is_some_and(|pending| pending.contains(&replica))
     }
 
+    /// Whether it is another replica of the partition.
+    pub fn has_follower(&self, replica: i32) -> bool {
+        self.followers.contains_key(&replica)
+    }
+
     /// The broker epoch that a replica fetches with; AlterPartition names it, so that the controller can refuse an older process.
     pub fn broker_epoch_of(&self, replica: i32) -> Option<i64> {
         self.followers.get(&replica).map(|follower| follower.broker_epoch)

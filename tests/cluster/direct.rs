@@ -1,11 +1,15 @@
-//! A broker taken out of its running cluster: it is asked directly, by whatever sender and with whatever message, and nobody else hears of it.
+//! A broker or the controller taken out of its running cluster: it is asked directly, by whatever sender and with whatever message, and nobody else
+//! hears of it.
 
 use super::Cluster;
 use brokerlab::broker::Broker;
-use brokerlab::node::{Body, Channel, Connection, Input, NodeId, Outputs};
+use brokerlab::controller::Controller;
+use brokerlab::node::{Body, Channel, Connection, Input, NodeId, Outputs, Timer};
 use brokerlab::protocol::wire::{Request, Response};
 use brokerlab::replica::{PartitionKey, Replica};
 use kafka_protocol::messages as k;
+use std::fmt::Write;
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -22,22 +26,39 @@ impl Direct {
         Direct { broker: broker.clone(), now: world.now(), correlation: 0 }
     }
 
+    /// Another of the same broker, as it is now.
+    pub fn copy(&self) -> Direct {
+        Direct { broker: self.broker.clone(), ..*self }
+    }
+
     /// What it says at once; `None` if it waits.
     pub fn ask(&mut self, request: Request) -> Option<Response> {
         self.ask_from(NodeId::Client(99), request)
     }
 
     pub fn ask_from(&mut self, peer: NodeId, request: Request) -> Option<Response> {
+        let (from, out) = self.hand_in(peer, request);
+        answer(out, from, self.correlation)
+    }
+
+    /// Asks, waits until the time is over that the request allows, and hangs up.
+    pub fn ask_once(&mut self, request: Request) -> Option<Response> {
+        let peer = NodeId::Client(1_000_000 + self.correlation);
+        let (from, mut out) = self.hand_in(peer, request);
+        let waiting = out.timers.clone().into_iter().filter(|(_, timer)| matches!(timer, Timer::Purgatory { .. }));
+        waiting.for_each(|(at, timer)| self.broker.handle(at, Input::Timer(timer), &mut out));
+        let said = answer(out, from, self.correlation);
+        self.broker.handle(self.now, Input::Disconnected { peer, channel: None }, &mut Outputs::default());
+        said
+    }
+
+    fn hand_in(&mut self, peer: NodeId, request: Request) -> (Connection, Outputs) {
         self.correlation += 1;
         let from = Connection { peer, channel: Channel::Data };
         let mut out = Outputs::default();
         let input = Input::Request { from, client_id: Arc::from("raw"), correlation: self.correlation, request };
         self.broker.handle(self.now, input, &mut out);
-        let own = |sent: &brokerlab::node::Send| sent.to == from && sent.correlation == self.correlation;
-        out.sends.into_iter().find(own).and_then(|sent| match sent.body {
-            Body::Response(response) => Some(response),
-            Body::Request(_) => None,
-        })
+        (from, out)
     }
 
     pub fn fetch(&mut self, peer: NodeId, message: k::FetchRequest) -> k::FetchResponse {
@@ -49,6 +70,63 @@ impl Direct {
 
     pub fn replica(&self, topic: Uuid, index: i32) -> &Replica {
         &self.broker.replicas()[&PartitionKey { topic, index }]
+    }
+
+    /// Its logs, what it knows as leader or follower, and its groups, as one number.
+    pub fn state(&self) -> u64 {
+        let mut text = Digest::default();
+        write!(text, "{:?}", self.broker.replicas()).expect("a digest takes all");
+        self.broker.coordinator().groups().for_each(|group| write!(text, "{group:?}").expect("a digest takes all"));
+        text.0.finish()
+    }
+}
+
+pub struct DirectController {
+    controller: Controller,
+    now: u64,
+}
+
+impl DirectController {
+    pub fn of(cluster: &Cluster) -> DirectController {
+        let world = cluster.session.world();
+        DirectController { controller: world.controller().clone(), now: world.now() }
+    }
+
+    pub fn copy(&self) -> DirectController {
+        DirectController { controller: self.controller.clone(), now: self.now }
+    }
+
+    pub fn ask(&mut self, peer: NodeId, request: Request) -> Option<Response> {
+        let from = Connection { peer, channel: Channel::Control };
+        let mut out = Outputs::default();
+        self.controller.handle(self.now, Input::Request { from, client_id: Arc::from("raw"), correlation: 1, request }, &mut out);
+        answer(out, from, 1)
+    }
+
+    /// The metadata, as one number.
+    pub fn state(&self) -> u64 {
+        let mut text = Digest::default();
+        write!(text, "{:?}", self.controller.image()).expect("a digest takes all");
+        text.0.finish()
+    }
+}
+
+fn answer(out: Outputs, to: Connection, correlation: u32) -> Option<Response> {
+    let own = |sent: &brokerlab::node::Send| sent.to == to && sent.correlation == correlation;
+    out.sends.into_iter().find(own).and_then(|sent| match sent.body {
+        Body::Response(response) => Some(response),
+        Body::Request(_) => None,
+    })
+}
+
+/// Text that is hashed while it is written.
+#[derive(Default)]
+struct Digest(DefaultHasher);
+
+impl Write for Digest {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
     }
 }
 
