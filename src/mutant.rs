@@ -34,6 +34,7 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("preferred-outside-isr", "the preferred replica is elected although it is not in sync"),
     ("strays-stay", "a broker that was down when a topic was deleted never deletes its logs"),
     ("name-keeps-log", "a topic made anew finds the log of the deleted one of its name"),
+    ("unregistered-stays-in-isr", "a broker that is unregistered stays in its ISRs, and leads what it led"),
     ("sessions-never-end", "a broker that is not heard of is not fenced"),
 ];
 

@@ -393,6 +393,14 @@ pub enum NoteKind {
     LogDeleted {
         partition: Partition,
     },
+    /// A machine with an empty disk joins the cluster.
+    BrokerAdded,
+    /// The machine is gone, and its disk with it.
+    BrokerRemoved,
+    /// Controller: the broker is no part of the cluster any more.
+    BrokerUnregistered {
+        broker: i32,
+    },
 }
 
 /// Why a message does not arrive although somebody listens there.

@@ -44,6 +44,9 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "restartBroker", "broker": 1 }),
         json!({ "type": "powerLoss", "broker": 1 }),
         json!({ "type": "stopBroker", "broker": 1 }),
+        json!({ "type": "removeBroker", "broker": 1 }),
+        json!({ "type": "addBroker" }),
+        json!({ "type": "addBroker", "broker": 7, "rack": "a" }),
         json!({ "type": "freezeBroker", "broker": 1, "ms": 0.5 }),
         json!({ "type": "slowDisk", "broker": 1, "factor": 2.5 }),
         json!({ "type": "skewClock", "broker": 1, "ms": i64::MIN }),
@@ -95,8 +98,9 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
         "delayMs",
         "what",
         "unclean",
+        "rack",
     ];
-    let may_in_one = [("addConsumer", "partitions"), ("commit", "offsets"), ("dropNext", "broker")];
+    let may_in_one = [("addConsumer", "partitions"), ("commit", "offsets"), ("dropNext", "broker"), ("addBroker", "broker")];
     for json in every_command() {
         let kind = json["type"].as_str().expect("a type");
         for name in json.as_object().expect("an object").keys().filter(|name| *name != "type") {

@@ -225,6 +225,13 @@ impl Broker {
         self.set_machine(machine);
     }
 
+    /// Another machine takes the place of this one, with an empty disk.
+    pub fn replace(&mut self, config: BrokerConfig) {
+        (self.config, self.machine) = (config, Machine::default());
+        self.replicas.clear();
+        self.crash();
+    }
+
     pub fn machine(&self) -> Machine {
         self.machine
     }
@@ -316,7 +323,8 @@ impl Broker {
             | Request::AlterPartition(_)
             | Request::CreatePartitions(_)
             | Request::DeleteTopics(_)
-            | Request::ElectLeaders(_) => {
+            | Request::ElectLeaders(_)
+            | Request::UnregisterBroker(_) => {
                 self.connections.answered(from, correlation);
             }
         }

@@ -7,7 +7,7 @@
 //! A partition of a topic that was deleted and made anew is another one (L3: a deleted topic leaves no log behind).
 //!
 //! A partition whose replica lost records with the power is *unclean* from then on: what was committed may be gone (R6, R9, R10, R12), as in
-//! Kafka, which trusts the other replicas and not the disk.
+//! Kafka, which trusts the other replicas and not the disk. So is one whose last member of the ISR was taken away with its disk.
 //!
 //! Not checked yet: R11. Nor what the engine has no part for: eligible leader replicas, unclean elections, compaction, transactions.
 
@@ -49,6 +49,8 @@ pub struct Counts {
     pub unflushed_lost: u64,
     pub shutdowns: u64,
     pub freezes: u64,
+    pub brokers_added: u64,
+    pub brokers_removed: u64,
     pub messages_lost: u64,
     pub messages_delayed: u64,
     pub messages_duplicated: u64,
@@ -78,6 +80,8 @@ impl Counts {
             NoteKind::RecordsLost { .. } => self.unflushed_lost += 1,
             NoteKind::BrokerStopped => self.shutdowns += 1,
             NoteKind::BrokerFrozen { .. } => self.freezes += 1,
+            NoteKind::BrokerAdded => self.brokers_added += 1,
+            NoteKind::BrokerRemoved => self.brokers_removed += 1,
             NoteKind::MessageLost { .. } => self.messages_lost += 1,
             NoteKind::MessageDelayed { .. } => self.messages_delayed += 1,
             NoteKind::MessageDuplicated { .. } => self.messages_duplicated += 1,
@@ -186,13 +190,20 @@ impl Checker {
                 }
                 Ok(())
             }
+            NoteKind::BrokerRemoved => {
+                if let NodeId::Broker(broker) = node {
+                    (&mut self.partitions).into_iter().for_each(|(name, check)| check.removed(world, name, broker));
+                    self.generations = OrderedMap::new();
+                }
+                Ok(())
+            }
             NoteKind::RecordsLost { partition, from, .. } => {
                 if let NodeId::Broker(broker) = node {
                     self.partition(partition).lost(broker, *from);
                 }
                 Ok(())
             }
-            NoteKind::BrokerFenced { broker } => fenced_is_in_no_isr(world, *broker),
+            NoteKind::BrokerFenced { broker } | NoteKind::BrokerUnregistered { broker } => fenced_is_in_no_isr(world, *broker),
             NoteKind::LeaderElected { partition, leader, leader_epoch, .. } => {
                 if partition.topic.as_ref() == OFFSETS_TOPIC {
                     // A coordinator that knows a group from its records goes on from the generation that was last written, not given.
@@ -292,12 +303,12 @@ fn deleted_leave_no_log(world: &World) -> Verdict {
     Ok(())
 }
 
-/// R7: a fenced broker is in no ISR but those that it is the last member of.
+/// R7: a fenced or unregistered broker is in no ISR but those that it is the last member of.
 fn fenced_is_in_no_isr(world: &World, broker: i32) -> Verdict {
     for topic in world.controller().image().topics.values() {
         for (index, state) in topic.partitions.iter().enumerate() {
             if 1 < state.isr.len() && state.isr.contains(&broker) {
-                return Err(("R7", format!("broker {broker} is fenced and in the ISR {:?} of {}-{index}", state.isr, topic.name)));
+                return Err(("R7", format!("broker {broker} is fenced or gone and in the ISR {:?} of {}-{index}", state.isr, topic.name)));
             }
         }
     }

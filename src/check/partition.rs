@@ -55,6 +55,13 @@ impl PartitionCheck {
         self.ends.insert(broker, end);
     }
 
+    /// A broker is gone with its disk. Whoever comes in its place has nothing; what was committed is lost if nobody else was in sync.
+    pub fn removed(&mut self, world: &World, name: &Partition, broker: i32) {
+        self.unclean |= decided(world, name).is_some_and(|state| state.isr.contains(&broker));
+        self.ends.remove(&broker);
+        self.high_watermarks.remove(&broker);
+    }
+
     /// Records acknowledged with acks=1 that never became committed.
     pub fn lost_unsafe(&self) -> u64 {
         self.unsafe_acknowledged.iter().filter(|(last, _)| !self.committed.holds(*last)).map(|(_, records)| *records as u64).sum()

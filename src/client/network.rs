@@ -57,6 +57,8 @@ pub struct Network<T> {
     pub client_id: Arc<str>,
     pub topics: OrderedMap<TopicName, TopicInfo>,
     wanted: OrderedSet<TopicName>,
+    /// Whom it began with (`bootstrap.servers`).
+    bootstrap: Vec<i32>,
     brokers: Vec<i32>,
     links: Links,
     pending: OrderedMap<u32, Pending<T>>,
@@ -83,7 +85,8 @@ impl<T> Network<T> {
             client_id,
             topics: OrderedMap::new(),
             wanted: OrderedSet::new(),
-            brokers: bootstrap,
+            brokers: bootstrap.clone(),
+            bootstrap,
             pending: OrderedMap::new(),
             next_correlation: 0,
             metadata: Metadata { under_way: None, due: None, failures: 0 },
@@ -239,6 +242,13 @@ impl<T> Network<T> {
             return;
         }
         let Some(broker) = self.some_broker(now) else {
+            // Nobody whom it knows is there: those that it began with may be (KIP-899, `metadata.recovery.strategy`). In Kafka they take the
+            // place of the known ones; their addresses may be given to other brokers meanwhile, which is not so here.
+            for first in &self.bootstrap {
+                if !self.brokers.contains(first) {
+                    self.brokers.push(*first);
+                }
+            }
             self.metadata.due = self.links.next_try(now);
             return;
         };

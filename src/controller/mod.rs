@@ -11,6 +11,7 @@ mod partitions;
 mod placement;
 mod shutdown;
 mod topics;
+mod unregister;
 
 use crate::mutant;
 use crate::node::{Chance, Channel, Connection, Input, MS, NoteKind, Outputs, Time, Timer};
@@ -120,6 +121,7 @@ impl Controller {
             Request::CreatePartitions(message) => Response::CreatePartitions(Arc::new(self.create_partitions(&message, out))),
             Request::DeleteTopics(message) => Response::DeleteTopics(Arc::new(self.delete_topics(&message, out))),
             Request::ElectLeaders(message) => Response::ElectLeaders(Arc::new(self.elect_leaders(&message, out))),
+            Request::UnregisterBroker(message) => Response::UnregisterBroker(Arc::new(self.unregister_broker(&message, out))),
             // The controller's listener has no other API; nodes of this world never send one.
             _ => return,
         };

@@ -30,6 +30,11 @@ pub enum MetadataRecord {
         broker: i32,
         epoch: i64,
     },
+    /// The broker is no part of the cluster any more.
+    UnregisterBroker {
+        broker: i32,
+        epoch: i64,
+    },
     Topic {
         id: Uuid,
         name: Arc<str>,
@@ -102,6 +107,11 @@ impl MetadataImage {
             MetadataRecord::BrokerShuttingDown { broker, epoch } => {
                 if let Some(known) = self.brokers.get_mut(broker).filter(|known| known.epoch == *epoch) {
                     known.shutting_down = true;
+                }
+            }
+            MetadataRecord::UnregisterBroker { broker, epoch } => {
+                if self.brokers.get(broker).is_some_and(|known| known.epoch == *epoch) {
+                    self.brokers.remove(broker);
                 }
             }
             MetadataRecord::Topic { id, name, configs } => {

@@ -38,6 +38,7 @@ pub enum Request {
     OffsetForLeaderEpoch(Arc<k::OffsetForLeaderEpochRequest>),
     ElectLeaders(Arc<k::ElectLeadersRequest>),
     DeleteTopics(Arc<k::DeleteTopicsRequest>),
+    UnregisterBroker(Arc<k::UnregisterBrokerRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +65,7 @@ pub enum Response {
     OffsetForLeaderEpoch(Arc<k::OffsetForLeaderEpochResponse>),
     ElectLeaders(Arc<k::ElectLeadersResponse>),
     DeleteTopics(Arc<k::DeleteTopicsResponse>),
+    UnregisterBroker(Arc<k::UnregisterBrokerResponse>),
 }
 
 /// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
@@ -92,10 +94,11 @@ pub enum Api {
     OffsetForLeaderEpoch,
     ElectLeaders,
     DeleteTopics,
+    UnregisterBroker,
 }
 
 impl Api {
-    pub const ALL: [Api; 20] = [
+    pub const ALL: [Api; 21] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -116,6 +119,7 @@ impl Api {
         Api::OffsetForLeaderEpoch,
         Api::ElectLeaders,
         Api::DeleteTopics,
+        Api::UnregisterBroker,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -140,6 +144,7 @@ impl Api {
             Api::OffsetForLeaderEpoch => "OffsetForLeaderEpoch",
             Api::ElectLeaders => "ElectLeaders",
             Api::DeleteTopics => "DeleteTopics",
+            Api::UnregisterBroker => "UnregisterBroker",
         }
     }
 }
@@ -175,6 +180,7 @@ impl Request {
             Request::OffsetForLeaderEpoch(_) => Api::OffsetForLeaderEpoch,
             Request::ElectLeaders(_) => Api::ElectLeaders,
             Request::DeleteTopics(_) => Api::DeleteTopics,
+            Request::UnregisterBroker(_) => Api::UnregisterBroker,
         }
     }
 }
@@ -210,6 +216,7 @@ impl Response {
             Response::OffsetForLeaderEpoch(_) => Api::OffsetForLeaderEpoch,
             Response::ElectLeaders(_) => Api::ElectLeaders,
             Response::DeleteTopics(_) => Api::DeleteTopics,
+            Response::UnregisterBroker(_) => Api::UnregisterBroker,
         }
     }
 
@@ -249,6 +256,7 @@ impl Response {
             }
             Response::BrokerRegistration(m) => m.error_code,
             Response::BrokerHeartbeat(m) => m.error_code,
+            Response::UnregisterBroker(m) => m.error_code,
             Response::AlterPartition(m) => match m.error_code {
                 0 => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0),
                 code => code,

@@ -4,7 +4,7 @@
 
 use super::command::{Command, CommitOffset, Configs, Refusal, SeekEdge, SeekTo, TopicPartition};
 use super::written::Object;
-use super::{configs, faults, import, topics};
+use super::{brokers, configs, faults, import, topics};
 use crate::broker::EARLIEST_TIMESTAMP;
 use crate::broker::LATEST_TIMESTAMP;
 use crate::client::consumer::{Reads, SeekTarget};
@@ -98,6 +98,8 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         }
         Command::Commit { consumer, offsets } => commit(world, trace, consumer, offsets.as_deref()),
         Command::Seek { consumer, topic, partition, to } => seek(world, trace, consumer, topic, *partition, *to),
+        Command::AddBroker { broker, rack } => brokers::add_broker(world, trace, *broker, rack.as_deref()),
+        Command::RemoveBroker { broker } => brokers::remove_broker(world, trace, *broker),
         fault => faults::apply(world, trace, fault),
     }
 }
@@ -356,6 +358,8 @@ impl Command {
             Command::RestartBroker { .. } => "restartBroker",
             Command::PowerLoss { .. } => "powerLoss",
             Command::StopBroker { .. } => "stopBroker",
+            Command::RemoveBroker { .. } => "removeBroker",
+            Command::AddBroker { .. } => "addBroker",
             Command::FreezeBroker { .. } => "freezeBroker",
             Command::SlowDisk { .. } => "slowDisk",
             Command::SkewClock { .. } => "skewClock",
@@ -381,6 +385,7 @@ impl Command {
             | Command::ElectLeader { topic, .. }
             | Command::Import { topic, .. } => topic.clone(),
             Command::Commit { consumer, .. } | Command::Seek { consumer, .. } => consumer.clone(),
+            Command::AddBroker { broker, .. } => broker.map_or_else(|| "broker".to_owned(), |broker| format!("broker {broker}")),
             fault => faults::target(fault),
         }
     }

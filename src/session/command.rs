@@ -120,6 +120,15 @@ pub enum Command {
     StopBroker {
         broker: i32,
     },
+    /// It leaves the cluster, with its disk.
+    RemoveBroker {
+        broker: i32,
+    },
+    AddBroker {
+        /// Absent: the id that follows the largest there ever was.
+        broker: Option<i32>,
+        rack: Option<String>,
+    },
     FreezeBroker {
         broker: i32,
         ms: f64,
@@ -231,8 +240,6 @@ pub const NOT_YET: &[&str] = &[
     "reassign",
     "resetOffsets",
     "moveCoordinator",
-    "removeBroker",
-    "addBroker",
     "crashController",
     "restartController",
 ];

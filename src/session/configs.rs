@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// 2026-01-01T00:00:00Z in Kafka's epoch milliseconds: virtual time 0, unless the cluster says otherwise.
 const START_TIMESTAMP: i64 = 1_767_225_600_000;
 /// Brokers of a cluster, at the most.
-const BROKERS_MAX: u32 = 5;
+pub(super) const BROKERS_MAX: u32 = 9;
 const HOUR_MS: i64 = 3_600_000;
 /// The largest seed that every JSON reader keeps exact.
 const SEED_MAX: u64 = (1 << 53) - 1;
@@ -455,5 +455,6 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         default_replication_factor: values.int("default.replication.factor") as i16,
         delete_topics: values.bool("delete.topic.enable"),
     };
-    Ok(WorldConfig { seed, controller, brokers: (1..=cluster.brokers as i32).map(with_rack).collect() })
+    let brokers = (1..=cluster.brokers as i32).map(with_rack).collect();
+    Ok(WorldConfig { seed, controller, brokers, added_broker: broker })
 }

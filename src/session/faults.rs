@@ -116,7 +116,8 @@ pub(super) fn target(command: &Command) -> String {
         Command::CrashBroker { broker }
         | Command::RestartBroker { broker }
         | Command::PowerLoss { broker }
-        | Command::StopBroker { broker } => format!("broker {broker}"),
+        | Command::StopBroker { broker }
+        | Command::RemoveBroker { broker } => format!("broker {broker}"),
         Command::FreezeBroker { broker, ms } => format!("broker {broker} for {} ms", thousandths(*ms)),
         Command::SlowDisk { broker, factor } => format!("broker {broker}, {} times", thousandths(*factor)),
         Command::SkewClock { broker, ms } => format!("broker {broker} by {ms} ms"),

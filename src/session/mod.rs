@@ -3,6 +3,7 @@
 //! Owns play, seek, undo and redo, snapshots and saved files. Only this room changes a world. It must not know a screen.
 
 pub mod apply;
+mod brokers;
 pub mod command;
 mod configs;
 mod faults;

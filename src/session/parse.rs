@@ -102,6 +102,8 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
         "restartBroker" => Command::RestartBroker { broker: fields.take("broker") },
         "powerLoss" => Command::PowerLoss { broker: fields.take("broker") },
         "stopBroker" => Command::StopBroker { broker: fields.take("broker") },
+        "removeBroker" => Command::RemoveBroker { broker: fields.take("broker") },
+        "addBroker" => Command::AddBroker { broker: fields.optional("broker"), rack: fields.optional("rack") },
         "freezeBroker" => Command::FreezeBroker { broker: fields.take("broker"), ms: fields.take("ms") },
         "slowDisk" => Command::SlowDisk { broker: fields.take("broker"), factor: fields.take("factor") },
         "skewClock" => Command::SkewClock { broker: fields.take("broker"), ms: fields.take("ms") },

@@ -79,7 +79,7 @@ pub(super) fn elect_leader(world: &mut World, trace: &mut Trace, topic: &str, pa
     answered(result.map_or((0, None), |result| (result.error_code, result.error_message.as_deref())), |_| "partition")
 }
 
-fn no_controller() -> Refusal {
+pub(super) fn no_controller() -> Refusal {
     Refusal::kafka(ErrorCode::NotController, "No controller answers.")
 }
 

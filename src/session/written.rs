@@ -125,7 +125,12 @@ impl Command {
             Command::CrashBroker { broker }
             | Command::RestartBroker { broker }
             | Command::PowerLoss { broker }
-            | Command::StopBroker { broker } => object.put("broker", *broker),
+            | Command::StopBroker { broker }
+            | Command::RemoveBroker { broker } => object.put("broker", *broker),
+            Command::AddBroker { broker, rack } => {
+                object.put_some("broker", *broker);
+                object.put_some("rack", rack.as_deref());
+            }
             Command::FreezeBroker { broker, ms } => {
                 object.put("broker", *broker);
                 object.put("ms", *ms);

@@ -193,7 +193,7 @@ impl World {
         }
     }
 
-    fn drop_message(&mut self, message: u64, cause: Loss, trace: &mut Trace) {
+    pub(super) fn drop_message(&mut self, message: u64, cause: Loss, trace: &mut Trace) {
         if let Some((_, delivery)) = self.take_message(message) {
             self.lose(*delivery, cause, trace);
         }

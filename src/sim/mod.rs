@@ -1,8 +1,9 @@
 //! The world around the nodes: virtual time, the event queue, the network between them, chance and the trace.
 //!
-//! It must not know what a message means: it carries messages, rings timers, and lets processes crash and start.
+//! It must not know what a message means: it carries messages, rings timers, and lets processes crash and start, and machines come and go.
 
 mod faults;
+mod machines;
 mod network;
 mod queue;
 mod summary;

@@ -86,10 +86,10 @@ pub struct Network {
 }
 
 impl Network {
-    /// What `socket.receive.buffer.bytes` and `socket.send.buffer.bytes` are, by broker.
-    pub fn set_buffers(&mut self, buffers: OrderedMap<i32, (u64, u64)>) {
-        self.buffer_min = buffers.values().map(|(receive, send)| *receive.min(send)).min().unwrap_or(u64::MAX);
-        self.buffers = buffers;
+    /// What a broker's `socket.receive.buffer.bytes` and `socket.send.buffer.bytes` are.
+    pub fn set_buffers(&mut self, broker: i32, receive: u64, send: u64) {
+        self.buffers.insert(broker, (receive, send));
+        self.buffer_min = self.buffers.values().map(|(receive, send)| *receive.min(send)).min().unwrap_or(u64::MAX);
     }
 
     /// The broker's buffer that a message goes through: its server's, whichever way it goes.

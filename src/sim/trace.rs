@@ -123,6 +123,8 @@ impl NoteKind {
             | NoteKind::BrokerThawed
             | NoteKind::BrokerStopping
             | NoteKind::BrokerStopped
+            | NoteKind::BrokerAdded
+            | NoteKind::BrokerRemoved
             | NoteKind::MemberLeft { .. }
             | NoteKind::Rebalanced { .. } => true,
             // The first leader of a new partition is no election.

@@ -21,6 +21,8 @@ pub struct WorldConfig {
     pub controller: ControllerConfig,
     /// By broker id.
     pub brokers: OrderedMap<i32, BrokerConfig>,
+    /// The settings of a broker that is added later.
+    pub added_broker: BrokerConfig,
 }
 
 #[derive(Clone, Debug)]
@@ -30,6 +32,10 @@ pub struct World {
     pub(super) queue: EventQueue<Event>,
     controller: Controller,
     pub(super) brokers: OrderedMap<i32, BrokerNode>,
+    /// Brokers that are no part of it any more: one that takes the place of an old one goes on with its numbers.
+    pub(super) removed: OrderedMap<i32, BrokerNode>,
+    /// The settings of a broker that is added.
+    pub(super) broker_config: BrokerConfig,
     clients: OrderedMap<u32, ClientNode>,
     names: OrderedMap<Arc<str>, u32>,
     /// The name of every client there ever was, by index: notes speak of clients that are gone.
@@ -38,7 +44,7 @@ pub struct World {
     pub(super) network: Network,
     /// How many brokers are frozen.
     pub(super) frozen: u32,
-    chance: Chance,
+    pub(super) chance: Chance,
     outputs: Outputs,
     /// The answer to the admin's request, which it waits for.
     answer: Option<Response>,
@@ -71,6 +77,12 @@ pub(super) struct BrokerNode {
     pub frozen_until: Time,
     /// What has come for a frozen process, in order.
     pub held: VecDeque<Event>,
+}
+
+impl BrokerNode {
+    pub fn new(broker: Broker) -> BrokerNode {
+        BrokerNode { broker, state: ProcessState::Running, process: 0, frozen_until: 0, held: VecDeque::new() }
+    }
 }
 
 /// A client of the world.
@@ -170,20 +182,19 @@ impl World {
     pub fn new(config: WorldConfig, trace: &mut Trace) -> World {
         let chance = Chance::new(config.seed);
         let controller = Controller::new(config.controller, chance.fork(1));
-        let node = |(id, config): (i32, BrokerConfig)| {
-            let broker = Broker::new(id, config, chance.fork(1_000 + id as u64));
-            (id, BrokerNode { broker, state: ProcessState::Running, process: 0, frozen_until: 0, held: VecDeque::new() })
-        };
+        let node = |(id, config): (i32, BrokerConfig)| (id, BrokerNode::new(Broker::new(id, config, chance.fork(1_000 + id as u64))));
         let mut network = Network::default();
-        let mut buffers = OrderedMap::new();
-        buffers.extend(config.brokers.iter().map(|(id, broker)| (*id, (broker.costs.receive_buffer, broker.costs.send_buffer))));
-        network.set_buffers(buffers);
+        for (id, broker) in &config.brokers {
+            network.set_buffers(*id, broker.costs.receive_buffer, broker.costs.send_buffer);
+        }
         let mut world = World {
             now: 0,
             events: 0,
             queue: EventQueue::new(),
             controller,
             brokers: config.brokers.into_iter().map(node).collect(),
+            removed: OrderedMap::new(),
+            broker_config: config.added_broker,
             clients: OrderedMap::new(),
             names: OrderedMap::new(),
             all_names: Vec::new(),

@@ -45,6 +45,9 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::BrokerStopping => "brokerStopping",
         NoteKind::BrokerStopped => "brokerStopped",
         NoteKind::BrokerShuttingDown { .. } => "brokerShuttingDown",
+        NoteKind::BrokerAdded => "brokerAdded",
+        NoteKind::BrokerRemoved => "brokerRemoved",
+        NoteKind::BrokerUnregistered { .. } => "brokerUnregistered",
         NoteKind::MessageDelayed { .. } => "messageDelayed",
         NoteKind::MessageDuplicated { .. } => "messageDuplicated",
         NoteKind::CommandApplied { .. } => "commandApplied",
@@ -240,6 +243,11 @@ pub fn sentence(world: &World, note: &Note) -> String {
         NoteKind::BrokerThawed => "Goes on where it stood still, with all that has come meanwhile".to_owned(),
         NoteKind::BrokerStopping => "Begins a controlled shutdown: asks the controller to move its leaderships".to_owned(),
         NoteKind::BrokerStopped => "Ends in good order, with its logs flushed".to_owned(),
+        NoteKind::BrokerAdded => "Joins the cluster, with an empty disk".to_owned(),
+        NoteKind::BrokerRemoved => "Is gone, and its disk with it".to_owned(),
+        NoteKind::BrokerUnregistered { broker } => {
+            format!("Unregisters broker {broker}: it leaves every ISR, and its replicas stay assigned to it until they are reassigned")
+        }
         NoteKind::BrokerShuttingDown { broker } => format!("Moves leaderships away from broker {broker}, which wants to stop"),
         NoteKind::MessageLost { to, summary, cause, .. } => {
             let why = match cause {
@@ -289,6 +297,8 @@ pub fn short(world: &World, note: &Note) -> String {
         NoteKind::BrokerThawed => format!("{} goes on", world.name(note.node)),
         NoteKind::BrokerStopping => format!("stopping {}", world.name(note.node)),
         NoteKind::BrokerStopped => format!("stopped {}", world.name(note.node)),
+        NoteKind::BrokerAdded => format!("added {}", world.name(note.node)),
+        NoteKind::BrokerRemoved => format!("removed {}", world.name(note.node)),
         NoteKind::BrokerFenced { broker } => format!("fenced {broker}"),
         NoteKind::BrokerUnfenced { broker } => format!("broker {broker} up"),
         NoteKind::LeaderElected { partition, leader: Some(leader), .. } => format!("{partition}: leader {leader}"),
@@ -312,14 +322,17 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
             Object::of([("partitions", (*partitions).into()), ("replicationFactor", (*replication_factor).into())])
         }
         NoteKind::BrokerRegistered { broker, epoch } => Object::of([("broker", (*broker).into()), ("epoch", (*epoch).into())]),
-        NoteKind::BrokerUnfenced { broker } | NoteKind::BrokerFenced { broker } | NoteKind::BrokerShuttingDown { broker } => {
-            Object::of([("broker", (*broker).into())])
-        }
+        NoteKind::BrokerUnfenced { broker }
+        | NoteKind::BrokerFenced { broker }
+        | NoteKind::BrokerUnregistered { broker }
+        | NoteKind::BrokerShuttingDown { broker } => Object::of([("broker", (*broker).into())]),
         NoteKind::BrokerStarted
         | NoteKind::BrokerCrashed
         | NoteKind::PowerLost
         | NoteKind::BrokerThawed
         | NoteKind::BrokerStopping
+        | NoteKind::BrokerAdded
+        | NoteKind::BrokerRemoved
         | NoteKind::BrokerStopped => Object::of([]),
         NoteKind::BrokerFrozen { until } => Object::of([("until", (*until as f64 / MS as f64).into())]),
         NoteKind::LeaderElected { leader, leader_epoch, isr, .. } => {

@@ -73,6 +73,14 @@ pub fn of(command: &Command) -> String {
         Command::PowerLoss { broker } => {
             format!("ssh broker-{broker} 'echo b > /proc/sysrq-trigger'  # as if the power failed: nothing is flushed")
         }
+        Command::RemoveBroker { broker } => {
+            format!("kafka-cluster.sh unregister {SERVER} --id {broker}  # and its machine is switched off")
+        }
+        Command::AddBroker { broker, rack } => {
+            let id = broker.map_or(String::new(), |id| format!(" --override node.id={id}"));
+            let rack = rack.as_ref().map_or(String::new(), |rack| format!(" --override broker.rack={}", quote(rack)));
+            format!("kafka-server-start.sh -daemon config/server.properties{id}{rack}")
+        }
         Command::StopBroker { broker } => format!("kafka-server-stop.sh --node-id={broker}  # SIGTERM: a controlled shutdown"),
         Command::FreezeBroker { broker, ms } => {
             let ms = *ms as u64;

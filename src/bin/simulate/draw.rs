@@ -43,6 +43,8 @@ enum Act {
     CreatePartitions,
     ElectLeader,
     DeleteTopic,
+    AddBroker,
+    RemoveBroker,
 }
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -74,6 +76,8 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::CreatePartitions, 1),
             (Act::ElectLeader, 2),
             (Act::DeleteTopic, 1),
+            (Act::AddBroker, 2),
+            (Act::RemoveBroker, 1),
         ],
     },
     Scenario {
@@ -135,6 +139,8 @@ pub const SCENARIOS: &[Scenario] = &[
 /// Clients of one kind at a time, at the most.
 const CLIENTS_MAX: usize = 6;
 const TOPICS_MAX: usize = 4;
+/// Brokers of a cluster that gets no more of them.
+const BROKERS_MAX: usize = 6;
 /// Partitions of a topic that gets no more of them.
 const PARTITIONS_MAX: u64 = 5;
 
@@ -360,6 +366,15 @@ impl Drawer {
                 let more = (partitions < PARTITIONS_MAX).then(|| partitions + self.between(1, 2))?;
                 json!({ "type": "createPartitions", "topic": topic, "partitions": more })
             }
+            Act::AddBroker if view.brokers.len() < BROKERS_MAX => {
+                let rack = self.one_of(&[None, Some("rack-a"), Some("rack-b")])?;
+                json!({ "type": "addBroker", "broker": missing(view).first(), "rack": rack })
+            }
+            // One at a time, and not the last.
+            Act::RemoveBroker if missing(view).is_empty() && 1 < view.brokers.len() => {
+                let all: Vec<i32> = view.brokers.iter().map(|broker| broker.id).collect();
+                json!({ "type": "removeBroker", "broker": self.one_of(&all)? })
+            }
             Act::ElectLeader => {
                 let partitions = view.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |one| (topic, one)));
                 let moved =
@@ -380,7 +395,15 @@ pub fn healing(view: &View) -> Vec<Value> {
     let links = [json!({ "type": "setLink", "from": "*", "to": "*" })];
     let resumes = view.consumers.iter().filter(|one| one.state != "crashed").map(|one| json!({ "type": "resumeConsumer", "id": one.id }));
     let ends = view.producers.iter().map(|one| json!({ "type": "removeProducer", "id": one.id }));
-    links.into_iter().chain(machines).chain(resumes).chain(ends).chain(restarts(view)).collect()
+    let replaced = missing(view).into_iter().map(|broker| json!({ "type": "addBroker", "broker": broker }));
+    links.into_iter().chain(replaced).chain(machines).chain(resumes).chain(ends).chain(restarts(view)).collect()
+}
+
+/// Brokers that have replicas assigned to them and are gone.
+fn missing(view: &View) -> Vec<i32> {
+    let assigned = view.topics.iter().flat_map(|topic| &topic.partitions).flat_map(|one| &one.replicas);
+    let gone = assigned.map(|replica| replica.broker).filter(|id| view.brokers.iter().all(|broker| broker.id != *id));
+    gone.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
 /// Who is down starts again; one that was about to stop comes to that only later.

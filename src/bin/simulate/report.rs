@@ -84,6 +84,8 @@ impl Summary {
         all.unflushed_lost += one.unflushed_lost;
         all.shutdowns += one.shutdowns;
         all.freezes += one.freezes;
+        all.brokers_added += one.brokers_added;
+        all.brokers_removed += one.brokers_removed;
         all.messages_lost += one.messages_lost;
         all.messages_delayed += one.messages_delayed;
         all.messages_duplicated += one.messages_duplicated;
@@ -104,7 +106,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 21] {
+    fn counted(&self) -> [(&'static str, u64); 23] {
         let counts = &self.counts;
         [
             ("elections", counts.elections),
@@ -116,6 +118,8 @@ impl Summary {
             ("unflushedLost", counts.unflushed_lost),
             ("shutdowns", counts.shutdowns),
             ("freezes", counts.freezes),
+            ("brokersAdded", counts.brokers_added),
+            ("brokersRemoved", counts.brokers_removed),
             ("messagesLost", counts.messages_lost),
             ("messagesDelayed", counts.messages_delayed),
             ("messagesDuplicated", counts.messages_duplicated),
