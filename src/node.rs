@@ -99,6 +99,8 @@ pub enum Timer {
     HighWatermarkCheckpoint,
     /// Broker: delete segments that are old enough.
     LogRetention,
+    /// Broker: compact what has become dirty enough.
+    LogCleaner,
     /// Broker: fetch again from this leader after an error.
     FetchBackoff { leader: i32 },
     /// Broker: fetch the metadata log again after an error.
@@ -400,6 +402,15 @@ pub enum NoteKind {
     /// Controller: the broker is no part of the cluster any more.
     BrokerUnregistered {
         broker: i32,
+    },
+    LogCompacted {
+        partition: Partition,
+        /// The offsets that were new to compaction; all below `to` are clean.
+        from: i64,
+        to: i64,
+        removed: u64,
+        bytes_before: u64,
+        bytes_after: u64,
     },
 }
 

@@ -1,6 +1,8 @@
-//! What a broker does about its logs from time to time: retention.
+//! What a broker does about its logs from time to time: retention and compaction.
 //!
-//! Every replica is looked after where it is, leader or follower. Which segments go is the log's to know. Source: `LogManager.cleanupLogs`.
+//! Every replica is looked after where it is, leader or follower. Which segments go, and what of them stays, is the log's to know. Compacted logs are
+//! the cleaner's alone: it also lets go what is old in them, so that the two never meet. Source: `LogManager.cleanupLogs`, `LogCleaner`. There is one
+//! cleaner thread, as by default (`log.cleaner.threads`); what it reads and writes is charged where the disk is slow.
 
 use super::Broker;
 use crate::node::{Outputs, Time, Timer};
@@ -8,15 +10,30 @@ use crate::node::{Outputs, Time, Timer};
 impl Broker {
     pub(super) fn start_maintenance(&mut self, now: Time, out: &mut Outputs) {
         out.timer(now + self.config.log_task_delay, Timer::LogRetention);
+        out.timer(now + self.config.cleaner_backoff, Timer::LogCleaner);
     }
 
     pub(super) fn retention_due(&mut self, now: Time, out: &mut Outputs) {
+        self.delete_old_segments(now, false, out);
+        out.timer(now + self.config.retention_check_interval, Timer::LogRetention);
+    }
+
+    pub(super) fn cleaner_due(&mut self, now: Time, out: &mut Outputs) {
+        let now_ms = self.wall_clock(now);
+        let bytes: u64 = self.replicas.values_mut().filter_map(|replica| replica.compact(now_ms, out)).sum();
+        if self.charged && 0 < bytes {
+            self.write_beside_requests(now, bytes);
+        }
+        self.delete_old_segments(now, true, out);
+        out.timer(now + self.config.cleaner_backoff, Timer::LogCleaner);
+    }
+
+    fn delete_old_segments(&mut self, now: Time, compacted: bool, out: &mut Outputs) {
         let now_ms = self.wall_clock(now);
         for (key, replica) in &mut self.replicas {
-            if replica.delete_old_segments(now_ms, out) {
+            if replica.log.config().compact == compacted && replica.delete_old_segments(now_ms, out) {
                 self.moved.insert(*key);
             }
         }
-        out.timer(now + self.config.retention_check_interval, Timer::LogRetention);
     }
 }

@@ -74,6 +74,8 @@ pub struct BrokerConfig {
     pub log_rules: LogRules,
     /// `log.retention.check.interval.ms`
     pub retention_check_interval: Time,
+    /// `log.cleaner.backoff.ms`
+    pub cleaner_backoff: Time,
     /// `log.initial.task.delay.ms`
     pub log_task_delay: Time,
     /// `fetch.max.bytes`
@@ -256,7 +258,7 @@ impl Broker {
     }
 
     /// What the machine's wall clock shows, in Kafka's epoch milliseconds.
-    fn wall_clock(&self, now: Time) -> i64 {
+    pub fn wall_clock(&self, now: Time) -> i64 {
         (self.config.coordinator.start_timestamp + (now / MS) as i64 + self.machine.clock_skew_ms).max(0)
     }
 
@@ -385,6 +387,7 @@ impl Broker {
                 out.timer(now + self.config.checkpoint_interval, Timer::HighWatermarkCheckpoint);
             }
             Timer::LogRetention => self.retention_due(now, out),
+            Timer::LogCleaner => self.cleaner_due(now, out),
             Timer::FetchBackoff { leader } => self.fetch_again(now, leader, out),
             Timer::MetadataBackoff => self.fetch_metadata(out),
             Timer::Purgatory { operation } => self.expire(now, operation, out),

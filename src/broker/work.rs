@@ -281,6 +281,12 @@ impl Broker {
         }
     }
 
+    /// The disk is busy with something that no request waits for.
+    pub(super) fn write_beside_requests(&mut self, now: Time, bytes: u64) {
+        let lasts = self.config.costs.append(bytes, self.machine.disk_factor);
+        self.work.use_disk(now, lasts);
+    }
+
     /// Forces the logs to disk whose `flush.ms` is over.
     pub(super) fn flush_due(&mut self, now: Time, out: &mut Outputs) {
         let lasts = self.config.costs.flush(self.machine.disk_factor);

@@ -21,12 +21,16 @@ impl Committed {
         self.batches.extend(new.cloned());
     }
 
+    /// Batches from the one that holds `offset` on.
+    pub fn from(&self, offset: i64) -> &[Batch] {
+        &self.batches[self.batches.partition_point(|batch| batch.next_offset() <= offset)..]
+    }
+
     /// The first offset at or after `from` at which a log holds something else, or nothing.
     pub fn parting(&self, log: &Log, from: i64) -> Option<i64> {
         let start = from.max(log.start_offset());
-        let first = self.batches.partition_point(|batch| batch.next_offset() <= start);
         let mut held = log.batches_from(start);
-        self.batches[first..].iter().find(|batch| held.next().is_none_or(|held| !same(batch, held))).map(|batch| batch.base_offset)
+        self.from(start).iter().find(|batch| held.next().is_none_or(|held| !same(batch, held))).map(|batch| batch.base_offset)
     }
 
     pub fn holds(&self, offset: i64) -> bool {

@@ -1,4 +1,4 @@
-//! What consumers were given: within one assignment without a gap and without going back.
+//! What consumers were given: within one assignment without going back, and without a gap but those that compaction leaves.
 
 use super::Verdict;
 use crate::node::{NodeId, Partition};
@@ -29,14 +29,21 @@ impl Deliveries {
         self.highest.retain(|partition, _| &*partition.topic != topic);
     }
 
-    /// Returns how many of the records had been given to some consumer before.
-    pub fn delivered(&mut self, world: &World, consumer: NodeId, partition: &Partition, first: i64, last: i64) -> (u64, Verdict) {
+    /// Returns how many of the records had been given to some consumer before. Gaps end before `compacted`, or there.
+    pub fn delivered(
+        &mut self,
+        world: &World,
+        consumer: NodeId,
+        partition: &Partition,
+        (first, last): (i64, i64),
+        compacted: i64,
+    ) -> (u64, Verdict) {
         let expected = self.next.insert((consumer, partition.clone()), last + 1);
         let highest = self.highest.or_insert_with(partition.clone(), || -1);
         let again = (last.min(*highest) - first + 1).max(0) as u64;
         *highest = last.max(*highest);
         let verdict = match expected {
-            Some(expected) if expected != first => {
+            Some(expected) if first < expected || expected < first && compacted < first => {
                 Err(("R10", format!("{} was given offset {first} of {partition} where {expected} was next", world.name(consumer))))
             }
             _ => Ok(()),

@@ -9,9 +9,10 @@
 //! A partition whose replica lost records with the power is *unclean* from then on: what was committed may be gone (R6, R9, R10, R12), as in
 //! Kafka, which trusts the other replicas and not the disk. So is one whose last member of the ISR was taken away with its disk.
 //!
-//! Not checked yet: R11. Nor what the engine has no part for: eligible leader replicas, unclean elections, compaction, transactions.
+//! Not checked yet: R11. Nor what the engine has no part for: eligible leader replicas, unclean elections, transactions.
 
 mod committed;
+mod compaction;
 mod delivery;
 mod partition;
 
@@ -64,6 +65,8 @@ pub struct Counts {
     /// Segments that retention removed, on any replica.
     pub segments_deleted: u64,
     pub topics_deleted: u64,
+    /// Rounds of compaction, on any replica.
+    pub compactions: u64,
     /// Acknowledged with acks=1 and in no log any more: acks=1 promises no more.
     pub lost_unsafe: u64,
 }
@@ -92,6 +95,7 @@ impl Counts {
             NoteKind::RecordDelivered { records, .. } => self.delivered += *records as u64,
             NoteKind::TopicDeleted { .. } => self.topics_deleted += 1,
             NoteKind::SegmentsDeleted { segments, .. } => self.segments_deleted += u64::from(*segments),
+            NoteKind::LogCompacted { .. } => self.compactions += 1,
             _ => {}
         }
     }
@@ -166,8 +170,10 @@ impl Checker {
         if replica(world, partition, broker).is_some() {
             return false;
         }
-        if let NoteKind::HighWatermarkAdvanced { to, .. } = note.kind {
-            self.partition(partition).advanced_after_deletion(to);
+        match note.kind {
+            NoteKind::HighWatermarkAdvanced { to, .. } => self.partition(partition).advanced_after_deletion(to),
+            NoteKind::LogCompacted { to, .. } => self.partition(partition).compacted_after_deletion(to),
+            _ => {}
         }
         true
     }
@@ -229,12 +235,17 @@ impl Checker {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
                 self.partition(partition).log_start_moved(world, partition, broker, *from, *to)
             }
+            NoteKind::LogCompacted { partition, to, .. } => {
+                let NodeId::Broker(broker) = node else { return Ok(()) };
+                let now_ms = world.broker(broker).map_or(0, |(broker, _)| broker.wall_clock(note.time));
+                self.partition(partition).compacted(world, partition, broker, *to, now_ms)
+            }
             NoteKind::RecordAcknowledged { partition, base_offset, records, acks } => {
                 self.partition(partition).acknowledged(partition, *base_offset, *records, *acks)
             }
             NoteKind::RecordDelivered { partition, first_offset, last_offset, .. } => {
                 let check = self.partition(partition);
-                let (end, unclean) = (check.committed_end(), check.is_unclean());
+                let (end, unclean, compacted) = (check.committed_end(), check.is_unclean(), check.compacted_end());
                 if end <= *last_offset && !unclean {
                     return Err((
                         "R10",
@@ -244,7 +255,7 @@ impl Checker {
                         ),
                     ));
                 }
-                let (again, verdict) = self.deliveries.delivered(world, node, partition, *first_offset, *last_offset);
+                let (again, verdict) = self.deliveries.delivered(world, node, partition, (*first_offset, *last_offset), compacted);
                 self.counts.redelivered += again;
                 if unclean { Ok(()) } else { verdict }
             }
@@ -286,7 +297,8 @@ fn log_of(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::RecordAppended { partition, .. }
         | NoteKind::HighWatermarkAdvanced { partition, .. }
         | NoteKind::Truncated { partition, .. }
-        | NoteKind::LogStartMoved { partition, .. } => Some(partition),
+        | NoteKind::LogStartMoved { partition, .. }
+        | NoteKind::LogCompacted { partition, .. } => Some(partition),
         _ => None,
     }
 }

@@ -1,15 +1,18 @@
 //! The invariants of one partition's replicas.
 
 use super::committed::{Committed, same};
+use super::compaction::Compaction;
 use super::{Verdict, decided, replica};
 use crate::node::Partition;
 use crate::ordered::OrderedMap;
 use crate::protocol::metadata::PartitionState;
 use crate::sim::World;
+use crate::storage::Log;
 
 #[derive(Clone, Debug, Default)]
 pub struct PartitionCheck {
     committed: Committed,
+    compaction: Compaction,
     /// A replica has lost records with its machine's power: what was committed may be gone.
     unclean: bool,
     leader_epoch: Option<i32>,
@@ -25,6 +28,8 @@ pub struct PartitionCheck {
     unsafe_acknowledged: Vec<(i64, i32)>,
     /// How far partitions of this name were committed whose topics are deleted: clients may still speak of those.
     former_end: i64,
+    /// How far those were compacted.
+    former_compacted: i64,
 }
 
 impl PartitionCheck {
@@ -36,12 +41,22 @@ impl PartitionCheck {
     /// Its topic is deleted: a partition of this name is another one from now on.
     pub fn deleted(&mut self) {
         let former_end = if self.unclean { i64::MAX } else { self.committed_end() };
-        *self = PartitionCheck { former_end, ..PartitionCheck::default() };
+        *self = PartitionCheck { former_end, former_compacted: self.compacted_end(), ..PartitionCheck::default() };
     }
 
     /// A leader that has not heard yet that the topic is deleted goes on.
     pub fn advanced_after_deletion(&mut self, to: i64) {
         self.former_end = self.former_end.max(to);
+    }
+
+    /// Nor does its cleaner stand still.
+    pub fn compacted_after_deletion(&mut self, to: i64) {
+        self.former_compacted = self.former_compacted.max(to);
+    }
+
+    /// No replica's log has gaps from here on, nor had one of a deleted partition of this name.
+    pub fn compacted_end(&self) -> i64 {
+        self.compaction.end().max(self.former_compacted)
     }
 
     /// Whether nothing is promised about committed records any more.
@@ -87,7 +102,7 @@ impl PartitionCheck {
             let committed = self.committed.end();
             return Err(("R9", format!("broker {leader} was elected to lead {name} with a log to {end}, and {committed} is committed")));
         }
-        match held.and_then(|replica| self.committed.parting(&replica.log, 0)) {
+        match held.and_then(|replica| self.parting(&replica.log, 0)) {
             Some(offset) => {
                 Err(("R9", format!("broker {leader} was elected to lead {name} and holds something else at committed offset {offset}")))
             }
@@ -143,7 +158,9 @@ impl PartitionCheck {
         leader: bool,
     ) -> Verdict {
         let end = self.ends.insert(broker, last + 1).unwrap_or(0);
-        if base != end {
+        // A follower copies the gaps that compaction has left in its leader's log.
+        let is_gap = !leader && end < base && base <= self.compaction.end();
+        if base != end && !is_gap {
             return Err(("R3", format!("broker {broker} appended offset {base} of {name} to a log that ended at {end}")));
         }
         if leader {
@@ -199,7 +216,7 @@ impl PartitionCheck {
         let members = if state.leader_epoch == role.epoch { &state.isr[..] } else { &[] };
         for member in members {
             let parting = match replica(world, name, *member) {
-                Some(held) => self.committed.parting(&held.log, from),
+                Some(held) => self.parting(&held.log, from),
                 None => Some(from),
             };
             if let Some(offset) = parting {
@@ -210,6 +227,27 @@ impl PartitionCheck {
             }
         }
         Ok(())
+    }
+
+    fn parting(&self, log: &Log, from: i64) -> Option<i64> {
+        self.compaction.parting(&self.committed, log, from)
+    }
+
+    /// L1: compaction stays below the high watermark, and of each key the last value survives it.
+    pub fn compacted(&mut self, world: &World, name: &Partition, broker: i32, to: i64, now_ms: i64) -> Verdict {
+        let Some(own) = replica(world, name, broker) else { return Ok(()) };
+        if own.high_watermark() < to {
+            let known = own.high_watermark();
+            return Err(("L1", format!("broker {broker} compacted {name} up to {to}, above its high watermark {known}")));
+        }
+        if self.unclean {
+            self.compaction.compacted_unclean(to);
+            return Ok(());
+        }
+        match self.compaction.compacted(&self.committed, &own.log, to, now_ms) {
+            Some(offset) => Err(("L1", format!("broker {broker} compacted {name} up to {to} and lost or changed offset {offset}"))),
+            None => Ok(()),
+        }
     }
 
     /// L2: a log start offset only rises, and never above what is committed or above the replica's own high watermark.
@@ -255,10 +293,10 @@ impl PartitionCheck {
         Ok(())
     }
 
-    /// R4: logs that hold a batch of one epoch and offset hold the same one. R3: the epoch cache is what the log says. R6 again, whole.
+    /// R4: logs that hold a batch of one epoch and offset hold the same one, where they are not compacted. R3: the epoch cache is what the log says. R6 again, whole.
     pub fn in_full(&self, world: &World, name: &Partition) -> Verdict {
         let Some(state) = decided(world, name) else { return Ok(()) };
-        let logs: Vec<(i32, &crate::storage::Log)> =
+        let logs: Vec<(i32, &Log)> =
             state.replicas.iter().filter_map(|broker| Some((*broker, &replica(world, name, *broker)?.log))).collect();
         for (broker, log) in &logs {
             let mut epoch = -1;
@@ -269,7 +307,9 @@ impl PartitionCheck {
                         format!("broker {broker}'s log of {name} goes back to epoch {} at {}", batch.leader_epoch, batch.base_offset),
                     ));
                 }
-                let starts = log.epochs().iter().any(|known| known.epoch == batch.leader_epoch && known.start == batch.base_offset);
+                let begins =
+                    |start: i64| start == batch.base_offset || start < batch.base_offset && batch.base_offset < self.compaction.end();
+                let starts = log.epochs().iter().any(|known| known.epoch == batch.leader_epoch && begins(known.start));
                 if epoch < batch.leader_epoch && !starts {
                     return Err((
                         "R3",
@@ -284,7 +324,7 @@ impl PartitionCheck {
         }
         for pair in logs.windows(2) {
             let [(one, first), (other, second)] = pair else { continue };
-            let start = first.start_offset().max(second.start_offset());
+            let start = first.start_offset().max(second.start_offset()).max(self.compaction.end());
             for (a, b) in first.batches_from(start).zip(second.batches_from(start)) {
                 if a.leader_epoch == b.leader_epoch && !same(a, b) {
                     return Err((
@@ -295,7 +335,7 @@ impl PartitionCheck {
             }
         }
         for member in state.isr.iter().filter(|_| !self.unclean) {
-            let parting = logs.iter().find(|(broker, _)| broker == member).and_then(|(_, log)| self.committed.parting(log, 0));
+            let parting = logs.iter().find(|(broker, _)| broker == member).and_then(|(_, log)| self.parting(log, 0));
             if let Some(offset) = parting {
                 return Err(("R6", format!("broker {member} is in the ISR of {name} and lacks committed offset {offset}")));
             }

@@ -16,7 +16,7 @@ use crate::mutant;
 use crate::node::{NoteKind, Outputs, Partition, Time};
 use crate::protocol::Batch;
 use crate::protocol::metadata::PartitionState;
-use crate::storage::{Deleted, Log};
+use crate::storage::{Compacted, Deleted, Log};
 use page_cache::PageCache;
 use uuid::Uuid;
 
@@ -155,6 +155,13 @@ impl Replica {
             out.note(NoteKind::SegmentsDeleted { partition: self.name.clone(), segments, bytes, reason });
         }
         self.note_log_start(from, out)
+    }
+
+    /// Compacts the log, if it is due; each replica does so on its own. Returns how many bytes were read and written for it.
+    pub fn compact(&mut self, now_ms: i64, out: &mut Outputs) -> Option<u64> {
+        let Compacted { from, to, removed, bytes_before, bytes_after } = self.log.compact(now_ms, self.high_watermark)?;
+        out.note(NoteKind::LogCompacted { partition: self.name.clone(), from, to, removed, bytes_before, bytes_after });
+        Some(bytes_before + bytes_after)
     }
 
     /// Raises the log start offset, never above the high watermark. Returns whether it moved.

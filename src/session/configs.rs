@@ -13,7 +13,7 @@ use crate::node::{MS, Time};
 use crate::protocol::settings::{self, Scope, Value};
 use crate::protocol::{Codec, Compression, ErrorCode};
 use crate::sim::{World, WorldConfig};
-use crate::storage::LogConfig;
+use crate::storage::{self, LogConfig};
 use std::sync::Arc;
 
 /// 2026-01-01T00:00:00Z in Kafka's epoch milliseconds: virtual time 0, unless the cluster says otherwise.
@@ -63,6 +63,14 @@ impl Values {
         }
     }
 
+    fn parts(&self, name: &str) -> u64 {
+        let setting = settings::lookup(self.scope, name);
+        match setting.and_then(|setting| settings::parse(setting, self.text(name)).ok()) {
+            Some(Value::Double(ratio)) => storage::config::parts(ratio),
+            _ => unreachable!("{name} is no share"),
+        }
+    }
+
     fn bool(&self, name: &str) -> bool {
         self.text(name).eq_ignore_ascii_case("true")
     }
@@ -98,6 +106,10 @@ impl Values {
             segment_ms: self.finest_millis(&[("log.roll.ms", 1), ("log.roll.hours", HOUR_MS)]),
             retention_ms: self.finest_millis(RETENTION),
             retention_bytes: self.int("log.retention.bytes"),
+            min_cleanable_dirty_parts: self.parts("log.cleaner.min.cleanable.ratio"),
+            min_compaction_lag_ms: self.int("log.cleaner.min.compaction.lag.ms"),
+            max_compaction_lag_ms: self.int("log.cleaner.max.compaction.lag.ms"),
+            delete_retention_ms: self.int("log.cleaner.delete.retention.ms"),
             ..LogConfig::default()
         };
         log.set_policies(self.text("log.cleanup.policy").split(',').map(str::trim));
@@ -180,13 +192,17 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "cleanup.policy",
             "compression.gzip.level",
             "compression.type",
+            "delete.retention.ms",
             "flush.messages",
             "flush.ms",
             "internal.segment.bytes",
+            "max.compaction.lag.ms",
             "max.message.bytes",
             "message.timestamp.after.max.ms",
             "message.timestamp.before.max.ms",
             "message.timestamp.type",
+            "min.cleanable.dirty.ratio",
+            "min.compaction.lag.ms",
             "min.insync.replicas",
             "retention.bytes",
             "retention.ms",
@@ -215,6 +231,12 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "group.max.size",
             "group.min.session.timeout.ms",
             "leader.imbalance.check.interval.seconds",
+            "log.cleaner.backoff.ms",
+            "log.cleaner.delete.retention.ms",
+            "log.cleaner.max.compaction.lag.ms",
+            "log.cleaner.min.cleanable.ratio",
+            "log.cleaner.min.compaction.lag.ms",
+            "log.cleanup.policy",
             "log.flush.interval.messages",
             "log.flush.interval.ms",
             "log.flush.scheduler.interval.ms",
@@ -437,6 +459,8 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
             compacted: log.compact,
         },
         retention_check_interval: values.millis("log.retention.check.interval.ms"),
+        // At least a millisecond: with none the cleaner would go round in no time.
+        cleaner_backoff: values.millis("log.cleaner.backoff.ms").max(MS),
         log_task_delay: values.millis("log.initial.task.delay.ms"),
         fetch_max_bytes: values.i32("fetch.max.bytes"),
         fetch_session_slots: values.size("max.incremental.fetch.session.cache.slots"),

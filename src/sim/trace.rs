@@ -116,6 +116,7 @@ impl NoteKind {
             | NoteKind::IsrExpanded { .. }
             | NoteKind::Truncated { .. }
             | NoteKind::SegmentsDeleted { .. }
+            | NoteKind::LogCompacted { .. }
             | NoteKind::RecordFailed { .. }
             | NoteKind::PowerLost
             | NoteKind::RecordsLost { .. }

@@ -1,9 +1,12 @@
-//! What a log's settings say: when a segment ends, and how long records stay.
+//! What a log's settings say: when a segment ends, how long records stay, and what compaction may touch.
 //!
 //! Owns how a topic's settings lie over its broker's defaults. Knows nothing of where either comes from. Source: `LogConfig`.
 
 use crate::ordered::OrderedMap;
 use crate::protocol::settings::{self, Scope, Value};
+
+/// Parts that a share is counted in: whole numbers decide, not floats.
+pub const PARTS: u64 = 1_000_000;
 
 /// Settings of one log, with Kafka's names and defaults.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,8 +23,14 @@ pub struct LogConfig {
     pub retention_ms: i64,
     /// `retention.bytes`; negative: no limit
     pub retention_bytes: i64,
+    /// `min.cleanable.dirty.ratio`, in [`PARTS`]
+    pub min_cleanable_dirty_parts: u64,
+    /// `min.compaction.lag.ms`
+    pub min_compaction_lag_ms: i64,
     /// `max.compaction.lag.ms`
     pub max_compaction_lag_ms: i64,
+    /// `delete.retention.ms`
+    pub delete_retention_ms: i64,
 }
 
 impl Default for LogConfig {
@@ -34,7 +43,10 @@ impl Default for LogConfig {
             compact: false,
             retention_ms: WEEK_MS,
             retention_bytes: -1,
+            min_cleanable_dirty_parts: PARTS / 2,
+            min_compaction_lag_ms: 0,
             max_compaction_lag_ms: i64::MAX,
+            delete_retention_ms: 24 * 3_600_000,
         }
     }
 }
@@ -52,9 +64,14 @@ impl LogConfig {
             segment_ms: number("segment.ms", self.segment_ms),
             retention_ms: number("retention.ms", self.retention_ms),
             retention_bytes: number("retention.bytes", self.retention_bytes),
+            min_compaction_lag_ms: number("min.compaction.lag.ms", self.min_compaction_lag_ms),
             max_compaction_lag_ms: number("max.compaction.lag.ms", self.max_compaction_lag_ms),
+            delete_retention_ms: number("delete.retention.ms", self.delete_retention_ms),
             ..*self
         };
+        if let Some(Value::Double(ratio)) = value(configs, "min.cleanable.dirty.ratio") {
+            config.min_cleanable_dirty_parts = parts(ratio);
+        }
         if let Some(Value::List(policies)) = value(configs, "cleanup.policy") {
             config.set_policies(policies.iter().map(String::as_str));
         }
@@ -76,6 +93,11 @@ impl LogConfig {
     }
 }
 
+/// A share between 0 and 1 in [`PARTS`].
+pub fn parts(ratio: f64) -> u64 {
+    (ratio * PARTS as f64).round() as u64
+}
+
 fn value(configs: &OrderedMap<String, String>, name: &str) -> Option<Value> {
     settings::parse(settings::lookup(Scope::Topic, name)?, configs.get(name)?).ok()
 }
@@ -94,7 +116,10 @@ mod tests {
             compact: true,
             retention_ms: 0,
             retention_bytes: 0,
+            min_cleanable_dirty_parts: 0,
+            min_compaction_lag_ms: 1,
             max_compaction_lag_ms: 0,
+            delete_retention_ms: 0,
         };
         assert_eq!(none.of_topic(&defaults.collect()), LogConfig::default());
     }
@@ -106,11 +131,12 @@ mod tests {
             ("segment.bytes", "2000000"),
             ("internal.segment.bytes", "100"),
             ("max.compaction.lag.ms", "5000"),
+            ("min.cleanable.dirty.ratio", "0.29"),
         ];
         let configs = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let config = LogConfig { retention_ms: 77, ..LogConfig::default() }.of_topic(&configs);
         assert!(config.delete && config.compact);
-        assert_eq!((config.segment_bytes, config.retention_ms), (100, 77));
+        assert_eq!((config.segment_bytes, config.retention_ms, config.min_cleanable_dirty_parts), (100, 77, 290_000));
         assert_eq!(config.segment_ms_max(), 5_000);
     }
 }

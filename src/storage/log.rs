@@ -1,7 +1,7 @@
 //! One replica's log: segments in offset order, with the leader epochs they were written in.
 //!
-//! Owns appends, truncation, the log start offset and reads by offset. Old segments go in [`super::retention`], and are searched by
-//! time in [`super::lookup`]. It must not know who leads or follows. Source: `UnifiedLog`, `LocalLog`.
+//! Owns appends, truncation, the log start offset and reads by offset. Old segments go in [`super::retention`], are rewritten in
+//! [`super::compaction`], searched by time in [`super::lookup`]. It must not know who leads or follows. Source: `UnifiedLog`, `LocalLog`.
 
 use super::config::LogConfig;
 use super::epochs::{EpochEnd, EpochStart, Epochs};
@@ -25,6 +25,9 @@ pub struct Log {
     flushed: i64,
     bytes: u64,
     epochs: Epochs,
+    /// Up to where compaction has been (`cleaner-offset-checkpoint`). A truncation takes it back to the base of the segment that is active then, and
+    /// only one that reaches below the active segment does.
+    pub(super) cleaned: Option<i64>,
 }
 
 impl Default for Log {
@@ -35,7 +38,17 @@ impl Default for Log {
 
 impl Log {
     pub fn new(config: LogConfig) -> Log {
-        Log { config, sealed: Arc::default(), active: Segment::new(0), start: 0, end: 0, flushed: 0, bytes: 0, epochs: Epochs::default() }
+        Log {
+            config,
+            sealed: Arc::default(),
+            active: Segment::new(0),
+            start: 0,
+            end: 0,
+            flushed: 0,
+            bytes: 0,
+            epochs: Epochs::default(),
+            cleaned: None,
+        }
     }
 
     pub fn config(&self) -> &LogConfig {
@@ -131,8 +144,10 @@ impl Log {
         rolls.then(|| self.active.base_offset())
     }
 
-    /// Begins a new segment. An empty one is replaced: no offset has two segments.
+    /// Begins a new segment. An empty one is replaced: no offset has two segments. What is rolled goes to disk (`UnifiedLog.roll`), so only the
+    /// active segment is ever lost with the power.
     pub(super) fn roll(&mut self, base_offset: i64) {
+        self.flush(base_offset);
         let mut rolled = std::mem::replace(&mut self.active, Segment::new(base_offset));
         if !rolled.is_empty() {
             rolled.seal();
@@ -156,9 +171,14 @@ impl Log {
             self.restart(offset);
             return;
         }
+        let reaches_sealed = offset < self.active.base_offset();
         while offset < self.active.base_offset() {
             let Some(segment) = Arc::make_mut(&mut self.sealed).pop() else { break };
             self.active = Arc::unwrap_or_clone(segment);
+        }
+        if reaches_sealed {
+            let base = self.active.base_offset();
+            self.cleaned = self.cleaned.map(|cleaned| cleaned.min(base));
         }
         self.active.truncate(offset);
         self.end = offset;

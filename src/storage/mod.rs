@@ -1,5 +1,6 @@
 //! ONE replica's log. It knows offsets, epochs, times and bytes, and nothing of leaders, followers or requests.
 
+mod compaction;
 pub mod config;
 mod epochs;
 mod log;
@@ -7,6 +8,7 @@ mod lookup;
 mod retention;
 mod segment;
 
+pub use compaction::Compacted;
 pub use config::LogConfig;
 pub use epochs::{EpochEnd, EpochStart};
 pub use log::{Batches, Log};

@@ -70,9 +70,18 @@ impl Segment {
         self.max_timestamp
     }
 
-    /// The time that retention goes by: the newest of a batch, else that of the last append.
+    /// The time that retention and compaction go by: the newest of a batch, else that of the last append.
     pub fn largest_timestamp(&self) -> i64 {
         if 0 <= self.max_timestamp { self.max_timestamp } else { self.modified_ms }
+    }
+
+    /// Newest time of the first batch; -1 without one.
+    pub fn first_timestamp(&self) -> i64 {
+        self.first_timestamp
+    }
+
+    pub fn modified_ms(&self) -> i64 {
+        self.modified_ms
     }
 
     /// Whether this batch must begin a new segment (`LogSegment.shouldRoll`): the size would be passed, the time has passed, or the offset is too far
@@ -108,6 +117,17 @@ impl Segment {
     /// No more is written to it.
     pub fn seal(&mut self) {
         self.tail.shrink_to_fit();
+    }
+
+    /// A segment in place of others: compaction has rewritten them.
+    pub fn rebuilt(base_offset: i64, batches: impl Iterator<Item = Batch>, modified_ms: i64) -> Segment {
+        let mut segment = Segment::new(base_offset);
+        for batch in batches {
+            segment.append(batch, modified_ms);
+        }
+        segment.modified_ms = modified_ms;
+        segment.seal();
+        segment
     }
 
     /// Batches of a run; the last one is that being filled. `None` behind it.

@@ -58,6 +58,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::PartitionsCreated { .. } => "partitionsCreated",
         NoteKind::TopicDeleted { .. } => "topicDeleted",
         NoteKind::LogDeleted { .. } => "logDeleted",
+        NoteKind::LogCompacted { .. } => "logCompacted",
     }
 }
 
@@ -79,7 +80,8 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::OffsetCommitted { partition, .. }
         | NoteKind::SegmentRolled { partition, .. }
         | NoteKind::SegmentsDeleted { partition, .. }
-        | NoteKind::LogStartMoved { partition, .. } => Some(partition),
+        | NoteKind::LogStartMoved { partition, .. }
+        | NoteKind::LogCompacted { partition, .. } => Some(partition),
         NoteKind::RecordFailed { partition, .. } => partition.as_ref(),
         NoteKind::RequestSent { summary, .. }
         | NoteKind::ResponseSent { summary, .. }
@@ -274,6 +276,9 @@ pub fn sentence(world: &World, note: &Note) -> String {
             format!("Deletes {} ({bytes} bytes) of {partition}: {why}", count(*segments, "segment"))
         }
         NoteKind::LogStartMoved { partition, from, to } => format!("Log start offset of {partition} moves from {from} to {to}"),
+        NoteKind::LogCompacted { partition, to, removed, bytes_before, bytes_after, .. } => {
+            format!("Compacts {partition} below offset {to}: {removed} records go, {bytes_before} bytes become {bytes_after}")
+        }
     }
 }
 
@@ -310,6 +315,7 @@ pub fn short(world: &World, note: &Note) -> String {
         NoteKind::MemberLeft { group, .. } => format!("{group}: member left"),
         NoteKind::Truncated { partition, .. } => format!("{partition} truncated"),
         NoteKind::SegmentsDeleted { partition, .. } => format!("{partition}: deleted"),
+        NoteKind::LogCompacted { partition, .. } => format!("{partition}: compacted"),
         NoteKind::RecordFailed { error, .. } | NoteKind::ProduceRetried { error, .. } => error.name().to_owned(),
         _ => sentence(world, note),
     }
@@ -391,6 +397,13 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::SegmentRolled { base_offset, .. } => Object::of([("baseOffset", (*base_offset).into())]),
         NoteKind::SegmentsDeleted { segments, bytes, .. } => Object::of([("segments", (*segments).into()), ("bytes", (*bytes).into())]),
         NoteKind::LogStartMoved { from, to, .. } => Object::of([("from", (*from).into()), ("to", (*to).into())]),
+        NoteKind::LogCompacted { from, to, removed, bytes_before, bytes_after, .. } => Object::of([
+            ("from", (*from).into()),
+            ("to", (*to).into()),
+            ("removed", (*removed).into()),
+            ("bytesBefore", (*bytes_before).into()),
+            ("bytesAfter", (*bytes_after).into()),
+        ]),
         NoteKind::PartitionsCreated { from, partitions, .. } => {
             Object::of([("from", (*from).into()), ("partitions", (*partitions).into())])
         }

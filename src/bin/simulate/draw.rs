@@ -170,11 +170,16 @@ impl Drawer {
         let mut configs = json!({
             "log.initial.task.delay.ms": "3000",
             "log.retention.check.interval.ms": "3000",
+            "log.cleaner.backoff.ms": "3000",
             "broker.session.timeout.ms": session_timeout.to_string(),
             "broker.heartbeat.interval.ms": (session_timeout / 5).to_string(),
             "replica.fetch.max.bytes": self.one_of(&["1048576", "1048576", "500"]),
             "replica.lag.time.max.ms": self.one_of(&["1000", "5000", "30000"]),
         });
+        if self.chance.below(3) == 0 {
+            // Time ends segments everywhere, also those of the offsets topic, which is compacted.
+            configs["log.roll.ms"] = json!("4000");
+        }
         if self.chance.below(4) == 0 {
             // A slow machine: requests queue, and a disk that is forced often.
             for (name, value) in [
@@ -223,9 +228,17 @@ impl Drawer {
         let factor = self.between(1, brokers.min(3)).max(self.between(1, brokers.min(3)));
         let min_insync = self.between(1, factor);
         let mut configs = json!({ "min.insync.replicas": min_insync.to_string() });
-        // Every other topic lets its records go after a while, in small segments.
-        if let Some(Some((name, value))) = self.one_of(&[Some(("retention.ms", "4000")), Some(("retention.bytes", "2000")), None, None]) {
-            configs[name] = json!(value);
+        // Most topics let their records go after a while, in small segments, or keep the last of each key.
+        let cleanup: &[(&str, &str)] = match self.between(0, 6) {
+            0 => &[("retention.ms", "4000")],
+            1 => &[("retention.bytes", "2000")],
+            2 => &[("cleanup.policy", "compact"), ("delete.retention.ms", "2000")],
+            3 => &[("cleanup.policy", "compact"), ("min.cleanable.dirty.ratio", "0.1"), ("min.compaction.lag.ms", "1000")],
+            4 => &[("cleanup.policy", "compact,delete"), ("retention.ms", "6000"), ("delete.retention.ms", "0")],
+            _ => &[],
+        };
+        for (name, value) in cleanup {
+            configs[*name] = json!(value);
             configs["internal.segment.bytes"] = json!("1000");
         }
         json!({
@@ -353,7 +366,11 @@ impl Drawer {
             }
             Act::AddProducer if producers.len() < CLIENTS_MAX && !topics.is_empty() => self.producer(&topics),
             Act::RemoveProducer => json!({ "type": "removeProducer", "id": self.one_of(&producers)? }),
-            Act::Send => json!({ "type": "send", "topic": self.one_of(&topics)?, "key": "by hand", "value": self.name("value") }),
+            Act::Send => {
+                // Now and then a tombstone, of this key or of a producer's.
+                let value = if self.chance.below(3) == 0 { Value::Null } else { json!(self.name("value")) };
+                json!({ "type": "send", "topic": self.one_of(&topics)?, "key": self.one_of(&["by hand", "key-0"]), "value": value })
+            }
             Act::AddConsumer if view.consumers.len() < CLIENTS_MAX && !topics.is_empty() => self.consumer(&topics),
             Act::RemoveConsumer => json!({ "type": "removeConsumer", "id": self.one_of(&alive)? }),
             Act::CrashConsumer => json!({ "type": "crashConsumer", "id": self.one_of(&alive)? }),

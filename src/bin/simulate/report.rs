@@ -98,6 +98,7 @@ impl Summary {
         all.lost_unsafe += one.lost_unsafe;
         all.segments_deleted += one.segments_deleted;
         all.topics_deleted += one.topics_deleted;
+        all.compactions += one.compactions;
         self.found.extend(outcome.found);
     }
 
@@ -106,7 +107,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 23] {
+    fn counted(&self) -> [(&'static str, u64); 24] {
         let counts = &self.counts;
         [
             ("elections", counts.elections),
@@ -132,6 +133,7 @@ impl Summary {
             ("lostUnsafe", counts.lost_unsafe),
             ("segmentsDeleted", counts.segments_deleted),
             ("topicsDeleted", counts.topics_deleted),
+            ("compactions", counts.compactions),
         ]
     }
 
