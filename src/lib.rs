@@ -11,7 +11,7 @@
 //! - [`node`]: what every node is, `(now, input) -> outputs`
 //! - [`cost`]: what everything takes, in time and bytes
 //! - [`storage`]: one replica's log
-//! - [`controller`]: the cluster's metadata, decided and written as a log
+//! - [`controller`]: the cluster's metadata, decided by one controller and committed by a quorum of one or three
 //! - [`replica`]: a partition's leader and followers, high watermark, ISR
 //! - [`coordinator`]: groups and their committed offsets
 //! - [`broker`]: one node: requests find their way to the rooms above

@@ -91,6 +91,8 @@ pub enum Timer {
     BrokerSessions,
     /// Controller: give leadership back to preferred replicas.
     PreferredLeaders,
+    /// Controller: look at what is due in the quorum (fetch, election, retry).
+    Quorum,
     /// Broker: register, or send the next heartbeat.
     BrokerHeartbeat,
     /// Broker: shrink the ISR of partitions whose followers lag.
@@ -412,6 +414,17 @@ pub enum NoteKind {
         bytes_before: u64,
         bytes_after: u64,
     },
+    ControllerElected {
+        controller: i32,
+        /// The quorum's epoch.
+        epoch: i32,
+    },
+    ControllerResigned {
+        controller: i32,
+        epoch: i32,
+    },
+    ControllerCrashed,
+    ControllerStarted,
 }
 
 /// Why a message does not arrive although somebody listens there.

@@ -407,7 +407,9 @@ fn broker_faults_that_make_no_sense_are_refused() {
         (json!({ "type": "slowDisk", "broker": 9, "factor": 2 }), "BROKER_ID_NOT_REGISTERED", "broker"),
         (json!({ "type": "slowDisk", "broker": 1, "factor": 0.9 }), "INVALID_ARGUMENT", "factor"),
         (json!({ "type": "slowDisk", "broker": 1, "factor": 1e9 }), "INVALID_ARGUMENT", "factor"),
-        (json!({ "type": "crashController", "controller": 1 }), "UNSUPPORTED_VERSION", "type"),
+        (json!({ "type": "crashController", "controller": 2 }), "UNKNOWN_CONTROLLER_ID", "controller"),
+        (json!({ "type": "restartController", "controller": 1 }), "INVALID_ARGUMENT", "controller"),
+        (json!({ "type": "crashController" }), "INVALID_ARGUMENT", "controller"),
     ] {
         let refusal = cluster.refused(command.clone());
         assert_eq!((refusal.code.as_str(), refusal.field.as_deref()), (code, Some(field)), "{command}");

@@ -6,7 +6,7 @@ mod cluster;
 use brokerlab::broker::LATEST_TIMESTAMP;
 use brokerlab::node::{Channel, Connection, Input, NodeId, Outputs};
 use brokerlab::protocol::ErrorCode;
-use brokerlab::protocol::metadata::MetadataRecord;
+use brokerlab::protocol::metadata::{MetadataEntry, MetadataRecord};
 use brokerlab::protocol::wire::{self, Request, Response};
 use cluster::Cluster;
 use cluster::direct::{Direct, topic_id};
@@ -130,10 +130,14 @@ fn a_topic_made_again_is_another_topic() {
 fn told_of_deletion(direct: &mut Direct, id: Uuid) -> Outputs {
     let mut out = Outputs::default();
     // The correlation of its poll of the metadata log: the answer is to that one only.
-    let records = [Arc::new(MetadataRecord::RemoveTopic { id })];
+    let record = Arc::new(MetadataRecord::RemoveTopic { id });
+    let leader = k::fetch_response::LeaderIdAndEpoch::default().with_leader_id(k::BrokerId(1)).with_leader_epoch(1);
+    let partition = k::fetch_response::PartitionData::default().with_current_leader(leader).with_high_watermark(i64::MAX);
+    let answer = k::fetch_response::FetchableTopicResponse::default().with_partitions(vec![partition]);
+    let message = Arc::new(k::FetchResponse::default().with_responses(vec![answer]));
     for correlation in 0..500 {
         let from = Connection { peer: NodeId::Controller(1), channel: Channel::Data };
-        let response = Response::FetchMetadata(Arc::default(), Arc::new(records.clone()));
+        let response = Response::FetchMetadata(message.clone(), Arc::new([MetadataEntry { epoch: 1, record: record.clone() }]));
         direct.broker.handle(direct.now, Input::Response { from, correlation, response }, &mut out);
     }
     out
@@ -276,7 +280,8 @@ fn what_kafka_refuses_deletes_nothing() {
         let message = k::DeleteTopicsRequest::default().with_topics(topics);
         let from = Connection { peer: NodeId::Admin, channel: Channel::Control };
         let input = Input::Request { from, client_id: "raw".into(), correlation: 1, request: Request::DeleteTopics(Arc::new(message)) };
-        let (mut controller, mut out) = (cluster.session.world().controller().clone(), Outputs::default());
+        let (mut controller, mut out) =
+            (cluster.session.world().active_controller().expect("an active controller").clone(), Outputs::default());
         controller.handle(cluster.session.world().now(), input, &mut out);
         let answers = out.sends.into_iter().find_map(|sent| match sent.body {
             brokerlab::node::Body::Response(Response::DeleteTopics(message)) => Some(message.responses.clone()),

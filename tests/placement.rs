@@ -63,7 +63,10 @@ struct Asked {
 
 impl Asked {
     fn of(cluster: &Cluster) -> Asked {
-        Asked { controller: cluster.session.world().controller().clone(), now: cluster.session.world().now() }
+        Asked {
+            controller: cluster.session.world().active_controller().expect("an active controller").clone(),
+            now: cluster.session.world().now(),
+        }
     }
 
     fn ask(&mut self, request: Request) -> Response {

@@ -42,6 +42,8 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "seek", "consumer": "c", "topic": "t", "partition": 0, "to": { "timestamp": 5 } }),
         json!({ "type": "crashBroker", "broker": i32::MIN }),
         json!({ "type": "restartBroker", "broker": 1 }),
+        json!({ "type": "crashController", "controller": 1 }),
+        json!({ "type": "restartController", "controller": i32::MAX }),
         json!({ "type": "powerLoss", "broker": 1 }),
         json!({ "type": "stopBroker", "broker": 1 }),
         json!({ "type": "removeBroker", "broker": 1 }),

@@ -56,7 +56,8 @@ type BrokerlabCommand =
   | { type: "removeConsumer" | "crashConsumer" | "pauseConsumer" | "resumeConsumer"; id: string }
   | { type: "commit"; consumer: string; offsets?: (BrokerlabTopicPartition & { offset: number; metadata?: string })[] }
   | { type: "seek"; consumer: string; topic: string; partition: number; to: number | "beginning" | "end" | { timestamp: number } }
-  | { type: "crashBroker" | "restartBroker"; broker: number };
+  | { type: "crashBroker" | "restartBroker"; broker: number }
+  | { type: "crashController" | "restartController"; controller: number };
 
 interface BrokerlabView {
   time: number;
@@ -65,6 +66,7 @@ interface BrokerlabView {
   speed: number;
   seed: number;
   controller: { leader: number | null; epoch: number };
+  controllers: { id: number; state: "running" | "crashed"; role: string | null; logEndOffset: number; highWatermark: number }[];
   brokers: { id: number; rack: string | null; state: "running" | "crashed" | "frozen" | "fenced" | "stopping" | "stopped"; epoch: number }[];
   topics: {
     name: string;

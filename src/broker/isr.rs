@@ -2,7 +2,7 @@
 //!
 //! Source: `Partition.maybeExpandIsr`, `maybeShrinkIsr`, `AlterPartitionManager`; KIP-497, KIP-841.
 
-use super::{Broker, CONTROLLER};
+use super::Broker;
 use crate::node::{Channel, Outputs, Time};
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::PartitionState;
@@ -82,13 +82,23 @@ impl Broker {
         message.broker_id = k::BrokerId(own_id);
         message.broker_epoch = own_epoch;
         message.topics.push(topic);
+        let Some(controller) = self.controllers.leader() else {
+            self.controllers.refused.insert(key);
+            return;
+        };
         let correlation = self.correlation();
         self.altering.insert(correlation, (key, now));
-        out.request(CONTROLLER, Channel::Control, correlation, Request::AlterPartition(Arc::new(message)));
+        out.request(controller, Channel::Control, correlation, Request::AlterPartition(Arc::new(message)));
     }
 
     pub(super) fn isr_altered(&mut self, now: Time, correlation: u32, message: &k::AlterPartitionResponse, out: &mut Outputs) {
         let Some((key, _)) = self.altering.remove(&correlation) else { return };
+        if Broker::is_refusal(message.error_code) {
+            // Nothing was decided: both the old ISR and the new one count until somebody decides.
+            self.controllers.refused.insert(key);
+            self.controller_refused(now, out);
+            return;
+        }
         let answer = message.topics.first().and_then(|topic| topic.partitions.first());
         let Some(leader) = self.replicas.get_mut(&key).and_then(|replica| replica.leader_mut()) else { return };
         let error = ErrorCode::of(if message.error_code != 0 { message.error_code } else { answer.map_or(0, |answer| answer.error_code) });

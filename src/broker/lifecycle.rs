@@ -1,23 +1,18 @@
-//! A broker's life as the controller sees it: registration, heartbeats, and following the metadata log.
+//! A broker's life as the controller sees it: registration, heartbeats, and the roles that the metadata log gives it.
 //!
 //! Source: `BrokerLifecycleManager`, `BrokerMetadataPublisher`; KIP-631.
 
-use super::{Broker, CONTROLLER};
+use super::Broker;
+use super::controllers::RETRY_BACKOFF;
 use crate::coordinator::{Effects, OFFSETS_TOPIC};
 use crate::cost::{NEVER, WRITE_BACK_INTERVAL};
-use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time, Timer};
+use crate::node::{Channel, NoteKind, Outputs, Partition, Time, Timer};
 use crate::protocol::ErrorCode;
-use crate::protocol::metadata::{METADATA_TOPIC_ID, MetadataRecord};
 use crate::protocol::wire::{self, Request};
 use crate::replica::{PartitionKey, Replica};
 use kafka_protocol::messages as k;
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// How long a broker waits before it asks the controller again after a refused registration.
-const REGISTRATION_BACKOFF: Time = 100 * MS;
-/// The same for a Fetch of the metadata log that was not answered.
-const METADATA_WAIT_MAX_MS: i32 = 500;
 
 impl Broker {
     pub(super) fn start(&mut self, now: Time, out: &mut Outputs) {
@@ -42,6 +37,8 @@ impl Broker {
 
     /// Registers if that is still to be done, sends a heartbeat otherwise.
     pub(super) fn send_heartbeat(&mut self, now: Time, out: &mut Outputs) {
+        self.next_heartbeat(now + self.config.heartbeat_interval, out);
+        let Some(controller) = self.controllers.leader() else { return };
         let correlation = self.correlation();
         self.lifecycle_request = Some(correlation);
         let request = match self.epoch {
@@ -61,8 +58,7 @@ impl Broker {
                 Request::BrokerHeartbeat(Arc::new(message))
             }
         };
-        out.request(CONTROLLER, Channel::Control, correlation, request);
-        self.next_heartbeat(now + self.config.heartbeat_interval, out);
+        out.request(controller, Channel::Control, correlation, request);
     }
 
     pub(super) fn next_heartbeat(&mut self, at: Time, out: &mut Outputs) {
@@ -76,12 +72,17 @@ impl Broker {
             self.epoch = Some(message.broker_epoch);
             self.take_roles(now, out);
         } else {
-            self.next_heartbeat(now + REGISTRATION_BACKOFF, out);
+            self.next_heartbeat(now + RETRY_BACKOFF, out);
         }
     }
 
     pub(super) fn heartbeat_answered(&mut self, now: Time, message: &k::BrokerHeartbeatResponse, out: &mut Outputs) {
         self.lifecycle_request = None;
+        if Broker::is_refusal(message.error_code) {
+            self.controller_refused(now, out);
+            return;
+        }
+        self.alter_refused(now, out);
         if self.is_stopping() {
             self.shutdown_answered(now, message.should_shut_down || message.error_code != 0, out);
             return;
@@ -95,59 +96,9 @@ impl Broker {
         self.fenced = message.is_fenced;
     }
 
-    /// Asks the controller for what follows in the metadata log; the answer waits there until there is something.
-    pub(super) fn fetch_metadata(&mut self, out: &mut Outputs) {
-        let correlation = self.correlation();
-        self.metadata_request = Some(correlation);
-        let mut partition = k::fetch_request::FetchPartition::default();
-        partition.fetch_offset = self.image.next_offset;
-        let mut topic = k::fetch_request::FetchTopic::default();
-        topic.topic_id = METADATA_TOPIC_ID;
-        topic.partitions.push(partition);
-        let mut message = k::FetchRequest::default();
-        message.replica_state.replica_id = k::BrokerId(self.id);
-        message.max_wait_ms = METADATA_WAIT_MAX_MS;
-        message.topics.push(topic);
-        out.request(CONTROLLER, Channel::Data, correlation, Request::Fetch(Arc::new(message)));
-    }
-
-    /// Nothing has come for so long that the connection must be dead: ask again over a new one.
-    pub(super) fn poll_died(&mut self, out: &mut Outputs) {
-        if self.metadata_request.is_some() {
-            out.close(CONTROLLER, Channel::Data);
-            self.fetch_metadata(out);
-        }
-    }
-
-    /// Applies records of the metadata log, then takes every role that changed.
-    pub(super) fn follow_metadata(&mut self, now: Time, records: &[Arc<MetadataRecord>], out: &mut Outputs) {
-        let mut deleted = Vec::new();
-        for record in records {
-            if let MetadataRecord::RemoveTopic { id } = &**record
-                && let Some(topic) = self.image.topics.get(id)
-            {
-                deleted.push((topic.name.clone(), topic.partitions.len() as i32));
-                self.may_have_strays = true;
-            }
-            self.image.apply(record);
-            match &**record {
-                MetadataRecord::Partition { topic, partition, .. } => {
-                    self.unpublished.insert(PartitionKey { topic: *topic, index: *partition });
-                }
-                MetadataRecord::BrokerFencing { broker, fenced, epoch } if *broker == self.id && Some(*epoch) == self.epoch => {
-                    self.fenced = *fenced;
-                }
-                _ => {}
-            }
-        }
-        self.take_roles(now, out);
-        self.forget_committed(now, &deleted, out);
-        self.fetch_metadata(out);
-    }
-
     /// Takes the roles that changed, once the broker has seen its own registration in the log: what stands before it was decided about an
     /// earlier process.
-    fn take_roles(&mut self, now: Time, out: &mut Outputs) {
+    pub(super) fn take_roles(&mut self, now: Time, out: &mut Outputs) {
         if self.epoch.is_none_or(|epoch| self.image.next_offset <= epoch) {
             return;
         }

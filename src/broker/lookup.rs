@@ -2,7 +2,7 @@
 //!
 //! Source: `KafkaApis`, `KRaftMetadataCache`, `ReplicaManager.fetchOffset`, KIP-1143 (topic ids everywhere).
 
-use super::{Broker, CONTROLLER};
+use super::Broker;
 use crate::coordinator::{OFFSETS_TOPIC, partition_for};
 use crate::node::{Channel, Outputs, Time};
 use crate::ordered::repeated;
@@ -263,10 +263,11 @@ impl Broker {
         if self.creating.values().any(|(creating, _)| creating == name) {
             return;
         }
+        let Some(controller) = self.controllers.leader() else { return };
         let mut message = k::CreateTopicsRequest::default();
         message.topics.push(topic);
         let correlation = self.correlation();
         self.creating.insert(correlation, (name.to_owned(), now));
-        out.request(CONTROLLER, Channel::Control, correlation, Request::CreateTopics(Arc::new(message)));
+        out.request(controller, Channel::Control, correlation, Request::CreateTopics(Arc::new(message)));
     }
 }

@@ -5,6 +5,7 @@
 //! `SocketServer`.
 
 mod connections;
+mod controllers;
 mod deletion;
 mod fetch;
 mod fetch_sessions;
@@ -31,6 +32,7 @@ use crate::replica::purgatory::Purgatory;
 use crate::replica::{PartitionKey, Replica};
 use crate::storage::LogConfig;
 use connections::{Arrived, Connections};
+use controllers::Controllers;
 use fetch::DelayedFetch;
 use fetch_sessions::FetchSessions;
 use produce::DelayedProduce;
@@ -48,6 +50,8 @@ use work::Work;
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
     pub rack: Option<Arc<str>>,
+    /// `controller.quorum.voters`
+    pub controllers: Vec<i32>,
     /// `broker.heartbeat.interval.ms`
     pub heartbeat_interval: Time,
     /// `replica.lag.time.max.ms`
@@ -90,9 +94,6 @@ pub struct BrokerConfig {
     pub costs: Costs,
 }
 
-/// The controller that brokers register with.
-pub const CONTROLLER: NodeId = NodeId::Controller(1);
-
 /// What a broker's machine is like; it outlives the process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Machine {
@@ -120,6 +121,7 @@ pub struct Broker {
     fenced: bool,
     shutdown: Shutdown,
     heartbeat_at: Time,
+    controllers: Controllers,
     image: MetadataImage,
     /// Partitions whose decided state has not been taken over yet.
     unpublished: OrderedSet<PartitionKey>,
@@ -143,7 +145,8 @@ pub struct Broker {
     altering: OrderedMap<u32, (PartitionKey, Time)>,
     /// The request to the controller under way on the control channel for the broker's life.
     lifecycle_request: Option<u32>,
-    metadata_request: Option<u32>,
+    /// The fetch of the metadata log under way, and whom it was sent to.
+    metadata_request: Option<(u32, NodeId)>,
     next_correlation: u32,
     /// Partitions whose log or high watermark moved during this event: waiting requests on them are tried again before it ends.
     moved: OrderedSet<PartitionKey>,
@@ -155,6 +158,7 @@ impl Broker {
         let coordinator = Coordinator::new(config.coordinator, chance.fork(1));
         let charged = config.costs.is_charged(HEALTHY_DISK);
         let sessions = FetchSessions::new(config.fetch_session_slots);
+        let controllers = Controllers::new(config.controllers.clone());
         Broker {
             id,
             config,
@@ -166,6 +170,7 @@ impl Broker {
             heartbeat_at: 0,
             unpublished: OrderedSet::new(),
             may_have_strays: true,
+            controllers,
             image: MetadataImage::default(),
             replicas: OrderedMap::new(),
             fetchers: OrderedMap::new(),
@@ -326,7 +331,10 @@ impl Broker {
             | Request::CreatePartitions(_)
             | Request::DeleteTopics(_)
             | Request::ElectLeaders(_)
-            | Request::UnregisterBroker(_) => {
+            | Request::UnregisterBroker(_)
+            | Request::Vote(_)
+            | Request::BeginQuorumEpoch(_)
+            | Request::EndQuorumEpoch(_) => {
                 self.connections.answered(from, correlation);
             }
         }
@@ -342,9 +350,8 @@ impl Broker {
 
     fn response(&mut self, now: Time, from: Connection, correlation: u32, response: Response, out: &mut Outputs) {
         match response {
-            Response::FetchMetadata(_, records) if self.metadata_request == Some(correlation) => {
-                self.metadata_request = None;
-                self.follow_metadata(now, &records, out);
+            Response::FetchMetadata(message, entries) if self.metadata_request.is_some_and(|(own, _)| own == correlation) => {
+                self.metadata_fetched(now, &message, &entries, out);
             }
             Response::Fetch(message, batches) if self.charged => self.copy(now, from, correlation, message, batches, out),
             Response::Fetch(message, batches) => self.fetched(now, from, correlation, &message, &batches, out),
@@ -370,7 +377,14 @@ impl Broker {
         match peer {
             // A follower that gives up its own fetch says so on the same channel, in the other direction: each side has its own connection.
             NodeId::Broker(leader) if channel.is_none() => self.fetch_failed(now, leader, out),
-            NodeId::Controller(_) if channel != Some(Channel::Control) => self.poll_died(out),
+            NodeId::Controller(_) => {
+                if channel != Some(Channel::Data) {
+                    self.control_died(peer);
+                }
+                if channel != Some(Channel::Control) {
+                    self.poll_died(now, peer, channel.is_none(), out);
+                }
+            }
             _ => {}
         }
     }
@@ -389,7 +403,7 @@ impl Broker {
             Timer::LogRetention => self.retention_due(now, out),
             Timer::LogCleaner => self.cleaner_due(now, out),
             Timer::FetchBackoff { leader } => self.fetch_again(now, leader, out),
-            Timer::MetadataBackoff => self.fetch_metadata(out),
+            Timer::MetadataBackoff => self.fetch_metadata_again(out),
             Timer::Purgatory { operation } => self.expire(now, operation, out),
             Timer::Groups => self.groups_due(now, out),
             Timer::RequestTimeouts => self.time_requests_out(now, out),
@@ -401,7 +415,7 @@ impl Broker {
                 self.replicas.values_mut().for_each(|replica| replica.write_back(now, expires));
                 out.timer(now + WRITE_BACK_INTERVAL, Timer::WriteBack);
             }
-            Timer::BrokerSessions | Timer::PreferredLeaders | Timer::Generate { .. } | Timer::Wake { .. } => {}
+            Timer::BrokerSessions | Timer::PreferredLeaders | Timer::Quorum | Timer::Generate { .. } | Timer::Wake { .. } => {}
         }
     }
 

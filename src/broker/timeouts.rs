@@ -3,7 +3,7 @@
 //! Source: `ReplicaFetcherBlockingSend` (`replica.socket.timeout.ms`), `NodeToControllerChannelManager` (`controller.socket.timeout.ms`). A
 //! heartbeat needs nothing of it, for the next one comes anyway; nor does the poll of the metadata log, whose death the network tells.
 
-use super::{Broker, CONTROLLER};
+use super::Broker;
 use crate::node::{Channel, MS, NodeId, Outputs, Time, Timer};
 use crate::replica::PartitionKey;
 
@@ -32,8 +32,10 @@ impl Broker {
         self.creating.retain(|_, (_, sent)| !overdue(*sent));
         let changes: Vec<(u32, PartitionKey)> =
             self.altering.iter().filter(|(_, (_, sent))| overdue(*sent)).map(|(correlation, (key, _))| (*correlation, *key)).collect();
-        if !changes.is_empty() {
-            out.close(CONTROLLER, Channel::Control);
+        if !changes.is_empty()
+            && let Some(controller) = self.controllers.leader()
+        {
+            out.close(controller, Channel::Control);
         }
         for (correlation, key) in changes {
             self.altering.remove(&correlation);

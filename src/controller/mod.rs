@@ -2,24 +2,29 @@
 //!
 //! Owns registration, sessions and fencing of brokers, placement of replicas, leader elections and changes of the ISR. It must not know any
 //! log of records: what it learns about replicas it learns from brokers' requests. Source: KIP-500, KIP-631, KIP-497 (AlterPartition);
-//! `ClusterControlManager`, `ReplicationControlManager`, `PartitionChangeBuilder`. One controller, eligible leader replicas off.
+//! `ClusterControlManager`, `ReplicationControlManager`, `PartitionChangeBuilder`. Eligible leader replicas off. There are one or three
+//! controllers: [`quorum`] finds the leader among them, and that one decides.
 
 mod delete_topics;
 mod elect_leaders;
 mod elections;
+mod office;
 mod partitions;
 mod placement;
+pub mod quorum;
 mod shutdown;
 mod topics;
 mod unregister;
 
 use crate::mutant;
-use crate::node::{Chance, Channel, Connection, Input, MS, NoteKind, Outputs, Time, Timer};
+use crate::node::{Chance, Channel, Input, MS, NoteKind, Outputs, Time, Timer};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
-use crate::protocol::metadata::{METADATA_TOPIC_ID, MetadataImage, MetadataRecord};
+use crate::protocol::metadata::{MetadataImage, MetadataRecord};
 use crate::protocol::wire::{Request, Response};
 use kafka_protocol::messages as k;
+use office::Office;
+use quorum::{LogEnd, Quorum, QuorumConfig};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -38,19 +43,21 @@ pub struct ControllerConfig {
     pub default_replication_factor: i16,
     /// `delete.topic.enable`
     pub delete_topics: bool,
+    pub quorum: QuorumConfig,
 }
 
-/// Records of the metadata log in one Fetch response, at the most.
-const FETCH_RECORDS_MAX: usize = 1_000;
-
-/// The controller of a cluster, as a node of the world.
+/// A controller of a cluster, as a node of the world.
 #[derive(Clone, Debug)]
 pub struct Controller {
+    id: i32,
     config: ControllerConfig,
+    quorum: Quorum,
+    office: Office,
+    /// The cluster's metadata as the active controller has decided it so far, committed or not; empty while it is not the active one.
     image: MetadataImage,
-    log: Vec<Arc<MetadataRecord>>,
     sessions: OrderedMap<i32, Session>,
-    waiting: Vec<WaitingFetch>,
+    /// What is to be told of decisions once the log is committed up to there, if its record there is of this epoch by then.
+    undecided: Vec<(LogEnd, NoteKind)>,
     chance: Chance,
 }
 
@@ -66,54 +73,89 @@ struct Session {
     shutdown_offset: Option<i64>,
 }
 
-/// A Fetch of the metadata log that found nothing new yet.
-#[derive(Clone, Debug)]
-struct WaitingFetch {
-    from: Connection,
-    correlation: u32,
-    offset: i64,
-}
-
 impl Controller {
-    pub fn new(config: ControllerConfig, chance: Chance) -> Controller {
-        Controller { config, image: MetadataImage::default(), log: Vec::new(), sessions: OrderedMap::new(), waiting: Vec::new(), chance }
+    pub fn new(id: i32, config: ControllerConfig, chance: Chance) -> Controller {
+        let quorum = Quorum::new(id, config.quorum.clone(), chance.fork(1));
+        Controller {
+            id,
+            config,
+            quorum,
+            office: Office::default(),
+            image: MetadataImage::default(),
+            sessions: OrderedMap::new(),
+            undecided: Vec::new(),
+            chance,
+        }
     }
 
-    /// The cluster's metadata as decided so far.
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
+    pub fn quorum(&self) -> &Quorum {
+        &self.quorum
+    }
+
+    /// The cluster's metadata as the active controller has decided it so far; empty while this is not the active one.
     pub fn image(&self) -> &MetadataImage {
         &self.image
     }
 
+    /// What is to be told of decisions once they are committed: the world keeps it, for the controller may be gone by then.
+    pub fn take_undecided(&mut self) -> Vec<(LogEnd, NoteKind)> {
+        std::mem::take(&mut self.undecided)
+    }
+
+    /// The process is killed. The log and the vote are on its disk.
+    pub fn crash(&mut self) {
+        self.quorum.crash();
+        self.office = Office::default();
+        self.image = MetadataImage::default();
+        self.sessions = OrderedMap::new();
+    }
+
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
         match input {
-            Input::Start => {
-                out.timer(now + self.config.broker_session_timeout / 2, Timer::BrokerSessions);
-                out.timer(now + self.config.leader_imbalance_check_interval, Timer::PreferredLeaders);
+            Input::Start => self.quorum.start(now, out),
+            Input::Request { from, correlation, request, .. } => {
+                if !self.quorum.request(now, from, correlation, &request, out) {
+                    self.serve(now, from, correlation, request, out);
+                }
             }
-            Input::Request { from, correlation, request, .. } => self.request(now, from, correlation, request, out),
-            Input::Timer(Timer::BrokerSessions) => self.expire_sessions(now, out),
-            Input::Timer(Timer::PreferredLeaders) => {
+            Input::Response { from, correlation, response } => self.quorum.response(now, from, correlation, &response, out),
+            Input::Timer(Timer::Quorum) => self.quorum.wake(now, out),
+            Input::Timer(timer) => self.timer(now, timer, out),
+            Input::Disconnected { peer, channel } => {
+                self.quorum.disconnected(now, peer, channel, out);
+                self.office.forget_answers_to(|to| to.peer == peer && channel.is_none_or(|channel| channel == to.channel));
+            }
+            Input::Stop => {}
+        }
+        self.attend(now, out);
+        // Whoever waits for the log hears of what has just been decided.
+        self.quorum.go_on(now, out);
+    }
+
+    /// What the active controller does by itself.
+    fn timer(&mut self, now: Time, timer: Timer, out: &mut Outputs) {
+        let notes = out.notes.len();
+        match timer {
+            Timer::BrokerSessions if self.is_active() && self.office.sessions_at <= now => self.expire_sessions(now, out),
+            Timer::PreferredLeaders if self.is_active() && self.office.preferred_at <= now => {
                 if self.config.auto_leader_rebalance {
                     self.elect_preferred_leaders(out);
                 }
-                out.timer(now + self.config.leader_imbalance_check_interval, Timer::PreferredLeaders);
+                self.office.preferred_at = now + self.config.leader_imbalance_check_interval;
+                out.timer(self.office.preferred_at, Timer::PreferredLeaders);
             }
-            Input::Disconnected { peer, channel } => {
-                self.waiting.retain(|fetch| fetch.from.peer != peer || channel.is_some_and(|channel| channel != fetch.from.channel));
-            }
-            Input::Response { .. } | Input::Timer(_) | Input::Stop => {}
+            _ => {}
         }
-        self.answer_waiting(out);
+        self.withhold(notes, out);
     }
 
-    fn request(&mut self, now: Time, from: Connection, correlation: u32, request: Request, out: &mut Outputs) {
+    /// Does what is asked of the active controller. `None`: nobody in this world asks that.
+    fn answer(&mut self, now: Time, request: Request, out: &mut Outputs) -> Option<Response> {
         let response = match request {
-            Request::Fetch(message) => {
-                let offset =
-                    message.topics.first().and_then(|topic| topic.partitions.first()).map_or(0, |partition| partition.fetch_offset);
-                self.waiting.push(WaitingFetch { from, correlation, offset });
-                return;
-            }
             Request::BrokerRegistration(message) => Response::BrokerRegistration(Arc::new(self.register(now, &message, out))),
             Request::BrokerHeartbeat(message) => Response::BrokerHeartbeat(Arc::new(self.heartbeat(now, &message, out))),
             Request::AlterPartition(message) => Response::AlterPartition(Arc::new(self.alter_partition(&message, out))),
@@ -123,36 +165,15 @@ impl Controller {
             Request::ElectLeaders(message) => Response::ElectLeaders(Arc::new(self.elect_leaders(&message, out))),
             Request::UnregisterBroker(message) => Response::UnregisterBroker(Arc::new(self.unregister_broker(&message, out))),
             // The controller's listener has no other API; nodes of this world never send one.
-            _ => return,
+            _ => return None,
         };
-        out.respond(from, correlation, response);
+        Some(response)
     }
 
     /// Appends to the metadata log; the one way in which anything is decided.
     fn decide(&mut self, record: MetadataRecord) {
         self.image.apply(&record);
-        self.log.push(Arc::new(record));
-    }
-
-    fn answer_waiting(&mut self, out: &mut Outputs) {
-        let end = self.image.next_offset;
-        let log = &self.log;
-        self.waiting.retain(|fetch| {
-            if end <= fetch.offset {
-                return true;
-            }
-            let from = usize::try_from(fetch.offset).unwrap_or(0);
-            let records = log[from..].iter().take(FETCH_RECORDS_MAX).cloned().collect();
-            let mut partition = k::fetch_response::PartitionData::default();
-            partition.high_watermark = end;
-            let mut topic = k::fetch_response::FetchableTopicResponse::default();
-            topic.topic_id = METADATA_TOPIC_ID;
-            topic.partitions.push(partition);
-            let mut message = k::FetchResponse::default();
-            message.responses.push(topic);
-            out.respond(fetch.from, fetch.correlation, Response::FetchMetadata(Arc::new(message), records));
-            false
-        });
+        self.quorum.append(record);
     }
 
     /// A broker process introduces itself. While another process of that id still has a session, it is turned away (KIP-631): a broker
@@ -179,7 +200,8 @@ impl Controller {
         self.fence(broker, out);
         self.sessions.insert(broker, Session { incarnation: message.incarnation_id, expires, metadata_offset: -1, shutdown_offset: None });
         let rack = message.rack.as_ref().map(|rack| Arc::from(rack.as_str()));
-        self.decide(MetadataRecord::RegisterBroker { broker, epoch, rack, fenced: true });
+        let incarnation = message.incarnation_id;
+        self.decide(MetadataRecord::RegisterBroker { broker, epoch, incarnation, rack, fenced: true });
         out.note(NoteKind::BrokerRegistered { broker, epoch });
         response.broker_epoch = epoch;
         response
@@ -224,7 +246,8 @@ impl Controller {
         // Look again exactly when the next session can expire, or soon if none is open.
         let next =
             self.sessions.values().filter_map(|session| session.expires).min().unwrap_or(now + self.config.broker_session_timeout / 2);
-        out.timer(next.max(now + MS), Timer::BrokerSessions);
+        self.office.sessions_at = next.max(now + MS);
+        out.timer(self.office.sessions_at, Timer::BrokerSessions);
     }
 
     fn fence(&mut self, broker: i32, out: &mut Outputs) {

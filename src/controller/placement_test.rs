@@ -11,7 +11,7 @@ fn cluster(brokers: &[(Option<&str>, bool)]) -> MetadataImage {
     let mut image = MetadataImage::default();
     for (broker, (rack, fenced)) in (1..).zip(brokers) {
         let (rack, fenced) = (rack.map(Arc::from), *fenced);
-        image.apply(&MetadataRecord::RegisterBroker { broker, epoch: i64::from(broker), rack, fenced });
+        image.apply(&MetadataRecord::RegisterBroker { broker, epoch: i64::from(broker), incarnation: uuid::Uuid::nil(), rack, fenced });
     }
     image
 }

@@ -102,6 +102,7 @@ fn scene() -> View {
         speed: 1.0,
         seed: 1,
         controller: ControllerView { leader: Some(1), epoch: 1 },
+        controllers: Vec::new(),
         brokers: vec![BrokerView { id: 3, rack: None, state: BrokerState::Crashed, epoch: 1, clock_skew_ms: None, disk_factor: None }],
         topics: vec![
             topic("t", vec![partition(0, Some(1), 0, &[3, 1, 2], 3), partition(1, Some(2), 2, &[2], 2)]),

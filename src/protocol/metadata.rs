@@ -1,6 +1,6 @@
 //! The records of the cluster's metadata log, `__cluster_metadata`, that the controller writes and every broker follows.
 //!
-//! Source: KIP-500, KIP-631. Kafka writes changes as deltas; a partition's record here always holds its whole state.
+//! Source: KIP-500, KIP-595, KIP-631. Kafka writes changes as deltas; a partition's record here always holds its whole state.
 
 use crate::ordered::OrderedMap;
 use std::sync::Arc;
@@ -11,11 +11,24 @@ pub const METADATA_TOPIC: &str = "__cluster_metadata";
 /// The metadata log's topic id, Kafka's constant.
 pub const METADATA_TOPIC_ID: Uuid = Uuid::from_u128(1);
 
+/// A record as it stands in the log, with the epoch of the quorum leader that appended it. Its offset is its place.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MetadataEntry {
+    pub epoch: i32,
+    pub record: Arc<MetadataRecord>,
+}
+
 #[derive(Clone, PartialEq, Debug)]
 pub enum MetadataRecord {
+    /// A controller begins its epoch as the quorum's leader.
+    LeaderChange {
+        leader: i32,
+    },
     RegisterBroker {
         broker: i32,
         epoch: i64,
+        /// Names the process.
+        incarnation: Uuid,
         rack: Option<Arc<str>>,
         fenced: bool,
     },
@@ -78,6 +91,7 @@ pub struct MetadataImage {
 #[derive(Clone, PartialEq, Debug)]
 pub struct BrokerMetadata {
     pub epoch: i64,
+    pub incarnation: Uuid,
     pub rack: Option<Arc<str>>,
     pub fenced: bool,
     /// In controlled shutdown.
@@ -96,8 +110,10 @@ impl MetadataImage {
     pub fn apply(&mut self, record: &MetadataRecord) {
         self.next_offset += 1;
         match record {
-            MetadataRecord::RegisterBroker { broker, epoch, rack, fenced } => {
-                self.brokers.insert(*broker, BrokerMetadata { epoch: *epoch, rack: rack.clone(), fenced: *fenced, shutting_down: false });
+            MetadataRecord::LeaderChange { .. } => {}
+            MetadataRecord::RegisterBroker { broker, epoch, incarnation, rack, fenced } => {
+                let (epoch, incarnation, fenced) = (*epoch, *incarnation, *fenced);
+                self.brokers.insert(*broker, BrokerMetadata { epoch, incarnation, rack: rack.clone(), fenced, shutting_down: false });
             }
             MetadataRecord::BrokerFencing { broker, epoch, fenced } => {
                 if let Some(known) = self.brokers.get_mut(broker).filter(|known| known.epoch == *epoch) {

@@ -5,7 +5,7 @@
 
 use super::Batch;
 use super::ErrorCode;
-use super::metadata::MetadataRecord;
+use super::metadata::MetadataEntry;
 use kafka_protocol::messages as k;
 use kafka_protocol::protocol::StrBytes;
 use std::sync::Arc;
@@ -39,6 +39,9 @@ pub enum Request {
     ElectLeaders(Arc<k::ElectLeadersRequest>),
     DeleteTopics(Arc<k::DeleteTopicsRequest>),
     UnregisterBroker(Arc<k::UnregisterBrokerRequest>),
+    Vote(Arc<k::VoteRequest>),
+    BeginQuorumEpoch(Arc<k::BeginQuorumEpochRequest>),
+    EndQuorumEpoch(Arc<k::EndQuorumEpochRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +50,7 @@ pub enum Response {
     Produce(Arc<k::ProduceResponse>),
     Fetch(Arc<k::FetchResponse>, FetchBatches),
     /// A Fetch response of the metadata log.
-    FetchMetadata(Arc<k::FetchResponse>, Arc<[Arc<MetadataRecord>]>),
+    FetchMetadata(Arc<k::FetchResponse>, Arc<[MetadataEntry]>),
     ListOffsets(Arc<k::ListOffsetsResponse>),
     Metadata(Arc<k::MetadataResponse>),
     FindCoordinator(Arc<k::FindCoordinatorResponse>),
@@ -66,6 +69,9 @@ pub enum Response {
     ElectLeaders(Arc<k::ElectLeadersResponse>),
     DeleteTopics(Arc<k::DeleteTopicsResponse>),
     UnregisterBroker(Arc<k::UnregisterBrokerResponse>),
+    Vote(Arc<k::VoteResponse>),
+    BeginQuorumEpoch(Arc<k::BeginQuorumEpochResponse>),
+    EndQuorumEpoch(Arc<k::EndQuorumEpochResponse>),
 }
 
 /// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
@@ -95,10 +101,13 @@ pub enum Api {
     ElectLeaders,
     DeleteTopics,
     UnregisterBroker,
+    Vote,
+    BeginQuorumEpoch,
+    EndQuorumEpoch,
 }
 
 impl Api {
-    pub const ALL: [Api; 21] = [
+    pub const ALL: [Api; 24] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -120,6 +129,9 @@ impl Api {
         Api::ElectLeaders,
         Api::DeleteTopics,
         Api::UnregisterBroker,
+        Api::Vote,
+        Api::BeginQuorumEpoch,
+        Api::EndQuorumEpoch,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -145,6 +157,9 @@ impl Api {
             Api::ElectLeaders => "ElectLeaders",
             Api::DeleteTopics => "DeleteTopics",
             Api::UnregisterBroker => "UnregisterBroker",
+            Api::Vote => "Vote",
+            Api::BeginQuorumEpoch => "BeginQuorumEpoch",
+            Api::EndQuorumEpoch => "EndQuorumEpoch",
         }
     }
 }
@@ -181,6 +196,9 @@ impl Request {
             Request::ElectLeaders(_) => Api::ElectLeaders,
             Request::DeleteTopics(_) => Api::DeleteTopics,
             Request::UnregisterBroker(_) => Api::UnregisterBroker,
+            Request::Vote(_) => Api::Vote,
+            Request::BeginQuorumEpoch(_) => Api::BeginQuorumEpoch,
+            Request::EndQuorumEpoch(_) => Api::EndQuorumEpoch,
         }
     }
 }
@@ -217,6 +235,9 @@ impl Response {
             Response::ElectLeaders(_) => Api::ElectLeaders,
             Response::DeleteTopics(_) => Api::DeleteTopics,
             Response::UnregisterBroker(_) => Api::UnregisterBroker,
+            Response::Vote(_) => Api::Vote,
+            Response::BeginQuorumEpoch(_) => Api::BeginQuorumEpoch,
+            Response::EndQuorumEpoch(_) => Api::EndQuorumEpoch,
         }
     }
 
@@ -254,6 +275,9 @@ impl Response {
                 let results = m.replica_election_results.iter().flat_map(|t| &t.partition_result);
                 results.map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
             }
+            Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
+            Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
+            Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BrokerRegistration(m) => m.error_code,
             Response::BrokerHeartbeat(m) => m.error_code,
             Response::UnregisterBroker(m) => m.error_code,
@@ -264,6 +288,11 @@ impl Response {
         };
         ErrorCode::of(code)
     }
+}
+
+/// The whole message's error, or the first partition's.
+fn quorum_error(whole: i16, mut partitions: impl Iterator<Item = i16>) -> i16 {
+    if whole == 0 { partitions.find(|code| *code != 0).unwrap_or(0) } else { whole }
 }
 
 /// Text as kafka-protocol holds it.

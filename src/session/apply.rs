@@ -356,6 +356,8 @@ impl Command {
             Command::Seek { .. } => "seek",
             Command::CrashBroker { .. } => "crashBroker",
             Command::RestartBroker { .. } => "restartBroker",
+            Command::CrashController { .. } => "crashController",
+            Command::RestartController { .. } => "restartController",
             Command::PowerLoss { .. } => "powerLoss",
             Command::StopBroker { .. } => "stopBroker",
             Command::RemoveBroker { .. } => "removeBroker",

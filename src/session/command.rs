@@ -112,6 +112,12 @@ pub enum Command {
     RestartBroker {
         broker: i32,
     },
+    CrashController {
+        controller: i32,
+    },
+    RestartController {
+        controller: i32,
+    },
     /// What the machine's page cache had not written is lost.
     PowerLoss {
         broker: i32,
@@ -240,8 +246,6 @@ pub const NOT_YET: &[&str] = &[
     "reassign",
     "resetOffsets",
     "moveCoordinator",
-    "crashController",
-    "restartController",
 ];
 
 /// A command and when it was given, in virtual milliseconds since the start (fractions are microseconds).

@@ -7,6 +7,7 @@ use crate::client::links::LinkConfig;
 use crate::client::network::NetworkConfig;
 use crate::client::{ConsumerConfig, ProducerConfig};
 use crate::controller::ControllerConfig;
+use crate::controller::quorum::QuorumConfig;
 use crate::coordinator::CoordinatorConfig;
 use crate::cost::{Costs, FlushRule, NEVER};
 use crate::node::{MS, Time};
@@ -402,15 +403,11 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
     if !(1..=BROKERS_MAX).contains(&cluster.brokers) {
         return Err(Refusal::argument("cluster.brokers", format!("A cluster has 1 to {BROKERS_MAX} brokers, not {}.", cluster.brokers)));
     }
-    match cluster.controllers {
-        None | Some(1) => {}
-        Some(3) => {
-            return Err(
-                Refusal::kafka(ErrorCode::UnsupportedVersion, "A quorum of three controllers comes later.").at("cluster.controllers")
-            );
-        }
+    let voters: Vec<i32> = match cluster.controllers {
+        None | Some(1) => vec![1],
+        Some(3) => vec![1, 2, 3],
         Some(count) => return Err(Refusal::argument("cluster.controllers", format!("A cluster has 1 or 3 controllers, not {count}."))),
-    }
+    };
     let racks = cluster.racks.as_deref().unwrap_or_default();
     if !racks.is_empty() && racks.len() != cluster.brokers as usize {
         return Err(Refusal::argument("cluster.racks", "Name one rack for each broker, or none."));
@@ -438,6 +435,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
     let log = values.log();
     let broker = BrokerConfig {
         rack: None,
+        controllers: voters.clone(),
         heartbeat_interval: values.millis("broker.heartbeat.interval.ms"),
         replica_lag_time_max: values.millis("replica.lag.time.max.ms"),
         replica_fetch_wait_max: values.millis("replica.fetch.wait.max.ms"),
@@ -478,6 +476,14 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         default_partitions: values.i32("num.partitions"),
         default_replication_factor: values.int("default.replication.factor") as i16,
         delete_topics: values.bool("delete.topic.enable"),
+        quorum: QuorumConfig {
+            voters,
+            election_timeout: values.millis("controller.quorum.election.timeout.ms"),
+            election_backoff_max: values.millis("controller.quorum.election.backoff.max.ms"),
+            fetch_timeout: values.millis("controller.quorum.fetch.timeout.ms"),
+            request_timeout: values.millis("controller.quorum.request.timeout.ms"),
+            retry_backoff: values.millis("controller.quorum.retry.backoff.ms"),
+        },
     };
     let brokers = (1..=cluster.brokers as i32).map(with_rack).collect();
     Ok(WorldConfig { seed, controller, brokers, added_broker: broker })

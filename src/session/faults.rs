@@ -33,6 +33,18 @@ pub(super) fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> 
             }
             world.restart_broker(*broker, trace);
         }
+        Command::CrashController { controller } => {
+            if !is_controller_up(world, *controller)? {
+                return Err(Refusal::argument("controller", format!("Controller {controller} is not running.")));
+            }
+            world.crash_controller(*controller, trace);
+        }
+        Command::RestartController { controller } => {
+            if is_controller_up(world, *controller)? {
+                return Err(Refusal::argument("controller", format!("Controller {controller} is running.")));
+            }
+            world.restart_controller(*controller, trace);
+        }
         Command::PowerLoss { broker } => {
             running(world, *broker)?;
             world.power_loss(*broker, trace);
@@ -118,6 +130,7 @@ pub(super) fn target(command: &Command) -> String {
         | Command::PowerLoss { broker }
         | Command::StopBroker { broker }
         | Command::RemoveBroker { broker } => format!("broker {broker}"),
+        Command::CrashController { controller } | Command::RestartController { controller } => format!("controller {controller}"),
         Command::FreezeBroker { broker, ms } => format!("broker {broker} for {} ms", thousandths(*ms)),
         Command::SlowDisk { broker, factor } => format!("broker {broker}, {} times", thousandths(*factor)),
         Command::SkewClock { broker, ms } => format!("broker {broker} by {ms} ms"),
@@ -158,7 +171,8 @@ fn end(world: &World, field: &str, name: &str) -> Result<End, Refusal> {
         return Ok(End::Any);
     }
     let brokers = world.broker_ids().into_iter().map(NodeId::Broker);
-    if let Some(node) = brokers.chain([crate::broker::CONTROLLER]).find(|node| world.name(*node) == name) {
+    let controllers = world.controllers().map(|(controller, _)| NodeId::Controller(controller.id()));
+    if let Some(node) = brokers.chain(controllers).find(|node| world.name(*node) == name) {
         return Ok(End::Node(node));
     }
     if world.client(name).is_some() {
@@ -175,6 +189,11 @@ fn machine(world: &World, id: i32) -> Result<Machine, Refusal> {
 fn broker_state(world: &World, id: i32) -> Result<ProcessState, Refusal> {
     let unknown = || Refusal::kafka(ErrorCode::BrokerIdNotRegistered, format!("There is no broker {id}.")).at("broker");
     world.broker(id).map(|(_, state)| state).ok_or_else(unknown)
+}
+
+fn is_controller_up(world: &World, id: i32) -> Result<bool, Refusal> {
+    let unknown = || Refusal::kafka(ErrorCode::UnknownControllerId, format!("There is no controller {id}.")).at("controller");
+    world.controllers().find(|(controller, _)| controller.id() == id).map(|(_, is_up)| is_up).ok_or_else(unknown)
 }
 
 /// Refuses a broker whose process does not run.

@@ -100,6 +100,8 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
         },
         "crashBroker" => Command::CrashBroker { broker: fields.take("broker") },
         "restartBroker" => Command::RestartBroker { broker: fields.take("broker") },
+        "crashController" => Command::CrashController { controller: fields.take("controller") },
+        "restartController" => Command::RestartController { controller: fields.take("controller") },
         "powerLoss" => Command::PowerLoss { broker: fields.take("broker") },
         "stopBroker" => Command::StopBroker { broker: fields.take("broker") },
         "removeBroker" => Command::RemoveBroker { broker: fields.take("broker") },

@@ -131,6 +131,7 @@ impl Command {
                 object.put_some("broker", *broker);
                 object.put_some("rack", rack.as_deref());
             }
+            Command::CrashController { controller } | Command::RestartController { controller } => object.put("controller", *controller),
             Command::FreezeBroker { broker, ms } => {
                 object.put("broker", *broker);
                 object.put("ms", *ms);

@@ -22,6 +22,23 @@ pub enum MessageFault {
 const DRAINING: Time = 0;
 
 impl World {
+    /// Kills a controller's process. Its log and its vote are on its disk.
+    pub fn crash_controller(&mut self, id: i32, trace: &mut Trace) {
+        let Some(node) = self.controllers.get_mut(&id) else { return };
+        (node.is_up, node.process) = (false, node.process + 1);
+        node.controller.crash();
+        trace.push(Note { time: self.now, node: NodeId::Controller(id), kind: NoteKind::ControllerCrashed });
+        self.reset_all(NodeId::Controller(id));
+    }
+
+    pub fn restart_controller(&mut self, id: i32, trace: &mut Trace) {
+        if let Some(node) = self.controllers.get_mut(&id) {
+            node.is_up = true;
+            trace.push(Note { time: self.now, node: NodeId::Controller(id), kind: NoteKind::ControllerStarted });
+            self.input(NodeId::Controller(id), Input::Start, trace);
+        }
+    }
+
     /// Kills a broker's process. What it had sent still arrives.
     pub fn crash_broker(&mut self, id: i32, trace: &mut Trace) {
         self.end_broker(id, ProcessState::Crashed, trace, |broker, out| {

@@ -2,6 +2,7 @@
 //!
 //! It must not know what a message means: it carries messages, rings timers, and lets processes crash and start, and machines come and go.
 
+mod decided;
 mod faults;
 mod machines;
 mod network;
@@ -10,6 +11,7 @@ mod summary;
 mod trace;
 mod world;
 
+pub use decided::Decided;
 pub use faults::MessageFault;
 pub use network::{DROPS_MAX, DropNext, End, LINKS_MAX, Link};
 pub use trace::{MARKS_MAX, Mark, NOTES_MAX, Trace, TracePoint};

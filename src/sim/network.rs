@@ -189,6 +189,9 @@ impl DropNext {
             (NodeId::Broker(broker), _) => broker,
             // Brokers follow the metadata log with Fetch as well; who says "Fetch" means records.
             (_, NodeId::Broker(broker)) if api != Api::Fetch => broker,
+            (NodeId::Controller(_), NodeId::Controller(_)) if api != Api::Fetch => {
+                return self.api == api && self.response == response && self.broker.is_none();
+            }
             _ => return false,
         };
         self.api == api && self.response == response && self.broker.is_none_or(|wanted| wanted == broker)

@@ -61,7 +61,7 @@ fn of_response(response: &Response, image: &MetadataImage) -> Summary {
             summary.partition = chosen.and_then(|(topic, index)| named(image, &topic, index));
             summary.offset = carrying.and_then(|(_, batches)| batches.first()).map(|batch| batch.base_offset);
         }
-        Response::FetchMetadata(_, records) => summary.records = records.len() as u32,
+        Response::FetchMetadata(_, entries) => summary.records = entries.len() as u32,
         _ => {}
     }
     summary

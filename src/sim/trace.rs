@@ -110,6 +110,8 @@ impl NoteKind {
             | NoteKind::PartitionsCreated { .. }
             | NoteKind::TopicDeleted { .. }
             | NoteKind::BrokerCrashed
+            | NoteKind::ControllerCrashed
+            | NoteKind::ControllerResigned { .. }
             | NoteKind::BrokerFenced { .. }
             | NoteKind::BrokerUnfenced { .. }
             | NoteKind::IsrShrunk { .. }
@@ -130,6 +132,8 @@ impl NoteKind {
             | NoteKind::Rebalanced { .. } => true,
             // The first leader of a new partition is no election.
             NoteKind::LeaderElected { leader_epoch, .. } => 0 < *leader_epoch,
+            // Nor is the first controller of a cluster.
+            NoteKind::ControllerElected { epoch, .. } => 1 < *epoch,
             _ => false,
         }
     }

@@ -1,10 +1,11 @@
 //! The world: every node, every message on its way, and what happens next.
 
+use super::decided::Decided;
 use super::network::{Fate, Network};
 use super::queue::EventQueue;
 use super::summary::summarise;
 use super::trace::Trace;
-use crate::broker::{Broker, BrokerConfig, CONTROLLER};
+use crate::broker::{Broker, BrokerConfig};
 use crate::client::{Consumer, Producer};
 use crate::controller::{Controller, ControllerConfig};
 use crate::node::{Body, Chance, Channel, Connection, Input, Loss, NodeId, Note, NoteKind, Outputs, Summary, Time, Timer};
@@ -30,7 +31,8 @@ pub struct World {
     pub(super) now: Time,
     events: u64,
     pub(super) queue: EventQueue<Event>,
-    controller: Controller,
+    pub(super) controllers: OrderedMap<i32, ControllerNode>,
+    decided: Decided,
     pub(super) brokers: OrderedMap<i32, BrokerNode>,
     /// Brokers that are no part of it any more: one that takes the place of an old one goes on with its numbers.
     pub(super) removed: OrderedMap<i32, BrokerNode>,
@@ -65,6 +67,14 @@ impl ProcessState {
     pub fn is_up(self) -> bool {
         matches!(self, ProcessState::Running | ProcessState::Frozen)
     }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ControllerNode {
+    pub controller: Controller,
+    pub is_up: bool,
+    /// Counts the processes, as with brokers.
+    pub process: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -178,10 +188,17 @@ pub struct Flight<'a> {
 }
 
 impl World {
-    /// A new world, with the controller and every broker just started.
+    /// A new world, with every controller and broker just started.
     pub fn new(config: WorldConfig, trace: &mut Trace) -> World {
         let chance = Chance::new(config.seed);
-        let controller = Controller::new(config.controller, chance.fork(1));
+        let voters = config.controller.quorum.voters.clone();
+        let controller = |id: &i32| {
+            // The numbers between are the brokers' and the world's own.
+            let salt = if *id == 1 { 1 } else { 2_000_000_000 + *id as u64 };
+            let controller = Controller::new(*id, config.controller.clone(), chance.fork(salt));
+            (*id, ControllerNode { controller, is_up: true, process: 0 })
+        };
+        let controllers = voters.iter().map(controller).collect();
         let node = |(id, config): (i32, BrokerConfig)| (id, BrokerNode::new(Broker::new(id, config, chance.fork(1_000 + id as u64))));
         let mut network = Network::default();
         for (id, broker) in &config.brokers {
@@ -191,7 +208,8 @@ impl World {
             now: 0,
             events: 0,
             queue: EventQueue::new(),
-            controller,
+            controllers,
+            decided: Decided::default(),
             brokers: config.brokers.into_iter().map(node).collect(),
             removed: OrderedMap::new(),
             broker_config: config.added_broker,
@@ -205,7 +223,9 @@ impl World {
             outputs: Outputs::default(),
             answer: None,
         };
-        world.input(CONTROLLER, Input::Start, trace);
+        for id in voters {
+            world.input(NodeId::Controller(id), Input::Start, trace);
+        }
         let ids: Vec<i32> = world.brokers.keys().copied().collect();
         for id in ids {
             world.input(NodeId::Broker(id), Input::Start, trace);
@@ -226,8 +246,19 @@ impl World {
         self.queue.next_time()
     }
 
-    pub fn controller(&self) -> &Controller {
-        &self.controller
+    /// What the active controller has decided, whichever that is: as far as the quorum has committed it.
+    pub fn controller(&self) -> &Decided {
+        &self.decided
+    }
+
+    pub fn controllers(&self) -> impl Iterator<Item = (&Controller, bool)> {
+        self.controllers.values().map(|node| (&node.controller, node.is_up))
+    }
+
+    /// The active controller; if one does not know yet that another was elected, the newer one.
+    pub fn active_controller(&self) -> Option<&Controller> {
+        let active = self.controllers.values().filter(|node| node.is_up && node.controller.is_active());
+        active.map(|node| &node.controller).max_by_key(|controller| controller.quorum().election().epoch)
     }
 
     pub fn brokers(&self) -> impl Iterator<Item = (&Broker, ProcessState)> {
@@ -311,7 +342,8 @@ impl World {
     /// The number of the node's running process; `None` if none runs.
     pub(super) fn process(&self, node: NodeId) -> Option<u32> {
         match node {
-            NodeId::Admin | NodeId::Controller(_) => Some(0),
+            NodeId::Admin => Some(0),
+            NodeId::Controller(id) => self.controllers.get(&id).filter(|node| node.is_up).map(|node| node.process),
             NodeId::Broker(id) => self.brokers.get(&id).filter(|node| node.state.is_up()).map(|node| node.process),
             NodeId::Client(index) => self.clients.get(&index).filter(|node| node.state == ProcessState::Running).map(|_| 0),
         }
@@ -363,7 +395,12 @@ impl World {
                     self.answer = Some(response);
                 }
             }
-            NodeId::Controller(_) => self.controller.handle(now, input, &mut out),
+            NodeId::Controller(id) => {
+                if let Some(node) = self.controllers.get_mut(&id).filter(|node| node.is_up) {
+                    node.controller.handle(now, input, &mut out);
+                    self.decided.follow(&mut node.controller, &mut out.notes);
+                }
+            }
             NodeId::Broker(id) => {
                 if let Some(node) = self.brokers.get_mut(&id).filter(|node| node.state.is_up()) {
                     node.broker.handle(now, input, &mut out);
@@ -401,7 +438,7 @@ impl World {
         for sent in out.sends.drain(..) {
             let message = self.next_message;
             self.next_message += 1;
-            let summary = summarise(&sent.body, self.controller.image());
+            let summary = summarise(&sent.body, self.decided.image());
             let to = sent.to.peer;
             let kind = match &sent.body {
                 Body::Request(_) => NoteKind::RequestSent { message, to, summary: summary.clone() },
@@ -426,13 +463,22 @@ impl World {
         }
     }
 
+    /// Whether what a controller decides now can be committed: it reaches a majority, and they it.
+    fn reaches_majority(&self, id: i32) -> bool {
+        let linked = |from: i32, to: i32| !self.network.is_cut(NodeId::Controller(from), NodeId::Controller(to), &self.all_names);
+        let reaches = |(other, node): &(&i32, &ControllerNode)| node.is_up && linked(id, **other) && linked(**other, id);
+        self.controllers.len() < 2 * self.controllers.iter().filter(reaches).count()
+    }
+
     /// The person at the page asks the cluster for something and waits for the answer, which takes no time.
     pub fn ask(&mut self, request: Request, trace: &mut Trace) -> Option<Response> {
         let from = Connection { peer: NodeId::Admin, channel: Channel::Control };
         let input = Input::Request { from, client_id: Arc::from("user"), correlation: 0, request };
+        let active = self.active_controller().filter(|controller| self.reaches_majority(controller.id()))?;
+        let id = NodeId::Controller(active.id());
         // What is refused must leave nothing behind, not even a message number: it is tried on a copy first.
         let mut rehearsal = Outputs::default();
-        self.controller.clone().handle(self.now, input.clone(), &mut rehearsal);
+        active.clone().handle(self.now, input.clone(), &mut rehearsal);
         let answer = rehearsal.sends.into_iter().find_map(|sent| match sent.body {
             Body::Response(response) if sent.to == from => Some(response),
             _ => None,
@@ -441,7 +487,7 @@ impl World {
             return Some(answer);
         }
         self.answer = None;
-        self.input(CONTROLLER, input, trace);
+        self.input(id, input, trace);
         self.answer.take()
     }
 
@@ -509,7 +555,8 @@ impl World {
     pub(super) fn reset_all(&mut self, gone: NodeId) {
         let brokers = self.brokers.keys().map(|id| NodeId::Broker(*id));
         let clients = self.clients.keys().map(|index| NodeId::Client(*index));
-        let others: Vec<NodeId> = [CONTROLLER].into_iter().chain(brokers).chain(clients).filter(|node| *node != gone).collect();
+        let controllers = self.controllers.keys().map(|id| NodeId::Controller(*id));
+        let others: Vec<NodeId> = controllers.chain(brokers).chain(clients).filter(|node| *node != gone).collect();
         for other in others {
             self.reset(other, gone, None);
         }

@@ -12,6 +12,7 @@ pub use messages::{Isolation, MessageQuery, messages};
 
 use crate::broker::{Broker, Machine};
 use crate::client::consumer::Reads;
+use crate::controller::Controller;
 use crate::coordinator::{Group, OFFSETS_TOPIC, partition_for};
 use crate::cost::HEALTHY_DISK;
 use crate::node::{MS, Time};
@@ -38,7 +39,8 @@ pub fn view(session: &Session) -> View {
         playing: session.playing,
         speed: session.speed,
         seed: session.seed(),
-        controller: ControllerView { leader: Some(1), epoch: 1 },
+        controller: controller_view(world),
+        controllers: world.controllers().map(|(controller, is_up)| voter_view(controller, is_up)).collect(),
         brokers: world.brokers().map(|(broker, state)| broker_view(world, broker, state)).collect(),
         topics: topics_in_order(world).into_iter().map(|topic| topic_view(world, topic)).collect(),
         producers: world.clients().filter_map(producer_view).collect(),
@@ -46,6 +48,23 @@ pub fn view(session: &Session) -> View {
         groups: group_views(world),
         links: world.links().iter().map(|link| link_view(world, link)).collect(),
         drops: world.drops().iter().map(drop_view).collect(),
+    }
+}
+
+fn controller_view(world: &World) -> ControllerView {
+    let active = world.active_controller();
+    let newest = world.controllers().map(|(controller, _)| controller.quorum().election().epoch).max();
+    let epoch = active.map(|controller| controller.quorum().election().epoch).or(newest);
+    ControllerView { leader: active.map(Controller::id), epoch: epoch.unwrap_or_default() }
+}
+
+fn voter_view(controller: &Controller, is_up: bool) -> VoterView {
+    VoterView {
+        id: controller.id(),
+        state: if is_up { "running" } else { "crashed" },
+        role: is_up.then(|| controller.quorum().role_name()),
+        log_end_offset: controller.quorum().log().end_offset(),
+        high_watermark: controller.quorum().high_watermark(),
     }
 }
 

@@ -19,6 +19,7 @@ pub struct View {
     pub speed: f64,
     pub seed: u64,
     pub controller: ControllerView,
+    pub controllers: Vec<VoterView>,
     pub brokers: Vec<BrokerView>,
     pub topics: Vec<TopicView>,
     pub producers: Vec<ProducerView>,
@@ -58,6 +59,19 @@ pub struct DropView {
 pub struct ControllerView {
     pub leader: Option<i32>,
     pub epoch: i32,
+}
+
+/// A controller's process.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VoterView {
+    pub id: i32,
+    /// `running` or `crashed`.
+    pub state: &'static str,
+    /// Kafka's word for what it is in the quorum: `Leader`, `Follower`, `Candidate`, ...; null while it does not run.
+    pub role: Option<&'static str>,
+    pub log_end_offset: i64,
+    pub high_watermark: i64,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]

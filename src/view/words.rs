@@ -59,6 +59,10 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::TopicDeleted { .. } => "topicDeleted",
         NoteKind::LogDeleted { .. } => "logDeleted",
         NoteKind::LogCompacted { .. } => "logCompacted",
+        NoteKind::ControllerElected { .. } => "controllerElected",
+        NoteKind::ControllerResigned { .. } => "controllerResigned",
+        NoteKind::ControllerCrashed => "controllerCrashed",
+        NoteKind::ControllerStarted => "controllerStarted",
     }
 }
 
@@ -157,7 +161,12 @@ pub fn sentence(world: &World, note: &Note) -> String {
         NoteKind::BrokerUnfenced { broker } => format!("Unfences broker {broker}: it has caught up with the metadata log"),
         NoteKind::BrokerFenced { broker } => format!("Fences broker {broker}: its session has ended"),
         NoteKind::BrokerStarted => "Starts and asks the controller for the metadata log".to_owned(),
-        NoteKind::BrokerCrashed => "Crashes".to_owned(),
+        NoteKind::BrokerCrashed | NoteKind::ControllerCrashed => "Crashes".to_owned(),
+        NoteKind::ControllerStarted => "Starts with the metadata log and the vote that are on its disk".to_owned(),
+        NoteKind::ControllerElected { epoch, .. } => format!("Becomes the active controller, epoch {epoch}"),
+        NoteKind::ControllerResigned { epoch, .. } => {
+            format!("Is the active controller of epoch {epoch} no more: forgets what no majority has")
+        }
         NoteKind::LeaderElected { partition, leader: Some(leader), leader_epoch, isr } => {
             format!("Elects broker {leader} leader of {partition}, epoch {leader_epoch}, from ISR {}", list(isr))
         }
@@ -295,7 +304,9 @@ pub fn short(world: &World, note: &Note) -> String {
     match &note.kind {
         NoteKind::TopicCreated { topic, .. } | NoteKind::PartitionsCreated { topic, .. } => format!("topic {topic}"),
         NoteKind::TopicDeleted { topic, .. } => format!("deleted {topic}"),
-        NoteKind::BrokerCrashed => format!("crash {}", world.name(note.node)),
+        NoteKind::BrokerCrashed | NoteKind::ControllerCrashed => format!("crash {}", world.name(note.node)),
+        NoteKind::ControllerElected { controller, .. } => format!("active: controller {controller}"),
+        NoteKind::ControllerResigned { controller, .. } => format!("controller {controller} resigned"),
         NoteKind::PowerLost => format!("power loss {}", world.name(note.node)),
         NoteKind::RecordsLost { partition, .. } => format!("{partition}: records lost"),
         NoteKind::BrokerFrozen { .. } => format!("freeze {}", world.name(note.node)),
@@ -332,7 +343,12 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         | NoteKind::BrokerFenced { broker }
         | NoteKind::BrokerUnregistered { broker }
         | NoteKind::BrokerShuttingDown { broker } => Object::of([("broker", (*broker).into())]),
+        NoteKind::ControllerElected { controller, epoch } | NoteKind::ControllerResigned { controller, epoch } => {
+            Object::of([("controller", (*controller).into()), ("epoch", (*epoch).into())])
+        }
         NoteKind::BrokerStarted
+        | NoteKind::ControllerCrashed
+        | NoteKind::ControllerStarted
         | NoteKind::BrokerCrashed
         | NoteKind::PowerLost
         | NoteKind::BrokerThawed

@@ -103,6 +103,10 @@ pub fn of(command: &Command) -> String {
         Command::MessageFault { .. } | Command::DropNext { .. } => {
             "# no kafka-* tool; a proxy between the two that reads Kafka's protocol can do it".to_owned()
         }
+        Command::CrashController { controller } => {
+            format!("kill -KILL $(pgrep -f controller-{controller}.properties)  # the controller dies without a word")
+        }
+        Command::RestartController { controller } => format!("kafka-server-start.sh -daemon config/controller-{controller}.properties"),
         Command::RestartBroker { broker } => format!("kafka-server-start.sh -daemon config/server-{broker}.properties"),
     }
 }

@@ -89,7 +89,7 @@ pub struct DirectController {
 impl DirectController {
     pub fn of(cluster: &Cluster) -> DirectController {
         let world = cluster.session.world();
-        DirectController { controller: world.controller().clone(), now: world.now() }
+        DirectController { controller: world.active_controller().expect("an active controller").clone(), now: world.now() }
     }
 
     pub fn copy(&self) -> DirectController {

@@ -39,6 +39,18 @@ impl Cluster {
         )
     }
 
+    /// Three controllers, and the time that their first election takes.
+    pub fn of_three_controllers(brokers: u32) -> Cluster {
+        Cluster::quorum(7, brokers)
+    }
+
+    pub fn quorum(seed: u64, brokers: u32) -> Cluster {
+        let configs = Default::default();
+        let cluster = ClusterSpec { brokers, controllers: Some(3), racks: None, configs, start_timestamp: None };
+        let saved = Saved { format: "brokerlab".to_owned(), version: 1, seed, cluster, commands: Vec::new(), until: 6_000.0 };
+        Cluster { session: Session::load(&saved).expect("an empty session loads") }
+    }
+
     fn with(seed: u64, brokers: u32, configs: Value) -> Cluster {
         let configs: BTreeMap<String, String> = serde_json::from_value(configs).expect("settings are text by name");
         let configs = configs.into_iter().collect();

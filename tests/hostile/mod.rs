@@ -71,6 +71,8 @@ fn any_command(chance: &mut Chance) -> Value {
         json!({ "type": "seek", "consumer": "analytics-2", "topic": "user-events", "partition": 0, "to": { "timestamp": 0 } }),
         json!({ "type": "crashBroker", "broker": 1 }),
         json!({ "type": "restartBroker", "broker": 1 }),
+        json!({ "type": "crashController", "controller": 1 }),
+        json!({ "type": "restartController", "controller": 1 }),
         json!({ "type": "setLink", "from": "broker-1", "to": "controller-1", "latencyMs": 2.5, "bytesPerSecond": 100_000, "cut": false }),
         json!({ "type": "setLink", "from": "web-shop", "to": "*", "cut": true }),
         json!({ "type": "powerLoss", "broker": 2 }),
