@@ -39,6 +39,12 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("strays-stay", "a broker that was down when a topic was deleted never deletes its logs"),
     ("name-keeps-log", "a topic made anew finds the log of the deleted one of its name"),
     ("unregistered-stays-in-isr", "a broker that is unregistered stays in its ISRs, and leads what it led"),
+    ("vote-without-log-check", "a candidate for controller gets votes although its log is behind"),
+    ("two-votes-in-an-epoch", "a controller votes for whoever asks, as often as it is asked"),
+    ("quorum-commits-alone", "the active controller takes for committed what only it has"),
+    ("metadata-not-truncated", "a controller does not cut back what the quorum's leader does not have"),
+    ("metadata-applied-uncommitted", "brokers apply what a controller has decided before a majority has it"),
+    ("decision-told-uncommitted", "a controller answers before a majority has what it decided: a stale one is obeyed"),
     ("sessions-never-end", "a broker that is not heard of is not fenced"),
 ];
 

@@ -37,7 +37,7 @@ pub(super) struct Controllers {
     /// The epoch and leader that everything which is under way was asked of.
     asked: (i32, Option<i32>),
     /// The epoch of the last record applied.
-    applied_epoch: i32,
+    pub applied_epoch: i32,
     /// What follows in the log, fetched and not yet known to be committed.
     uncommitted: VecDeque<MetadataEntry>,
     /// Changes of an ISR that the active controller has not taken on: asked again when it is heard of.
@@ -82,7 +82,7 @@ impl Controllers {
     fn hear(&mut self, epoch: i32, leader: i32) -> bool {
         let leader = Some(leader).filter(|leader| 0 <= *leader);
         if epoch < self.epoch {
-            return mutant::is("stale-controller-obeyed");
+            return false;
         }
         if self.epoch < epoch || self.leader.is_none() {
             (self.epoch, self.leader) = (epoch, leader);
@@ -160,7 +160,7 @@ impl Broker {
     /// Applies records of the metadata log up to what is committed. Returns the topics that are gone with it, and how many partitions they had.
     fn apply_committed(&mut self, high_watermark: i64) -> Vec<(TopicName, i32)> {
         let mut deleted = Vec::new();
-        let all = mutant::is("uncommitted-metadata-applied");
+        let all = mutant::is("metadata-applied-uncommitted");
         while (self.image.next_offset < high_watermark || all)
             && let Some(MetadataEntry { epoch, record }) = self.controllers.uncommitted.pop_front()
         {

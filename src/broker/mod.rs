@@ -209,6 +209,16 @@ impl Broker {
         &self.replicas
     }
 
+    /// Its copy of the cluster's metadata.
+    pub fn image(&self) -> &MetadataImage {
+        &self.image
+    }
+
+    /// The quorum's epoch of the last record of the metadata log that it applied.
+    pub fn applied_epoch(&self) -> i32 {
+        self.controllers.applied_epoch
+    }
+
     pub fn coordinator(&self) -> &Coordinator {
         &self.coordinator
     }

@@ -2,7 +2,8 @@
 //!
 //! Owns what a checker has to remember of a history: which records are committed, what producers were told, what consumers saw. It reads
 //! nodes through the world and never changes them. An event's notes say what it touched, and only that is looked at; [`Checker::in_full`]
-//! looks at everything. The names R1 to R13 are those of the project's list of invariants; their meaning stands at each check.
+//! looks at everything. The names R1 to R13 are those of the project's list of invariants; their meaning stands at each check. Q1 to Q5
+//! are the metadata quorum's.
 //!
 //! A partition of a topic that was deleted and made anew is another one (L3: a deleted topic leaves no log behind).
 //!
@@ -14,6 +15,7 @@
 mod committed;
 mod compaction;
 mod delivery;
+mod metadata;
 mod partition;
 
 use crate::broker::Broker;
@@ -24,6 +26,7 @@ use crate::protocol::metadata::PartitionState;
 use crate::replica::{PartitionKey, Replica};
 use crate::sim::{Trace, World};
 use delivery::Deliveries;
+use metadata::MetadataCheck;
 use partition::PartitionCheck;
 
 /// Something that must never happen, and did.
@@ -49,6 +52,9 @@ pub struct Counts {
     /// Partitions of which a replica lost records with the power.
     pub unflushed_lost: u64,
     pub shutdowns: u64,
+    pub controller_crashes: u64,
+    /// A controller became the active one after another, or again.
+    pub controller_failovers: u64,
     pub freezes: u64,
     pub brokers_added: u64,
     pub brokers_removed: u64,
@@ -82,6 +88,8 @@ impl Counts {
             NoteKind::PowerLost => self.power_losses += 1,
             NoteKind::RecordsLost { .. } => self.unflushed_lost += 1,
             NoteKind::BrokerStopped => self.shutdowns += 1,
+            NoteKind::ControllerCrashed => self.controller_crashes += 1,
+            NoteKind::ControllerElected { epoch, .. } => self.controller_failovers += u64::from(1 < *epoch),
             NoteKind::BrokerFrozen { .. } => self.freezes += 1,
             NoteKind::BrokerAdded => self.brokers_added += 1,
             NoteKind::BrokerRemoved => self.brokers_removed += 1,
@@ -106,6 +114,7 @@ impl Counts {
 pub struct Checker {
     /// Notes before this index were looked at.
     seen: u64,
+    metadata: MetadataCheck,
     partitions: OrderedMap<Partition, PartitionCheck>,
     deliveries: Deliveries,
     /// The newest generation of each group at each coordinator: one that was replaced may not have heard of it.
@@ -134,7 +143,7 @@ impl Checker {
     pub fn after(&mut self, world: &World, trace: &Trace) {
         for (index, note) in trace.since(self.seen) {
             self.counts.add(&note.kind);
-            if let Err((invariant, sentence)) = self.note(world, note)
+            if let Err((invariant, sentence)) = self.metadata.note(world, note).and_then(|()| self.note(world, note))
                 && self.violations.len() < VIOLATIONS_MAX
             {
                 self.violations.push(Violation { invariant, time: note.time, sentence, note: index });
@@ -153,7 +162,7 @@ impl Checker {
             }
             self.counts.lost_unsafe += check.lost_unsafe();
         }
-        if let Err((invariant, sentence)) = deleted_leave_no_log(world)
+        if let Err((invariant, sentence)) = deleted_leave_no_log(world).and_then(|()| self.metadata.in_full(world))
             && self.violations.len() < VIOLATIONS_MAX
         {
             self.violations.push(Violation { invariant, time: world.now(), sentence, note: self.seen });

@@ -2,6 +2,7 @@
 
 use super::committed::{Committed, same};
 use super::compaction::Compaction;
+use super::metadata::MetadataCheck;
 use super::{Verdict, decided, replica};
 use crate::node::Partition;
 use crate::ordered::OrderedMap;
@@ -206,6 +207,7 @@ impl PartitionCheck {
         if role.is_under_min_isr() {
             return Err(("R8", format!("broker {broker} advanced the high watermark of {name} to {to} below the minimum ISR")));
         }
+        MetadataCheck::led(world, name, broker, own)?;
         let from = self.committed.end();
         self.committed.extend(&own.log, to);
         if self.committed.end() < to {

@@ -79,7 +79,7 @@ pub struct PartitionState {
 }
 
 /// What the metadata log says so far: the controller's state, and each broker's copy of it.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, PartialEq, Debug)]
 pub struct MetadataImage {
     /// The offset that follows the last record applied.
     pub next_offset: i64,

@@ -45,6 +45,8 @@ enum Act {
     DeleteTopic,
     AddBroker,
     RemoveBroker,
+    CrashController,
+    RestartController,
 }
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -78,12 +80,32 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::DeleteTopic, 1),
             (Act::AddBroker, 2),
             (Act::RemoveBroker, 1),
+            (Act::CrashController, 2),
+            (Act::RestartController, 3),
         ],
     },
     Scenario {
         name: "brokers",
         sentence: "brokers crash and come back quickly, clients stay",
         weights: &[(Act::CrashBroker, 4), (Act::RestartBroker, 5), (Act::Send, 1), (Act::ElectLeader, 2)],
+    },
+    Scenario {
+        name: "controllers",
+        sentence: "controllers crash, are cut off and come back, and brokers with them",
+        weights: &[
+            (Act::CrashController, 4),
+            (Act::RestartController, 5),
+            (Act::CutLink, 6),
+            (Act::HealLinks, 4),
+            (Act::CrashBroker, 3),
+            (Act::RestartBroker, 4),
+            (Act::FaultMessage, 2),
+            (Act::CreateTopic, 1),
+            (Act::CreatePartitions, 1),
+            (Act::ElectLeader, 2),
+            (Act::DeleteTopic, 1),
+            (Act::Send, 1),
+        ],
     },
     Scenario {
         name: "groups",
@@ -166,6 +188,7 @@ impl Drawer {
     /// The cluster at time 0.
     pub fn cluster(&mut self, seed: u64) -> Saved {
         let brokers = self.one_of(&[1, 2, 3, 3, 3, 3, 4, 5]).unwrap_or(3);
+        let controllers = self.one_of(&[1, 3, 3]).unwrap_or(1);
         let session_timeout = self.one_of(&[2_000, 4_000, 9_000]).unwrap_or(9_000);
         let mut configs = json!({
             "log.initial.task.delay.ms": "3000",
@@ -192,7 +215,7 @@ impl Drawer {
                 configs[name] = json!(value);
             }
         }
-        let mut cluster = json!({ "brokers": brokers, "configs": configs });
+        let mut cluster = json!({ "brokers": brokers, "controllers": controllers, "configs": configs });
         if self.chance.below(2) == 0 {
             cluster["racks"] = (0..brokers).map(|_| self.one_of(&["rack-a", "rack-b", "rack-c"])).collect();
         }
@@ -286,7 +309,12 @@ impl Drawer {
     fn ends(&mut self, view: &View) -> Option<(String, String)> {
         let brokers = view.brokers.iter().map(|broker| format!("broker-{}", broker.id));
         let clients = view.producers.iter().map(|one| &one.id).chain(view.consumers.iter().map(|one| &one.id)).cloned();
-        let nodes: Vec<String> = brokers.chain(["controller-1".to_owned(), "*".to_owned()]).chain(clients).collect();
+        let controllers: Vec<String> = view.controllers.iter().map(|one| format!("controller-{}", one.id)).collect();
+        // A quorum is cut between two of its controllers every now and then.
+        if 1 < controllers.len() && self.chance.below(4) == 0 {
+            return Some((self.one_of(&controllers)?, self.one_of(&controllers)?));
+        }
+        let nodes: Vec<String> = brokers.chain(controllers).chain(["*".to_owned()]).chain(clients).collect();
         Some((self.one_of(&nodes)?, self.one_of(&nodes)?))
     }
 
@@ -332,7 +360,10 @@ impl Drawer {
         let running = brokers(&["running"]);
         let producers: Vec<String> = view.producers.iter().filter(|one| one.id.starts_with("producer")).map(|one| one.id.clone()).collect();
         let alive: Vec<String> = view.consumers.iter().filter(|one| one.state != "crashed").map(|one| one.id.clone()).collect();
+        let controllers = |state: &str| view.controllers.iter().filter(|one| one.state == state).map(|one| one.id).collect::<Vec<_>>();
         Some(match act {
+            Act::CrashController => json!({ "type": "crashController", "controller": self.one_of(&controllers("running"))? }),
+            Act::RestartController => json!({ "type": "restartController", "controller": self.one_of(&controllers("crashed"))? }),
             Act::CrashBroker => json!({ "type": "crashBroker", "broker": self.one_of(&running)? }),
             Act::PowerLoss => json!({ "type": "powerLoss", "broker": self.one_of(&running)? }),
             Act::StopBroker => json!({ "type": "stopBroker", "broker": self.one_of(&running)? }),
@@ -426,7 +457,9 @@ fn missing(view: &View) -> Vec<i32> {
 /// Who is down starts again; one that was about to stop comes to that only later.
 pub fn restarts(view: &View) -> Vec<Value> {
     let down = view.brokers.iter().filter(|broker| matches!(broker.state.name(), "crashed" | "stopped"));
-    down.map(|broker| json!({ "type": "restartBroker", "broker": broker.id })).collect()
+    let brokers = down.map(|broker| json!({ "type": "restartBroker", "broker": broker.id }));
+    let crashed = view.controllers.iter().filter(|one| one.state == "crashed");
+    brokers.chain(crashed.map(|one| json!({ "type": "restartController", "controller": one.id }))).collect()
 }
 
 /// Gives a command. One that is refused (no broker is left to lead the new topic, say) changes nothing.

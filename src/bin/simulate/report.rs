@@ -83,6 +83,8 @@ impl Summary {
         all.power_losses += one.power_losses;
         all.unflushed_lost += one.unflushed_lost;
         all.shutdowns += one.shutdowns;
+        all.controller_crashes += one.controller_crashes;
+        all.controller_failovers += one.controller_failovers;
         all.freezes += one.freezes;
         all.brokers_added += one.brokers_added;
         all.brokers_removed += one.brokers_removed;
@@ -107,7 +109,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 24] {
+    fn counted(&self) -> [(&'static str, u64); 26] {
         let counts = &self.counts;
         [
             ("elections", counts.elections),
@@ -118,6 +120,8 @@ impl Summary {
             ("powerLosses", counts.power_losses),
             ("unflushedLost", counts.unflushed_lost),
             ("shutdowns", counts.shutdowns),
+            ("controllerCrashes", counts.controller_crashes),
+            ("controllerFailovers", counts.controller_failovers),
             ("freezes", counts.freezes),
             ("brokersAdded", counts.brokers_added),
             ("brokersRemoved", counts.brokers_removed),

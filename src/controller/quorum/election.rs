@@ -7,6 +7,7 @@
 
 use super::messages::{self, Told};
 use super::{LogEnd, Quorum, Role};
+use crate::mutant;
 use crate::node::Time;
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::Request;
@@ -88,7 +89,8 @@ impl Quorum {
             self.become_unattached(now, asked.replica_epoch);
         }
         let candidate = asked.replica_id.0;
-        let granted = self.grants(candidate, self.log.end() <= end, asked.pre_vote);
+        let is_up_to_date = self.log.end() <= end || mutant::is("vote-without-log-check");
+        let granted = self.grants(candidate, is_up_to_date, asked.pre_vote);
         if granted && !asked.pre_vote {
             self.election.voted = Some(candidate);
             // Whoever got the vote has as good a chance as this one: it gets the time for it.
@@ -112,7 +114,7 @@ impl Quorum {
             Role::Candidate(_) | Role::Resigned { .. } => pre_vote && is_up_to_date,
             Role::Unattached { .. } | Role::Prospective(_) if pre_vote => is_up_to_date,
             Role::Unattached { .. } | Role::Prospective(_) => match self.election.voted {
-                Some(voted) => voted == candidate,
+                Some(voted) => voted == candidate || mutant::is("two-votes-in-an-epoch"),
                 None => self.election.leader.is_none() && is_up_to_date,
             },
         }

@@ -3,6 +3,7 @@
 //! Owns how two logs are compared and how one is cut back to what it has in common with another. Source: `KafkaRaftLog`
 //! (`endOffsetForEpoch`, `validateOffsetAndEpoch`, `truncateToEndOffset`), KIP-595.
 
+use crate::mutant;
 use crate::protocol::metadata::MetadataEntry;
 
 /// The end of a log, or of an epoch in it. The later epoch is greater; in the same epoch, the longer log.
@@ -52,7 +53,9 @@ impl MetadataLog {
     pub fn truncate(&mut self, leader: LogEnd) -> i64 {
         let own = self.end_of_epoch(leader.epoch);
         let to = if own.epoch == leader.epoch { own.offset.min(leader.offset) } else { own.offset };
-        self.entries.truncate(to as usize);
+        if !mutant::is("metadata-not-truncated") {
+            self.entries.truncate(to as usize);
+        }
         to
     }
 }
