@@ -45,6 +45,8 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("metadata-not-truncated", "a controller does not cut back what the quorum's leader does not have"),
     ("metadata-applied-uncommitted", "brokers apply what a controller has decided before a majority has it"),
     ("decision-told-uncommitted", "a controller answers before a majority has what it decided: a stale one is obeyed"),
+    ("reassignment-not-awaited", "a reassignment is done before its new replicas are in sync"),
+    ("reassigned-keeps-log", "a broker keeps the log of a partition that was moved away from it"),
     ("sessions-never-end", "a broker that is not heard of is not fenced"),
 ];
 

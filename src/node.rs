@@ -425,6 +425,21 @@ pub enum NoteKind {
     },
     ControllerCrashed,
     ControllerStarted,
+    /// Controller: a partition is to move to these replicas.
+    ReassignmentStarted {
+        partition: Partition,
+        replicas: Vec<i32>,
+        adding: Vec<i32>,
+        removing: Vec<i32>,
+    },
+    ReassignmentCompleted {
+        partition: Partition,
+        replicas: Vec<i32>,
+    },
+    ReassignmentCancelled {
+        partition: Partition,
+        replicas: Vec<i32>,
+    },
 }
 
 /// Why a message does not arrive although somebody listens there.

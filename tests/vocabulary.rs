@@ -17,6 +17,8 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "createPartitions", "topic": "t", "partitions": i32::MIN }),
         json!({ "type": "electLeader", "topic": "t", "partition": 0 }),
         json!({ "type": "electLeader", "topic": "t", "partition": i32::MAX, "unclean": true }),
+        json!({ "type": "reassign", "topic": "t", "partition": 0 }),
+        json!({ "type": "reassign", "topic": "t", "partition": 1, "replicas": [3, 1, -1] }),
         json!({ "type": "addProducer", "id": "p", "topic": "t" }),
         json!({ "type": "addProducer", "id": "p", "topic": "t", "recordsPerSecond": 2.5, "keys": ["a", "b"], "value": "{seq}", "configs": { "acks": "all" } }),
         json!({ "type": "removeProducer", "id": "p" }),
@@ -101,6 +103,7 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
         "what",
         "unclean",
         "rack",
+        "replicas",
     ];
     let may_in_one = [("addConsumer", "partitions"), ("commit", "offsets"), ("dropNext", "broker"), ("addBroker", "broker")];
     for json in every_command() {
@@ -109,7 +112,7 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
             let mut other = json.clone();
             other[name] = Value::Null;
             // A partition and a topic are asked for by other commands.
-            let required = matches!((kind, name.as_str()), ("seek" | "electLeader", "partition"));
+            let required = matches!((kind, name.as_str()), ("seek" | "electLeader" | "reassign", "partition"));
             let optional = !required && (may.contains(&name.as_str()) || may_in_one.contains(&(kind, name)));
             assert_eq!(parse_command(other.clone()).is_ok(), optional, "{other}");
             let absent = json.as_object().expect("an object").clone().into_iter().filter(|(one, _)| one != name).collect();
@@ -210,7 +213,7 @@ fn a_refusal_is_a_sentence_with_the_path_of_the_field() {
     ] {
         assert_eq!(refused(command), format!("INVALID_ARGUMENT {expected}"));
     }
-    assert_eq!(refused(json!({ "type": "reassign" })), "UNSUPPORTED_VERSION type: reassign comes with a later version.");
+    assert_eq!(refused(json!({ "type": "beginTransaction" })), "UNSUPPORTED_VERSION type: beginTransaction comes with a later version.");
 }
 
 #[test]
@@ -252,8 +255,8 @@ fn a_refused_saved_session_names_the_place() {
         ),
         (
             "/commands/3/command/type",
-            json!("reassign"),
-            "UNSUPPORTED_VERSION commands[3].command.type: reassign comes with a later version.",
+            json!("beginTransaction"),
+            "UNSUPPORTED_VERSION commands[3].command.type: beginTransaction comes with a later version.",
         ),
         (
             "/commands/0",

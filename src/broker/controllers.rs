@@ -173,8 +173,10 @@ impl Broker {
             }
             self.image.apply(&record);
             match &*record {
-                MetadataRecord::Partition { topic, partition, .. } => {
-                    self.unpublished.insert(PartitionKey { topic: *topic, index: *partition });
+                MetadataRecord::Partition { topic, partition, state } => {
+                    let key = PartitionKey { topic: *topic, index: *partition };
+                    self.may_have_strays |= !state.replicas.contains(&self.id) && self.replicas.contains_key(&key);
+                    self.unpublished.insert(key);
                 }
                 MetadataRecord::BrokerFencing { broker, fenced, epoch } if *broker == self.id && Some(*epoch) == self.epoch => {
                     self.fenced = *fenced;

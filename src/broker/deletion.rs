@@ -1,4 +1,5 @@
-//! What a broker does when a topic is deleted: its logs go, whoever waits for them hears so, and groups forget where they were in it.
+//! What a broker does when a topic is deleted, or a partition moved to other brokers: its logs go, whoever waits for them hears so, and groups
+//! forget where they were in a deleted topic.
 //!
 //! A broker that was down meanwhile finds out when it has caught up with the metadata log: what that does not know is a stray. Here a log's
 //! bytes go at once; in Kafka its files stay for another `file.delete.delay.ms`, out of reach. Source: `ReplicaManager.applyDelta`,
@@ -11,13 +12,17 @@ use crate::node::{NoteKind, Outputs, Time, TopicName};
 use crate::replica::PartitionKey;
 
 impl Broker {
-    /// Deletes the logs of topics that are no more. To be done before new roles are taken: a topic of the same name may be among them.
+    /// Deletes the logs of topics that are no more, and of partitions that this broker has no replica of any more. To be done before new roles are taken: a topic of the same name may be among them.
     pub(super) fn delete_strays(&mut self, now: Time, out: &mut Outputs) {
         if !std::mem::take(&mut self.may_have_strays) {
             return;
         }
-        let image = &self.image;
-        let strays: Vec<PartitionKey> = self.replicas.keys().filter(|key| !image.topics.contains_key(&key.topic)).copied().collect();
+        let (image, id) = (&self.image, self.id);
+        let is_stray = |key: &&PartitionKey| match image.partition(&key.topic, key.index) {
+            Some(state) => !state.replicas.contains(&id) && !mutant::is("reassigned-keeps-log"),
+            None => !image.topics.contains_key(&key.topic),
+        };
+        let strays: Vec<PartitionKey> = self.replicas.keys().filter(is_stray).copied().collect();
         for key in strays {
             // The mistake: a log that was there at the start is never compared with the metadata.
             if mutant::is("strays-stay") && self.replicas.get(&key).is_some_and(|replica| replica.is_offline()) {

@@ -5,7 +5,6 @@
 use super::Broker;
 use crate::node::{Channel, Outputs, Time};
 use crate::protocol::ErrorCode;
-use crate::protocol::metadata::PartitionState;
 use crate::protocol::wire::Request;
 use crate::replica::PartitionKey;
 use kafka_protocol::messages as k;
@@ -104,13 +103,7 @@ impl Broker {
         let error = ErrorCode::of(if message.error_code != 0 { message.error_code } else { answer.map_or(0, |answer| answer.error_code) });
         match (error, answer) {
             (ErrorCode::None, Some(granted)) if granted.leader_epoch == leader.epoch => {
-                leader.adopt(&PartitionState {
-                    replicas: Vec::new(),
-                    isr: granted.isr.iter().map(|member| member.0).collect(),
-                    leader: Some(granted.leader_id.0),
-                    leader_epoch: granted.leader_epoch,
-                    partition_epoch: granted.partition_epoch,
-                });
+                leader.adopt(granted.partition_epoch, granted.isr.iter().map(|member| member.0).collect());
             }
             // The controller has decided something newer, which is on its way in the metadata log: until then nothing may be assumed.
             (

@@ -344,7 +344,8 @@ impl Broker {
             | Request::UnregisterBroker(_)
             | Request::Vote(_)
             | Request::BeginQuorumEpoch(_)
-            | Request::EndQuorumEpoch(_) => {
+            | Request::EndQuorumEpoch(_)
+            | Request::AlterPartitionReassignments(_) => {
                 self.connections.answered(from, correlation);
             }
         }

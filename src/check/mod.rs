@@ -56,6 +56,8 @@ pub struct Counts {
     /// A controller became the active one after another, or again.
     pub controller_failovers: u64,
     pub freezes: u64,
+    pub reassignments: u64,
+    pub reassignments_cancelled: u64,
     pub brokers_added: u64,
     pub brokers_removed: u64,
     pub messages_lost: u64,
@@ -91,6 +93,8 @@ impl Counts {
             NoteKind::ControllerCrashed => self.controller_crashes += 1,
             NoteKind::ControllerElected { epoch, .. } => self.controller_failovers += u64::from(1 < *epoch),
             NoteKind::BrokerFrozen { .. } => self.freezes += 1,
+            NoteKind::ReassignmentCompleted { .. } => self.reassignments += 1,
+            NoteKind::ReassignmentCancelled { .. } => self.reassignments_cancelled += 1,
             NoteKind::BrokerAdded => self.brokers_added += 1,
             NoteKind::BrokerRemoved => self.brokers_removed += 1,
             NoteKind::MessageLost { .. } => self.messages_lost += 1,
@@ -205,6 +209,12 @@ impl Checker {
                 }
                 Ok(())
             }
+            NoteKind::LogDeleted { partition } => {
+                if let NodeId::Broker(broker) = node {
+                    self.partition(partition).log_deleted(broker);
+                }
+                Ok(())
+            }
             NoteKind::BrokerRemoved => {
                 if let NodeId::Broker(broker) = node {
                     (&mut self.partitions).into_iter().for_each(|(name, check)| check.removed(world, name, broker));
@@ -312,13 +322,15 @@ fn log_of(note: &NoteKind) -> Option<&Partition> {
     }
 }
 
-/// L3: once every broker has caught up with the metadata, nobody has a log of a topic that is no more.
+/// L3: once every broker has caught up with the metadata, nobody has a log of a topic that is no more, or of a partition that has moved away.
 fn deleted_leave_no_log(world: &World) -> Verdict {
     let image = world.controller().image();
     for (broker, _) in world.brokers().filter(|(_, state)| state.is_up()) {
-        let stray = broker.replicas().iter().find(|(key, _)| !image.topics.contains_key(&key.topic));
-        if let Some((_, replica)) = stray {
-            return Err(("L3", format!("broker {} still has a log of {}, whose topic is deleted", broker.id(), replica.name)));
+        let has_no_replica =
+            |key: &PartitionKey| image.partition(&key.topic, key.index).is_none_or(|state| !state.replicas.contains(&broker.id()));
+        if let Some((_, replica)) = broker.replicas().iter().find(|(key, _)| has_no_replica(key)) {
+            let told = format!("broker {} still has a log of {}, which is deleted or has moved away from it", broker.id(), replica.name);
+            return Err(("L3", told));
         }
     }
     Ok(())

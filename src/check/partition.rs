@@ -71,11 +71,16 @@ impl PartitionCheck {
         self.ends.insert(broker, end);
     }
 
+    /// A broker has no replica any more. One that it gets later begins anew.
+    pub fn log_deleted(&mut self, broker: i32) {
+        self.ends.remove(&broker);
+        self.high_watermarks.remove(&broker);
+    }
+
     /// A broker is gone with its disk. Whoever comes in its place has nothing; what was committed is lost if nobody else was in sync.
     pub fn removed(&mut self, world: &World, name: &Partition, broker: i32) {
         self.unclean |= decided(world, name).is_some_and(|state| state.isr.contains(&broker));
-        self.ends.remove(&broker);
-        self.high_watermarks.remove(&broker);
+        self.log_deleted(broker);
     }
 
     /// Records acknowledged with acks=1 that never became committed.

@@ -1,9 +1,10 @@
 //! Who leads a partition, and who is in its ISR.
 //!
 //! Source: KIP-497, KIP-841; `PartitionChangeBuilder`, `ReplicationControlManager`. The leader epoch rises when the leader changes, the
-//! partition epoch with every change. The last member of an ISR stays in it when it is lost: only it may lead again.
+//! partition epoch with every change; the leader epoch also when a replica leaves. The last member of an ISR stays in it when it is lost: only it may lead again.
 
 use super::Controller;
+use super::reassignment;
 use crate::mutant;
 use crate::node::{NoteKind, Outputs, Partition};
 use crate::protocol::ErrorCode;
@@ -81,12 +82,17 @@ impl Controller {
             Err(error) => answer.error_code = error.code(),
             Ok(state) => {
                 self.change(topic, asked.partition_index, state, out);
-                // An ISR that is the same already has changed nothing, not even the partition epoch.
-                if let Some(state) = self.image.partition(&topic, asked.partition_index) {
-                    answer.isr = state.isr.iter().map(|member| k::BrokerId(*member)).collect();
-                    answer.leader_id = k::BrokerId(state.leader.unwrap_or(-1));
-                    (answer.leader_epoch, answer.partition_epoch) = (state.leader_epoch, state.partition_epoch);
+                let Some(state) = self.image.partition(&topic, asked.partition_index) else { return answer };
+                if state.leader != Some(asker) {
+                    // The change completed a reassignment in which the leader leaves.
+                    answer.error_code = ErrorCode::NewLeaderElected.code();
+                    return answer;
                 }
+                // An ISR that is the same already has changed nothing, not even the partition epoch.
+                answer.isr = state.isr.iter().map(|member| k::BrokerId(*member)).collect();
+                answer.leader_id = k::BrokerId(asker);
+                answer.leader_epoch = state.leader_epoch;
+                answer.partition_epoch = state.partition_epoch;
             }
         }
         answer
@@ -135,15 +141,19 @@ impl Controller {
         let Some(known) = self.image.topics.get(&topic) else { return };
         let Some(before) = usize::try_from(partition).ok().and_then(|index| known.partitions.get(index)) else { return };
         let name = Partition { topic: known.name.clone(), index: partition };
+        let completed = reassignment::complete(&mut state);
         let in_sync = |broker: &i32| state.isr.contains(broker) || mutant::is("elect-outside-isr");
         let may_lead = |broker: &i32| in_sync(broker) && self.image.is_live(*broker);
         if state.leader.is_none_or(|leader| !may_lead(&leader)) {
             state.leader = state.replicas.iter().copied().find(may_lead);
         }
         let elected = state.leader != before.leader;
-        state.leader_epoch = before.leader_epoch + i32::from(elected && !mutant::is("leader-epoch-stands"));
+        // A replica that is none any more must not be taken for one: its fetches are of an older epoch.
+        let leaves = before.replicas.iter().any(|replica| !state.replicas.contains(replica));
+        state.leader_epoch = before.leader_epoch + i32::from((elected || leaves) && !mutant::is("leader-epoch-stands"));
         state.partition_epoch = before.partition_epoch + i32::from(!mutant::is("partition-epoch-stands"));
-        if !elected && state.isr == before.isr {
+        let assigned = |state: &PartitionState| (state.replicas.clone(), state.adding.clone(), state.removing.clone());
+        if !elected && state.isr == before.isr && assigned(&state) == assigned(before) {
             return;
         }
         let removed: Vec<i32> = before.isr.iter().copied().filter(|member| !state.isr.contains(member)).collect();
@@ -157,6 +167,9 @@ impl Controller {
         if elected {
             let (leader, leader_epoch, isr) = (state.leader, state.leader_epoch, state.isr.clone());
             out.note(NoteKind::LeaderElected { partition: name, leader, leader_epoch, isr });
+        }
+        if completed {
+            self.note_reassigned(&topic, partition, &state.replicas, out);
         }
         self.decide(MetadataRecord::Partition { topic, partition, state });
     }

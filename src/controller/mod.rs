@@ -12,6 +12,7 @@ mod office;
 mod partitions;
 mod placement;
 pub mod quorum;
+mod reassignment;
 mod shutdown;
 mod topics;
 mod unregister;
@@ -164,6 +165,9 @@ impl Controller {
             Request::DeleteTopics(message) => Response::DeleteTopics(Arc::new(self.delete_topics(&message, out))),
             Request::ElectLeaders(message) => Response::ElectLeaders(Arc::new(self.elect_leaders(&message, out))),
             Request::UnregisterBroker(message) => Response::UnregisterBroker(Arc::new(self.unregister_broker(&message, out))),
+            Request::AlterPartitionReassignments(message) => {
+                Response::AlterPartitionReassignments(Arc::new(self.alter_partition_reassignments(&message, out)))
+            }
             // The controller's listener has no other API; nodes of this world never send one.
             _ => return None,
         };

@@ -133,7 +133,7 @@ impl Controller {
     pub(super) fn add_partitions(&mut self, id: Uuid, name: &Arc<str>, first: i32, placed: Vec<Vec<i32>>, out: &mut Outputs) {
         for (index, replicas) in (first..).zip(placed) {
             let isr: Vec<i32> = replicas.iter().copied().filter(|replica| self.image.is_live(*replica)).collect();
-            let state = PartitionState { leader: isr.first().copied(), isr, replicas, leader_epoch: 0, partition_epoch: 0 };
+            let state = PartitionState { leader: isr.first().copied(), isr, replicas, ..PartitionState::default() };
             let partition = Partition { topic: name.clone(), index };
             let (leader, leader_epoch, isr) = (state.leader, state.leader_epoch, state.isr.clone());
             out.note(NoteKind::LeaderElected { partition, leader, leader_epoch, isr });

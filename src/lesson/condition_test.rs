@@ -28,6 +28,8 @@ fn partition(partition: i32, leader: Option<i32>, leader_epoch: i32, isr: &[i32]
         leader_epoch,
         partition_epoch: 0,
         isr: isr.to_vec(),
+        adding_replicas: Vec::new(),
+        removing_replicas: Vec::new(),
         replicas: [1, 2, 3].map(|broker| replica(broker, high_watermark)).to_vec(),
     }
 }

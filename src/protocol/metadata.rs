@@ -65,7 +65,7 @@ pub enum MetadataRecord {
 }
 
 /// What the controller has decided about one partition.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct PartitionState {
     /// In order of preference: the first is the preferred leader.
     pub replicas: Vec<i32>,
@@ -76,6 +76,10 @@ pub struct PartitionState {
     pub leader_epoch: i32,
     /// Raised by every change.
     pub partition_epoch: i32,
+    /// Replicas that a reassignment under way adds (KIP-455).
+    pub adding: Vec<i32>,
+    /// Replicas that leave when it is done.
+    pub removing: Vec<i32>,
 }
 
 /// What the metadata log says so far: the controller's state, and each broker's copy of it.

@@ -42,6 +42,7 @@ pub enum Request {
     Vote(Arc<k::VoteRequest>),
     BeginQuorumEpoch(Arc<k::BeginQuorumEpochRequest>),
     EndQuorumEpoch(Arc<k::EndQuorumEpochRequest>),
+    AlterPartitionReassignments(Arc<k::AlterPartitionReassignmentsRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -72,6 +73,7 @@ pub enum Response {
     Vote(Arc<k::VoteResponse>),
     BeginQuorumEpoch(Arc<k::BeginQuorumEpochResponse>),
     EndQuorumEpoch(Arc<k::EndQuorumEpochResponse>),
+    AlterPartitionReassignments(Arc<k::AlterPartitionReassignmentsResponse>),
 }
 
 /// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
@@ -104,10 +106,11 @@ pub enum Api {
     Vote,
     BeginQuorumEpoch,
     EndQuorumEpoch,
+    AlterPartitionReassignments,
 }
 
 impl Api {
-    pub const ALL: [Api; 24] = [
+    pub const ALL: [Api; 25] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -132,6 +135,7 @@ impl Api {
         Api::Vote,
         Api::BeginQuorumEpoch,
         Api::EndQuorumEpoch,
+        Api::AlterPartitionReassignments,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -160,6 +164,7 @@ impl Api {
             Api::Vote => "Vote",
             Api::BeginQuorumEpoch => "BeginQuorumEpoch",
             Api::EndQuorumEpoch => "EndQuorumEpoch",
+            Api::AlterPartitionReassignments => "AlterPartitionReassignments",
         }
     }
 }
@@ -199,6 +204,7 @@ impl Request {
             Request::Vote(_) => Api::Vote,
             Request::BeginQuorumEpoch(_) => Api::BeginQuorumEpoch,
             Request::EndQuorumEpoch(_) => Api::EndQuorumEpoch,
+            Request::AlterPartitionReassignments(_) => Api::AlterPartitionReassignments,
         }
     }
 }
@@ -238,6 +244,7 @@ impl Response {
             Response::Vote(_) => Api::Vote,
             Response::BeginQuorumEpoch(_) => Api::BeginQuorumEpoch,
             Response::EndQuorumEpoch(_) => Api::EndQuorumEpoch,
+            Response::AlterPartitionReassignments(_) => Api::AlterPartitionReassignments,
         }
     }
 
@@ -281,6 +288,10 @@ impl Response {
             Response::BrokerRegistration(m) => m.error_code,
             Response::BrokerHeartbeat(m) => m.error_code,
             Response::UnregisterBroker(m) => m.error_code,
+            Response::AlterPartitionReassignments(m) => match m.error_code {
+                0 => m.responses.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0),
+                code => code,
+            },
             Response::AlterPartition(m) => match m.error_code {
                 0 => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0),
                 code => code,

@@ -27,11 +27,22 @@ pub struct Leader {
 #[derive(Clone, Debug)]
 struct Follower {
     log_end: i64,
-    /// The last time at which it had everything that the leader had.
-    caught_up: Time,
+    /// The last time at which it had everything that the leader had, if it ever had.
+    caught_up: Option<Time>,
     last_fetch: Time,
     leader_end_at_last_fetch: i64,
     broker_epoch: i64,
+}
+
+impl Follower {
+    fn new(caught_up: Option<Time>) -> Follower {
+        Follower { log_end: -1, caught_up, last_fetch: 0, leader_end_at_last_fetch: 0, broker_epoch: -1 }
+    }
+
+    /// Whether it had everything not longer ago than a member of the ISR may lag.
+    fn was_caught_up(&self, now: Time, lag_max: Time) -> bool {
+        self.caught_up.is_some_and(|at| now <= at + lag_max)
+    }
 }
 
 /// What a fetch at an offset finds.
@@ -49,13 +60,7 @@ pub struct ReadError(pub ErrorCode);
 impl Leader {
     pub(super) fn new(now: Time, broker: i32, state: &PartitionState, log_end: i64, min_insync: usize) -> Leader {
         let others = state.replicas.iter().filter(|replica| **replica != broker);
-        let fresh = |replica: &i32| Follower {
-            log_end: -1,
-            caught_up: if state.isr.contains(replica) { now } else { 0 },
-            last_fetch: 0,
-            leader_end_at_last_fetch: 0,
-            broker_epoch: -1,
-        };
+        let fresh = |replica: &i32| Follower::new(state.isr.contains(replica).then_some(now));
         Leader {
             epoch: state.leader_epoch,
             epoch_start: log_end,
@@ -69,12 +74,21 @@ impl Leader {
     }
 
     /// Takes over what the controller decided, from the metadata log or from an AlterPartition response, whichever comes first.
-    pub fn adopt(&mut self, state: &PartitionState) {
-        if self.partition_epoch < state.partition_epoch {
-            self.partition_epoch = state.partition_epoch;
-            self.isr.clone_from(&state.isr);
+    pub fn adopt(&mut self, partition_epoch: i32, isr: Vec<i32>) {
+        if self.partition_epoch < partition_epoch {
+            self.partition_epoch = partition_epoch;
+            self.isr = isr;
             self.pending_isr = None;
         }
+    }
+
+    /// Takes over whose replicas there are: a reassignment adds some within the leader's epoch.
+    pub(super) fn assign(&mut self, broker: i32, replicas: &[i32], min_insync: usize) {
+        for replica in replicas.iter().filter(|replica| **replica != broker) {
+            self.followers.or_insert_with(*replica, || Follower::new(None));
+        }
+        self.followers.retain(|replica, _| replicas.contains(replica));
+        self.min_insync = min_insync.min(replicas.len());
     }
 
     pub fn min_insync(&self) -> usize {
@@ -106,7 +120,7 @@ impl Leader {
             return None;
         }
         let lags = |member: &i32| {
-            self.followers.get(member).is_some_and(|follower| follower.log_end != log_end && follower.caught_up + lag_max < now)
+            self.followers.get(member).is_some_and(|follower| follower.log_end != log_end && !follower.was_caught_up(now, lag_max))
         };
         let kept: Vec<i32> = self.isr.iter().copied().filter(|member| !lags(member)).collect();
         (kept.len() < self.isr.len()).then_some(kept)
@@ -176,9 +190,9 @@ impl Replica {
         let log_end = self.log.end_offset();
         let Some(follower) = self.leader_mut().and_then(|leader| leader.followers.get_mut(&replica)) else { return };
         if log_end <= offset {
-            follower.caught_up = follower.caught_up.max(now);
+            follower.caught_up = follower.caught_up.max(Some(now));
         } else if follower.leader_end_at_last_fetch <= offset {
-            follower.caught_up = follower.caught_up.max(follower.last_fetch);
+            follower.caught_up = follower.caught_up.max(Some(follower.last_fetch));
         }
         follower.log_end = offset;
         follower.broker_epoch = broker_epoch;
@@ -196,7 +210,7 @@ impl Replica {
         let log_end = self.log.end_offset();
         let mut to = log_end;
         for (replica, follower) in &leader.followers {
-            let joining = || now <= follower.caught_up + lag_max && live(*replica);
+            let joining = || follower.was_caught_up(now, lag_max) && live(*replica);
             if follower.log_end < to && !mutant::is("high-watermark-without-followers") && (leader.in_maximal_isr(*replica) || joining()) {
                 to = follower.log_end;
             }
@@ -217,7 +231,7 @@ mod tests {
     #[test]
     fn a_leader_says_where_epochs_end() {
         let mut replica = Replica::new(Partition { topic: "orders".into(), index: 0 });
-        let state = PartitionState { replicas: vec![1], isr: vec![1], leader: Some(1), leader_epoch: 3, partition_epoch: 0 };
+        let state = PartitionState { replicas: vec![1], isr: vec![1], leader: Some(1), leader_epoch: 3, ..PartitionState::default() };
         assert_eq!(replica.check_leader(-1), Err(ErrorCode::NotLeaderOrFollower));
         replica.assume(0, 1, &state, 1);
         let end = |epoch| (replica.end_of_epoch(epoch).epoch, replica.end_of_epoch(epoch).end);

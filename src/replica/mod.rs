@@ -116,7 +116,10 @@ impl Replica {
         }
         match (&mut self.role, state.leader) {
             (Role::Leader(leader), Some(id)) if id == broker && leader.epoch == state.leader_epoch => {
-                leader.adopt(state);
+                if leader.partition_epoch <= state.partition_epoch {
+                    leader.adopt(state.partition_epoch, state.isr.clone());
+                    leader.assign(broker, &state.replicas, min_insync);
+                }
                 false
             }
             (_, Some(id)) if id == broker => {

@@ -36,6 +36,7 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         Command::DeleteTopic { name } => topics::delete_topic(world, trace, name),
         Command::CreatePartitions { topic, partitions } => topics::create_partitions(world, trace, topic, *partitions),
         Command::ElectLeader { topic, partition, unclean } => topics::elect_leader(world, trace, topic, *partition, *unclean == Some(true)),
+        Command::Reassign { topic, partition, replicas } => topics::reassign(world, trace, topic, *partition, replicas.as_deref()),
         Command::AddProducer { id, topic, records_per_second, keys, value, configs } => {
             let generator = GeneratorSpec { rate: *records_per_second, keys, template: value.as_deref() };
             add_producer(world, trace, id, topic, &generator, configs)
@@ -343,6 +344,7 @@ impl Command {
             Command::DeleteTopic { .. } => "deleteTopic",
             Command::CreatePartitions { .. } => "createPartitions",
             Command::ElectLeader { .. } => "electLeader",
+            Command::Reassign { .. } => "reassign",
             Command::AddProducer { .. } => "addProducer",
             Command::RemoveProducer { .. } => "removeProducer",
             Command::Send { .. } => "send",
@@ -385,6 +387,7 @@ impl Command {
             Command::Send { topic, .. }
             | Command::CreatePartitions { topic, .. }
             | Command::ElectLeader { topic, .. }
+            | Command::Reassign { topic, .. }
             | Command::Import { topic, .. } => topic.clone(),
             Command::Commit { consumer, .. } | Command::Seek { consumer, .. } => consumer.clone(),
             Command::AddBroker { broker, .. } => broker.map_or_else(|| "broker".to_owned(), |broker| format!("broker {broker}")),

@@ -42,6 +42,12 @@ pub enum Command {
         /// Also a replica that is not in sync; absent: the preferred one, if it is.
         unclean: Option<bool>,
     },
+    Reassign {
+        topic: String,
+        partition: i32,
+        /// Absent: the move that is under way is taken back.
+        replicas: Option<Vec<i32>>,
+    },
     AddProducer {
         id: String,
         topic: String,
@@ -237,16 +243,8 @@ pub enum SeekEdge {
 }
 
 /// Commands of the vocabulary whose engine part does not exist yet: refused with `UNSUPPORTED_VERSION`, never ignored.
-pub const NOT_YET: &[&str] = &[
-    "beginTransaction",
-    "commitTransaction",
-    "abortTransaction",
-    "deleteRecords",
-    "alterConfigs",
-    "reassign",
-    "resetOffsets",
-    "moveCoordinator",
-];
+pub const NOT_YET: &[&str] =
+    &["beginTransaction", "commitTransaction", "abortTransaction", "deleteRecords", "alterConfigs", "resetOffsets", "moveCoordinator"];
 
 /// A command and when it was given, in virtual milliseconds since the start (fractions are microseconds).
 #[derive(Clone, PartialEq, Debug)]

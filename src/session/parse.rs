@@ -55,6 +55,9 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
         "electLeader" => {
             Command::ElectLeader { topic: fields.take("topic"), partition: fields.take("partition"), unclean: fields.optional("unclean") }
         }
+        "reassign" => {
+            Command::Reassign { topic: fields.take("topic"), partition: fields.take("partition"), replicas: fields.optional("replicas") }
+        }
         "addProducer" => Command::AddProducer {
             id: fields.take("id"),
             topic: fields.take("topic"),

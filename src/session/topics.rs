@@ -79,6 +79,23 @@ pub(super) fn elect_leader(world: &mut World, trace: &mut Trace, topic: &str, pa
     answered(result.map_or((0, None), |result| (result.error_code, result.error_message.as_deref())), |_| "partition")
 }
 
+/// Without replicas, the move that is under way is taken back.
+pub(super) fn reassign(world: &mut World, trace: &mut Trace, topic: &str, partition: i32, to: Option<&[i32]>) -> Result<Value, Refusal> {
+    let mut asked = k::alter_partition_reassignments_request::ReassignablePartition::default();
+    asked.partition_index = partition;
+    asked.replicas = to.map(|replicas| replicas.iter().map(|broker| k::BrokerId(*broker)).collect());
+    let mut named = k::alter_partition_reassignments_request::ReassignableTopic::default();
+    named.name = wire::topic(topic);
+    named.partitions.push(asked);
+    let mut message = k::AlterPartitionReassignmentsRequest::default();
+    message.topics.push(named);
+    let answer = world.ask(Request::AlterPartitionReassignments(Arc::new(message)), trace);
+    let Some(Response::AlterPartitionReassignments(answer)) = answer else { return Err(no_controller()) };
+    let result = answer.responses.first().and_then(|topic| topic.partitions.first());
+    let result = result.map_or((0, None), |result| (result.error_code, result.error_message.as_deref()));
+    answered(result, |code| if code == ErrorCode::UnknownTopicOrPartition { "partition" } else { "replicas" })
+}
+
 pub(super) fn no_controller() -> Refusal {
     Refusal::kafka(ErrorCode::NotController, "No controller answers.")
 }

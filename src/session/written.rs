@@ -72,6 +72,11 @@ impl Command {
                 object.put("partition", *partition);
                 object.put_some("unclean", *unclean);
             }
+            Command::Reassign { topic, partition, replicas } => {
+                object.put("topic", topic.as_str());
+                object.put("partition", *partition);
+                object.put_some("replicas", replicas.as_deref());
+            }
             Command::AddProducer { id, topic, records_per_second, keys, value, configs } => {
                 object.put("id", id.as_str());
                 object.put("topic", topic.as_str());

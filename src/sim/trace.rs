@@ -127,6 +127,9 @@ impl NoteKind {
             | NoteKind::BrokerStopping
             | NoteKind::BrokerStopped
             | NoteKind::BrokerAdded
+            | NoteKind::ReassignmentStarted { .. }
+            | NoteKind::ReassignmentCompleted { .. }
+            | NoteKind::ReassignmentCancelled { .. }
             | NoteKind::BrokerRemoved
             | NoteKind::MemberLeft { .. }
             | NoteKind::Rebalanced { .. } => true,

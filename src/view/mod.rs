@@ -145,6 +145,8 @@ fn topic_view(world: &World, topic: &TopicMetadata) -> TopicView {
             leader_epoch: state.leader_epoch,
             partition_epoch: state.partition_epoch,
             isr: state.isr.clone(),
+            adding_replicas: state.adding.clone(),
+            removing_replicas: state.removing.clone(),
             replicas: state.replicas.iter().map(replica).collect(),
         }
     };

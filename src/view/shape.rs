@@ -137,6 +137,11 @@ pub struct PartitionView {
     pub leader_epoch: i32,
     pub partition_epoch: i32,
     pub isr: Vec<i32>,
+    /// Of a reassignment under way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub adding_replicas: Vec<i32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removing_replicas: Vec<i32>,
     pub replicas: Vec<ReplicaView>,
 }
 

@@ -45,6 +45,9 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::BrokerStopping => "brokerStopping",
         NoteKind::BrokerStopped => "brokerStopped",
         NoteKind::BrokerShuttingDown { .. } => "brokerShuttingDown",
+        NoteKind::ReassignmentStarted { .. } => "reassignmentStarted",
+        NoteKind::ReassignmentCompleted { .. } => "reassignmentCompleted",
+        NoteKind::ReassignmentCancelled { .. } => "reassignmentCancelled",
         NoteKind::BrokerAdded => "brokerAdded",
         NoteKind::BrokerRemoved => "brokerRemoved",
         NoteKind::BrokerUnregistered { .. } => "brokerUnregistered",
@@ -85,7 +88,10 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::SegmentRolled { partition, .. }
         | NoteKind::SegmentsDeleted { partition, .. }
         | NoteKind::LogStartMoved { partition, .. }
-        | NoteKind::LogCompacted { partition, .. } => Some(partition),
+        | NoteKind::LogCompacted { partition, .. }
+        | NoteKind::ReassignmentStarted { partition, .. }
+        | NoteKind::ReassignmentCompleted { partition, .. }
+        | NoteKind::ReassignmentCancelled { partition, .. } => Some(partition),
         NoteKind::RecordFailed { partition, .. } => partition.as_ref(),
         NoteKind::RequestSent { summary, .. }
         | NoteKind::ResponseSent { summary, .. }
@@ -254,6 +260,16 @@ pub fn sentence(world: &World, note: &Note) -> String {
         NoteKind::BrokerThawed => "Goes on where it stood still, with all that has come meanwhile".to_owned(),
         NoteKind::BrokerStopping => "Begins a controlled shutdown: asks the controller to move its leaderships".to_owned(),
         NoteKind::BrokerStopped => "Ends in good order, with its logs flushed".to_owned(),
+        NoteKind::ReassignmentStarted { partition, replicas, adding, removing } => {
+            let joins = if adding.is_empty() { String::new() } else { format!("; {} joins", list(adding)) };
+            let leaves =
+                if removing.is_empty() { String::new() } else { format!("; {} leaves once all the others are in sync", list(removing)) };
+            format!("Moves {partition} to {}{joins}{leaves}", list(replicas))
+        }
+        NoteKind::ReassignmentCompleted { partition, replicas } => format!("{partition} has moved to {}", list(replicas)),
+        NoteKind::ReassignmentCancelled { partition, replicas } => {
+            format!("Takes the move of {partition} back: it stays on {}", list(replicas))
+        }
         NoteKind::BrokerAdded => "Joins the cluster, with an empty disk".to_owned(),
         NoteKind::BrokerRemoved => "Is gone, and its disk with it".to_owned(),
         NoteKind::BrokerUnregistered { broker } => {
@@ -322,6 +338,9 @@ pub fn short(world: &World, note: &Note) -> String {
         NoteKind::IsrShrunk { partition, isr, .. } | NoteKind::IsrExpanded { partition, isr, .. } => {
             format!("{partition}: ISR {}", list(isr))
         }
+        NoteKind::ReassignmentStarted { partition, .. } => format!("{partition} moves"),
+        NoteKind::ReassignmentCompleted { partition, .. } => format!("{partition} moved"),
+        NoteKind::ReassignmentCancelled { partition, .. } => format!("{partition} stays"),
         NoteKind::Rebalanced { group, generation, .. } => format!("{group} gen {generation}"),
         NoteKind::MemberLeft { group, .. } => format!("{group}: member left"),
         NoteKind::Truncated { partition, .. } => format!("{partition} truncated"),
@@ -356,6 +375,14 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         | NoteKind::BrokerAdded
         | NoteKind::BrokerRemoved
         | NoteKind::BrokerStopped => Object::of([]),
+        NoteKind::ReassignmentStarted { replicas, adding, removing, .. } => Object::of([
+            ("replicas", replicas.as_slice().into()),
+            ("adding", adding.as_slice().into()),
+            ("removing", removing.as_slice().into()),
+        ]),
+        NoteKind::ReassignmentCompleted { replicas, .. } | NoteKind::ReassignmentCancelled { replicas, .. } => {
+            Object::of([("replicas", replicas.as_slice().into())])
+        }
         NoteKind::BrokerFrozen { until } => Object::of([("until", (*until as f64 / MS as f64).into())]),
         NoteKind::LeaderElected { leader, leader_epoch, isr, .. } => {
             Object::of([("leader", (*leader).into()), ("leaderEpoch", (*leader_epoch).into()), ("isr", isr.as_slice().into())])

@@ -23,6 +23,13 @@ pub fn of(command: &Command) -> String {
             let kind = if *unclean == Some(true) { "unclean" } else { "preferred" };
             format!("kafka-leader-election.sh {SERVER} --election-type {kind} --topic {} --partition {partition}", quote(topic))
         }
+        Command::Reassign { topic, partition, replicas } => {
+            let list = |ids: &[i32]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+            let plan = replicas.as_ref().map_or(String::new(), |ids| format!(",\"replicas\":[{}]", list(ids)));
+            let json = format!("{{\"version\":1,\"partitions\":[{{\"topic\":\"{topic}\",\"partition\":{partition}{plan}}}]}}");
+            let act = if replicas.is_some() { "--execute" } else { "--cancel" };
+            format!("kafka-reassign-partitions.sh {SERVER} {act} --reassignment-json-file <(echo {})", quote(&json))
+        }
         Command::AddProducer { topic, records_per_second: Some(rate), configs, .. } => {
             let properties: String = configs.iter().map(|(k, v)| format!(" {}", quote(&format!("{k}={v}")))).collect();
             format!(

@@ -47,6 +47,7 @@ enum Act {
     RemoveBroker,
     CrashController,
     RestartController,
+    Reassign,
 }
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -82,12 +83,13 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::RemoveBroker, 1),
             (Act::CrashController, 2),
             (Act::RestartController, 3),
+            (Act::Reassign, 3),
         ],
     },
     Scenario {
         name: "brokers",
         sentence: "brokers crash and come back quickly, clients stay",
-        weights: &[(Act::CrashBroker, 4), (Act::RestartBroker, 5), (Act::Send, 1), (Act::ElectLeader, 2)],
+        weights: &[(Act::CrashBroker, 4), (Act::RestartBroker, 5), (Act::Send, 1), (Act::ElectLeader, 2), (Act::Reassign, 2)],
     },
     Scenario {
         name: "controllers",
@@ -413,6 +415,18 @@ impl Drawer {
                 let partitions = view.topics.iter().find(|known| known.name == topic)?.partitions.len() as u64;
                 let more = (partitions < PARTITIONS_MAX).then(|| partitions + self.between(1, 2))?;
                 json!({ "type": "createPartitions", "topic": topic, "partitions": more })
+            }
+            Act::Reassign => {
+                let all = view.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |one| (topic, one)));
+                let moving = all.clone().filter(|(_, one)| !one.adding_replicas.is_empty() || !one.removing_replicas.is_empty());
+                if let Some((topic, one)) = self.one_of(&moving.collect::<Vec<_>>()).filter(|_| self.chance.below(2) == 0) {
+                    return Some(json!({ "type": "reassign", "topic": topic.name, "partition": one.partition, "replicas": null }));
+                }
+                let (topic, partition) = self.one_of(&all.map(|(topic, one)| (&topic.name, one.partition)).collect::<Vec<_>>())?;
+                let mut left: Vec<i32> = view.brokers.iter().map(|broker| broker.id).collect();
+                let factor = self.between(1, 3).min(left.len() as u64);
+                let replicas: Vec<i32> = (0..factor).map(|_| left.swap_remove(self.chance.below(left.len() as u64) as usize)).collect();
+                json!({ "type": "reassign", "topic": topic, "partition": partition, "replicas": replicas })
             }
             Act::AddBroker if view.brokers.len() < BROKERS_MAX => {
                 let rack = self.one_of(&[None, Some("rack-a"), Some("rack-b")])?;

@@ -86,6 +86,8 @@ impl Summary {
         all.controller_crashes += one.controller_crashes;
         all.controller_failovers += one.controller_failovers;
         all.freezes += one.freezes;
+        all.reassignments += one.reassignments;
+        all.reassignments_cancelled += one.reassignments_cancelled;
         all.brokers_added += one.brokers_added;
         all.brokers_removed += one.brokers_removed;
         all.messages_lost += one.messages_lost;
@@ -109,7 +111,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 26] {
+    fn counted(&self) -> [(&'static str, u64); 28] {
         let counts = &self.counts;
         [
             ("elections", counts.elections),
@@ -123,6 +125,8 @@ impl Summary {
             ("controllerCrashes", counts.controller_crashes),
             ("controllerFailovers", counts.controller_failovers),
             ("freezes", counts.freezes),
+            ("reassignments", counts.reassignments),
+            ("reassignmentsCancelled", counts.reassignments_cancelled),
             ("brokersAdded", counts.brokers_added),
             ("brokersRemoved", counts.brokers_removed),
             ("messagesLost", counts.messages_lost),

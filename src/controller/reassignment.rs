@@ -1,0 +1,129 @@
+//! Moving a partition to other brokers while it is used.
+//!
+//! New replicas join the assignment at once and catch up from the leader; the old ones leave it when every new one is in the ISR. Until then
+//! the move can be taken back. Source: KIP-455, KIP-860; `ReplicationControlManager.alterPartitionReassignments`,
+//! `PartitionReassignmentReplicas`, `PartitionReassignmentRevert`.
+
+use super::Controller;
+use super::placement::Refused;
+use crate::mutant;
+use crate::node::{NoteKind, Outputs, Partition};
+use crate::protocol::ErrorCode;
+use crate::protocol::metadata::PartitionState;
+use crate::protocol::wire;
+use k::alter_partition_reassignments_request::ReassignablePartition;
+use k::alter_partition_reassignments_response::{ReassignablePartitionResponse, ReassignableTopicResponse};
+use kafka_protocol::messages as k;
+use uuid::Uuid;
+
+#[cfg(test)]
+#[path = "reassignment_test.rs"]
+mod reassignment_test;
+
+impl Controller {
+    /// Each partition succeeds or fails by itself.
+    pub(super) fn alter_partition_reassignments(
+        &mut self,
+        message: &k::AlterPartitionReassignmentsRequest,
+        out: &mut Outputs,
+    ) -> k::AlterPartitionReassignmentsResponse {
+        let mut response = k::AlterPartitionReassignmentsResponse::default();
+        for topic in &message.topics {
+            let mut answer = ReassignableTopicResponse::default();
+            answer.name = topic.name.clone();
+            for asked in &topic.partitions {
+                let mut result = ReassignablePartitionResponse::default();
+                result.partition_index = asked.partition_index;
+                if let Err((error, sentence)) = self.reassign(&topic.name, asked, message.allow_replication_factor_change, out) {
+                    result.error_code = error.code();
+                    result.error_message = Some(wire::text(&sentence));
+                }
+                answer.partitions.push(result);
+            }
+            response.responses.push(answer);
+        }
+        response
+    }
+
+    fn reassign(&mut self, topic: &str, asked: &ReassignablePartition, any_factor: bool, out: &mut Outputs) -> Result<(), Refused> {
+        let index = asked.partition_index;
+        let unknown = || (ErrorCode::UnknownTopicOrPartition, format!("There is no partition {topic}-{index}."));
+        let known = self.image.topic(topic).ok_or_else(unknown)?;
+        let (id, partition) = (known.id, Partition { topic: known.name.clone(), index });
+        let state = self.image.partition(&id, index).ok_or_else(unknown)?;
+        let Some(target) = &asked.replicas else {
+            let before = reverted(state).map_err(|error| (error, error.message().to_owned()))?;
+            out.note(NoteKind::ReassignmentCancelled { partition, replicas: before.replicas.clone() });
+            self.change(id, index, before, out);
+            return Ok(());
+        };
+        let target = self.checked_assignment(target, None)?;
+        let factor = state.replicas.len() - state.removing.len();
+        if !any_factor && target.len() != factor {
+            let sentence = format!("{} replicas where {topic}-{index} has {factor}, which was not to change.", target.len());
+            return Err((ErrorCode::InvalidReplicationFactor, sentence));
+        }
+        let reassigned = reassigned(state, &target);
+        if reassigned != *state {
+            let (adding, removing) = (reassigned.adding.clone(), reassigned.removing.clone());
+            out.note(NoteKind::ReassignmentStarted { partition, replicas: target, adding, removing });
+            self.change(id, index, reassigned, out);
+        }
+        Ok(())
+    }
+
+    /// Says that a partition has moved, and where to.
+    pub(super) fn note_reassigned(&self, topic: &Uuid, index: i32, replicas: &[i32], out: &mut Outputs) {
+        if let Some(topic) = self.image.topics.get(topic) {
+            let partition = Partition { topic: topic.name.clone(), index };
+            out.note(NoteKind::ReassignmentCompleted { partition, replicas: replicas.to_vec() });
+        }
+    }
+}
+
+fn without(all: &[i32], these: &[i32]) -> Vec<i32> {
+    all.iter().copied().filter(|one| !these.contains(one)).collect()
+}
+
+/// The partition on its way to `target`: the replicas that leave stand last. One that an earlier move was adding and that stays is still being
+/// added; in Kafka it counts as an old one then.
+fn reassigned(state: &PartitionState, target: &[i32]) -> PartitionState {
+    let mut removing = without(&state.replicas, target);
+    removing.sort_unstable();
+    let old = without(&state.replicas, &state.adding);
+    let mut adding = without(target, &old);
+    adding.sort_unstable();
+    let replicas = target.iter().chain(&removing).copied().collect();
+    PartitionState { replicas, adding, removing, ..state.clone() }
+}
+
+/// The partition as it was before its move, if that can be had without a replica that is not in sync.
+fn reverted(state: &PartitionState) -> Result<PartitionState, ErrorCode> {
+    if state.adding.is_empty() && state.removing.is_empty() {
+        return Err(ErrorCode::NoReassignmentInProgress);
+    }
+    let (replicas, isr) = (without(&state.replicas, &state.adding), without(&state.isr, &state.adding));
+    if isr.is_empty() {
+        return Err(ErrorCode::InvalidReplicaAssignment);
+    }
+    Ok(PartitionState { replicas, isr, adding: Vec::new(), removing: Vec::new(), ..state.clone() })
+}
+
+/// Ends the move if every replica that stays is in sync. Returns whether it does.
+pub(super) fn complete(state: &mut PartitionState) -> bool {
+    if state.adding.is_empty() && state.removing.is_empty() {
+        return false;
+    }
+    let replicas = without(&state.replicas, &state.removing);
+    let mut isr = without(&state.isr, &state.removing);
+    if mutant::is("reassignment-not-awaited") {
+        isr.clone_from(&replicas);
+    }
+    if replicas.is_empty() || replicas.iter().any(|replica| !isr.contains(replica)) {
+        return false;
+    }
+    (state.replicas, state.isr) = (replicas, isr);
+    state.adding.clear();
+    state.removing.clear();
+    true
+}
