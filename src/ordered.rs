@@ -91,6 +91,18 @@ impl<K: Ord, V> OrderedMap<K, V> {
         self.or_insert_with(key, V::default)
     }
 
+    /// As [`OrderedMap::or_default`], for a key that is mostly there and costs something to make. `order` compares a known key with it.
+    pub fn or_default_by(&mut self, order: impl Fn(&K) -> Ordering, key: impl FnOnce() -> K) -> &mut V
+    where
+        V: Default,
+    {
+        let place = self.entries.binary_search_by(|(known, _)| order(known)).unwrap_or_else(|place| {
+            self.entries.insert(place, (key(), V::default()));
+            place
+        });
+        &mut self.entries[place].1
+    }
+
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,

@@ -19,7 +19,7 @@ mod produce;
 mod replication;
 mod shutdown;
 mod timeouts;
-mod validation;
+pub mod validation;
 mod work;
 
 use crate::coordinator::{Coordinator, CoordinatorConfig};

@@ -8,7 +8,7 @@
 
 use crate::ordered::OrderedMap;
 use crate::protocol::batch::{HEADER_SIZE, MAGIC, NO_PRODUCER_ID, NO_TIMESTAMP};
-use crate::protocol::{self, Batch, BatchBuilder, BatchError, BatchHeader, BatchOptions, Codec, Compression, ErrorCode, Record};
+use crate::protocol::{self, Batch, BatchBuilder, BatchError, BatchHeader, BatchOptions, Codec, Compression, ErrorCode, RecordRef};
 
 /// Errors of single records that the sentence of a refusal names; the list beside it has all of them.
 const NAMED_MAX: usize = 3;
@@ -143,7 +143,9 @@ fn check_records(batch: &Batch, header: &BatchHeader, rules: &LogRules, now_ms: 
     let mut checked = Checked { max_timestamp: NO_TIMESTAMP, has_gaps: false };
     let (mut flaws, mut count) = (Vec::new(), 0);
     let mut code = ErrorCode::InvalidRecord;
-    for (index, record) in (0..).zip(batch.records()) {
+    let mut records = batch.records();
+    for index in 0.. {
+        let Some(record) = records.next_ref() else { break };
         let record = record?;
         checked.max_timestamp = checked.max_timestamp.max(record.timestamp);
         checked.has_gaps |= record.offset != batch.base_offset.wrapping_add(i64::from(index));
@@ -187,7 +189,7 @@ impl Flaw {
     }
 }
 
-fn flaw_of_time(record: &Record, header: &BatchHeader, rules: &LogRules, now_ms: i64) -> Option<Flaw> {
+fn flaw_of_time(record: &RecordRef<'_>, header: &BatchHeader, rules: &LogRules, now_ms: i64) -> Option<Flaw> {
     if rules.log_append_time || record.timestamp == NO_TIMESTAMP {
         return header.log_append_time().is_some().then_some(Flaw::ClaimsAppendTime);
     }
@@ -209,10 +211,11 @@ fn rewrite(batch: &Batch, header: &BatchHeader, compression: Compression, rules:
         delete_horizon: None,
     };
     let mut builder = BatchBuilder::new(options, HEADER_SIZE);
-    for record in batch.records() {
+    let mut records = batch.records();
+    while let Some(record) = records.next_ref() {
         let record = record?;
-        let headers: Vec<_> = record.headers.iter().map(|(key, value)| (&key[..], value.as_deref())).collect();
-        builder.append(record.timestamp, record.key.as_deref(), record.value.as_deref(), &headers);
+        let headers: Vec<_> = record.headers().collect();
+        builder.append(record.timestamp, record.key, record.value, &headers);
     }
     Ok(Batch::from_wire(builder.build())?)
 }

@@ -5,11 +5,13 @@
 
 use crate::client::compression_ratio::{CompressionRatios, Ratio, estimated, ratio};
 use crate::client::producer::Outgoing;
-use crate::node::{Partition, Time};
+use crate::node::{Partition, Time, TopicName};
 use crate::ordered::OrderedMap;
 use crate::protocol::batch::HEADER_SIZE;
 use crate::protocol::{Batch, BatchBuilder, BatchOptions, Codec, Compression, size_upper_bound};
+use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// A batch of records for one partition.
 #[derive(Clone, Debug)]
@@ -46,7 +48,7 @@ struct Open {
 
 impl Open {
     fn new(compression: Compression, ratio: Ratio, limit: usize) -> Open {
-        let builder = BatchBuilder::new(BatchOptions { compression, ..BatchOptions::default() }, 0);
+        let builder = BatchBuilder::new(BatchOptions { compression, ..BatchOptions::default() }, limit);
         Open { builder, compression, ratio, limit }
     }
 
@@ -111,9 +113,12 @@ impl Accumulator {
     }
 
     /// Adds a record to the open batch of its partition, or begins a batch.
-    pub fn append(&mut self, now: Time, partition: &Partition, timestamp: i64, record: &Outgoing) {
+    pub fn append(&mut self, now: Time, topic: &TopicName, index: i32, timestamp: i64, record: &Outgoing) {
         let (key, value, headers, size) = (record.key.as_deref(), record.value.as_deref(), record.borrowed_headers(), record.size());
-        let queue = self.queues.or_default(partition.clone());
+        // The topic's name is nearly always the very same one.
+        let by_topic = |known: &Partition| if Arc::ptr_eq(&known.topic, topic) { Ordering::Equal } else { known.topic.cmp(topic) };
+        let order = |known: &Partition| by_topic(known).then(known.index.cmp(&index));
+        let queue = self.queues.or_default_by(order, || Partition { topic: topic.clone(), index });
         self.bytes += size;
         self.records += 1;
         if let Some(ProducerBatch { content: Content::Open(open), records, size: batch_size, .. }) = queue.back_mut()
@@ -125,7 +130,7 @@ impl Accumulator {
             return;
         }
         let limit = self.batch_size.max(size_upper_bound(key, value, &headers));
-        let mut open = Open::new(self.compression, self.ratios.of(&partition.topic), limit);
+        let mut open = Open::new(self.compression, self.ratios.of(topic), limit);
         open.builder.append(timestamp, key, value, &headers);
         queue.push_back(ProducerBatch {
             created: now,

@@ -13,17 +13,70 @@ pub struct Generator {
     /// Records per 1,000 virtual seconds: an integer, so that every machine counts the same.
     millirate: u64,
     keys: Vec<Bytes>,
-    template: String,
+    template: Template,
     started: Time,
     made: u64,
     chance: Chance,
 }
 
+/// A value with places for what differs from record to record.
+#[derive(Clone, Debug)]
+struct Template {
+    pieces: Vec<Piece>,
+    has_chance: bool,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+enum Piece {
+    Text(Bytes),
+    Sequence,
+    Key,
+    Chance,
+}
+
+/// What a place is called in a template.
+const PLACES: [(&str, Piece); 3] = [("{seq}", Piece::Sequence), ("{key}", Piece::Key), ("{rand}", Piece::Chance)];
+
+impl Template {
+    fn of(text: &str) -> Template {
+        let (mut pieces, mut rest) = (Vec::new(), text);
+        let first =
+            |rest: &str| PLACES.iter().filter_map(|(name, place)| Some((rest.find(name)?, name.len(), place))).min_by_key(|found| found.0);
+        while let Some((at, length, place)) = first(rest) {
+            pieces.extend((at != 0).then(|| Piece::Text(Bytes::copy_from_slice(&rest.as_bytes()[..at]))));
+            pieces.push(place.clone());
+            rest = &rest[at + length..];
+        }
+        if !rest.is_empty() || pieces.is_empty() {
+            pieces.push(Piece::Text(Bytes::copy_from_slice(rest.as_bytes())));
+        }
+        let has_chance = pieces.contains(&Piece::Chance);
+        Template { pieces, has_chance }
+    }
+
+    fn fill(&self, sequence: u64, key: &[u8], chance: u64) -> Bytes {
+        if let [Piece::Text(text)] = &self.pieces[..] {
+            return text.clone();
+        }
+        let mut value = Vec::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => value.extend_from_slice(text),
+                Piece::Sequence => value.extend_from_slice(sequence.to_string().as_bytes()),
+                // What is not text in the key becomes a sign of its own: values are text.
+                Piece::Key => value.extend_from_slice(String::from_utf8_lossy(key).as_bytes()),
+                Piece::Chance => value.extend_from_slice(chance.to_string().as_bytes()),
+            }
+        }
+        Bytes::from(value)
+    }
+}
+
 impl Generator {
     /// `millirate` is at least 1.
-    pub fn new(now: Time, millirate: u64, keys: Vec<Bytes>, template: String, mut chance: Chance) -> Generator {
+    pub fn new(now: Time, millirate: u64, keys: Vec<Bytes>, template: &str, mut chance: Chance) -> Generator {
         let phase = chance.below(1_000_000_000 / millirate.max(1) + 1);
-        Generator { millirate: millirate.max(1), keys, template, started: now + phase, made: 0, chance }
+        Generator { millirate: millirate.max(1), keys, template: Template::of(template), started: now + phase, made: 0, chance }
     }
 
     /// When the next records are due.
@@ -42,11 +95,30 @@ impl Generator {
     pub fn make(&mut self) -> Outgoing {
         self.made += 1;
         let key = (!self.keys.is_empty()).then(|| self.keys[self.chance.below(self.keys.len() as u64) as usize].clone());
-        let key_text = key.as_ref().map(|key| String::from_utf8_lossy(key)).unwrap_or_default();
-        let mut value = self.template.replace("{seq}", &self.made.to_string()).replace("{key}", &key_text);
-        if value.contains("{rand}") {
-            value = value.replace("{rand}", &self.chance.below(1_000_000).to_string());
+        let chance = if self.template.has_chance { self.chance.below(1_000_000) } else { 0 };
+        let value = self.template.fill(self.made, key.as_deref().unwrap_or_default(), chance);
+        Outgoing { key, value: Some(value), headers: Vec::new(), partition: None, timestamp: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_filled_in_place_by_place() {
+        for (template, filled) in [
+            ("", ""),
+            ("plain", "plain"),
+            ("{seq}", "7"),
+            ("{seq}{key}{rand}", "7k{seq}9"),
+            ("a{rand}b{seq}{seq}c{rand}", "a9b77c9"),
+            ("{unknown} {key", "{unknown} {key"),
+            ("{{key}}", "{k{seq}}"),
+            ("größer {key}!", "größer k{seq}!"),
+        ] {
+            assert_eq!(Template::of(template).fill(7, b"k{seq}", 9), filled, "{template}");
         }
-        Outgoing { key, value: Some(Bytes::from(value)), headers: Vec::new(), partition: None, timestamp: None }
+        assert_eq!(Template::of("{key}").fill(1, &[b'a', 0xff], 0), "a\u{fffd}");
     }
 }

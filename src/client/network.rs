@@ -100,7 +100,8 @@ impl<T> Network<T> {
 
     /// Adds a topic to what this client asks about.
     pub fn want(&mut self, now: Time, topic: &TopicName) {
-        if self.wanted.insert(topic.clone()) {
+        if !self.wanted.contains(topic) {
+            self.wanted.insert(topic.clone());
             self.metadata.due = Some(now);
         }
     }

@@ -255,9 +255,8 @@ impl Producer {
             (None, Some(key)) => partition_for_key(key, partitions),
             (None, None) => self.sticky_partition(topic, partitions, record.size()),
         };
-        let partition = Partition { topic: topic.clone(), index };
         let timestamp = record.timestamp.unwrap_or(self.config.start_timestamp + (now / MS) as i64);
-        self.accumulator.append(now, &partition, timestamp, record);
+        self.accumulator.append(now, topic, index, timestamp, record);
         true
     }
 

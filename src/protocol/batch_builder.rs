@@ -139,8 +139,9 @@ impl BatchBuilder {
             let compressed = self.options.compression.compress(&self.bytes[HEADER_SIZE..]);
             self.bytes.truncate(HEADER_SIZE);
             self.bytes.extend_from_slice(&compressed);
-            self.bytes.shrink_to_fit();
         }
+        // It is kept as long as the logs that share it: no room that nothing will be written to.
+        self.bytes.shrink_to_fit();
         let length = (self.bytes.len() - LOG_OVERHEAD) as i32;
         self.put(field::LENGTH, length.to_be_bytes());
         self.put(field::LEADER_EPOCH, NO_LEADER_EPOCH.to_be_bytes());

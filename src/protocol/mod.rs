@@ -31,6 +31,6 @@ pub use control_record::{Marker, Outcome};
 pub use error::ErrorCode;
 pub use murmur2::{murmur2, partition_for_key};
 pub use primitive::{DecodeError, STRING_MAX};
-pub use record::{Header, Record, Records, records};
+pub use record::{Header, Record, RecordRef, Records, records};
 pub use stored::Batch;
 pub use topic_name::{TopicNameError, collides, topic_id_base64, validate_topic_name};

@@ -81,11 +81,56 @@ fn put_blob(out: &mut Vec<u8>, blob: Option<&[u8]>) {
     }
 }
 
+/// A record as it lies in its batch, for whoever only looks at it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecordRef<'a> {
+    pub offset: i64,
+    /// Milliseconds; the batch's time with log append time.
+    pub timestamp: i64,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    headers: HeadersRef<'a>,
+}
+
+impl<'a> RecordRef<'a> {
+    /// In their order, with their duplicates.
+    pub fn headers(&self) -> impl Iterator<Item = Header<'a>> + use<'a> {
+        self.headers
+    }
+
+    /// The record by itself, its content shared with the bytes that it lies in.
+    fn in_allocation(&self, bytes: &Bytes) -> Record {
+        let share = |blob: &[u8]| bytes.slice_ref(blob);
+        Record {
+            offset: self.offset,
+            timestamp: self.timestamp,
+            key: self.key.map(share),
+            value: self.value.map(share),
+            headers: self.headers.map(|(key, value)| (share(key), value.map(share))).collect(),
+        }
+    }
+}
+
+/// Headers that were read through once: they are whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct HeadersRef<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for HeadersRef<'a> {
+    type Item = Header<'a>;
+
+    fn next(&mut self) -> Option<Header<'a>> {
+        let key = take_blob(&mut self.rest)??;
+        Some((key, take_blob(&mut self.rest)?))
+    }
+}
+
 /// The records of one whole batch that [`super::batch::validate`] accepted, offsets by its header. Lazy; after an error nothing follows.
 pub fn records(batch: &Bytes) -> Records {
     match BatchHeader::read(batch) {
         Ok(header) => Records::of(batch, header),
-        Err(error) => Records { refused: Some(error), ..Records::EMPTY },
+        Err(error) => Records::refused(error),
     }
 }
 
@@ -93,17 +138,22 @@ pub fn records(batch: &Bytes) -> Records {
 pub struct Records {
     /// The whole batch; once the first record was asked for, the decompressed records alone, if they are compressed.
     bytes: Bytes,
+    cursor: Cursor,
+    /// What is still to be undone.
+    compressed: Option<Codec>,
+    /// Found before the first record.
+    refused: Option<BatchError>,
+}
+
+/// How far the records have been read.
+struct Cursor {
     /// Where the next record begins.
     next: usize,
     index: i32,
     count: i32,
-    /// What is still to be undone.
-    compressed: Option<Codec>,
+    times: Times,
     /// Where decompression stopped, if it did not reach the end: reading stops there, too.
     flaw: Option<BatchError>,
-    /// Found before the first record.
-    refused: Option<BatchError>,
-    times: Times,
 }
 
 /// What a record's deltas count from.
@@ -113,17 +163,46 @@ struct Times {
     log_append_time: Option<i64>,
 }
 
+impl Cursor {
+    #[inline]
+    fn next<'a>(&mut self, bytes: &'a [u8]) -> Option<Result<RecordRef<'a>, BatchError>> {
+        if self.count <= self.index {
+            return None;
+        }
+        Some(match self.read(bytes) {
+            Ok(record) => {
+                self.index += 1;
+                Ok(record)
+            }
+            Err(flaw) => {
+                let index = std::mem::replace(&mut self.index, self.count);
+                Err(self.flaw.take().unwrap_or(BatchError::Record { index, flaw }))
+            }
+        })
+    }
+
+    #[inline]
+    fn read<'a>(&mut self, bytes: &'a [u8]) -> Result<RecordRef<'a>, &'static str> {
+        let mut rest = bytes.get(self.next..).unwrap_or_default();
+        let size = take_varint(&mut rest).ok_or("its length is cut off")?;
+        let size = usize::try_from(size).map_err(|_| "its length is negative")?;
+        let body = rest.get(..size).ok_or("it is longer than the rest of the batch")?;
+        self.next = bytes.len() - rest.len() + size;
+        let record = read_body(body, &self.times)?;
+        if self.index + 1 == self.count && (self.next != bytes.len() || self.flaw.is_some()) {
+            return Err("it is the last one, and bytes are left behind it");
+        }
+        Ok(record)
+    }
+}
+
 impl Records {
-    const EMPTY: Records = Records {
-        bytes: Bytes::new(),
-        next: 0,
-        index: 0,
-        count: 0,
-        compressed: None,
-        flaw: None,
-        refused: None,
-        times: Times { base_offset: 0, base_timestamp: 0, log_append_time: None },
-    };
+    /// None, for this reason.
+    pub(super) fn refused(error: BatchError) -> Records {
+        let times = Times { base_offset: 0, base_timestamp: 0, log_append_time: None };
+        let cursor = Cursor { next: 0, index: 0, count: 0, times, flaw: None };
+        Records { bytes: Bytes::new(), cursor, compressed: None, refused: Some(error) }
+    }
 
     /// With a header that stands elsewhere: a stored batch has its own base offset.
     pub(super) fn of(batch: &Bytes, header: BatchHeader) -> Records {
@@ -134,39 +213,44 @@ impl Records {
             Ok(Codec::None) => (None, None),
             Ok(codec) => (Some(codec), None),
         };
+        let times =
+            Times { base_offset: header.base_offset, base_timestamp: header.base_timestamp, log_append_time: header.log_append_time() };
         Records {
             bytes: batch.clone(),
-            next: HEADER_SIZE,
-            count: header.record_count,
+            cursor: Cursor { next: HEADER_SIZE, index: 0, count: header.record_count, times, flaw: None },
             compressed,
             refused,
-            times: Times {
-                base_offset: header.base_offset,
-                base_timestamp: header.base_timestamp,
-                log_append_time: header.log_append_time(),
-            },
-            ..Records::EMPTY
         }
     }
 
     fn decompress(&mut self, codec: Codec) {
         let decompressed = codec.decompress(self.bytes.get(HEADER_SIZE..).unwrap_or_default(), DECOMPRESSED_MAX);
         self.bytes = Bytes::from(decompressed.bytes);
-        self.next = 0;
-        self.flaw = decompressed.flaw.map(|flaw| BatchError::Compressed { codec, flaw });
+        self.cursor.next = 0;
+        self.cursor.flaw = decompressed.flaw.map(|flaw| BatchError::Compressed { codec, flaw });
     }
 
-    fn read(&mut self) -> Result<Record, &'static str> {
-        let mut rest = self.bytes.get(self.next..).unwrap_or_default();
-        let size = take_varint(&mut rest).ok_or("its length is cut off")?;
-        let size = usize::try_from(size).map_err(|_| "its length is negative")?;
-        let body = rest.get(..size).ok_or("it is longer than the rest of the batch")?;
-        self.next = self.bytes.len() - rest.len() + size;
-        let record = read_body(&self.bytes, body, &self.times)?;
-        if self.index + 1 == self.count && (self.next != self.bytes.len() || self.flaw.is_some()) {
-            return Err("it is the last one, and bytes are left behind it");
+    /// What comes before the first record.
+    fn open(&mut self) -> Result<(), BatchError> {
+        if let Some(codec) = self.compressed.take() {
+            self.decompress(codec);
         }
-        Ok(record)
+        match self.refused.take() {
+            None => Ok(()),
+            Some(error) => {
+                self.cursor.index = self.cursor.count;
+                Err(error)
+            }
+        }
+    }
+
+    /// The next record where it lies, for whoever only looks: the iterator's records count who shares the bytes, which takes longer than reading.
+    #[inline]
+    pub fn next_ref(&mut self) -> Option<Result<RecordRef<'_>, BatchError>> {
+        match self.open() {
+            Err(error) => Some(Err(error)),
+            Ok(()) => self.cursor.next(&self.bytes),
+        }
     }
 }
 
@@ -174,43 +258,34 @@ impl Iterator for Records {
     type Item = Result<Record, BatchError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(error) = self.refused.take() {
-            self.index = self.count;
-            return Some(Err(error));
+        match self.open() {
+            Err(error) => Some(Err(error)),
+            Ok(()) => Some(self.cursor.next(&self.bytes)?.map(|record| record.in_allocation(&self.bytes))),
         }
-        if self.count <= self.index {
-            return None;
-        }
-        if let Some(codec) = self.compressed.take() {
-            self.decompress(codec);
-        }
-        let record = self.read().map_err(|flaw| self.flaw.take().unwrap_or(BatchError::Record { index: self.index, flaw }));
-        self.index = if record.is_ok() { self.index + 1 } else { self.count };
-        Some(record)
     }
 }
 
-fn read_body(batch: &Bytes, body: &[u8], times: &Times) -> Result<Record, &'static str> {
+fn read_body<'a>(body: &'a [u8], times: &Times) -> Result<RecordRef<'a>, &'static str> {
     let mut rest = body.get(1..).ok_or("it has no attributes")?;
     let timestamp_delta = take_varlong(&mut rest).ok_or("its timestamp is cut off")?;
     let offset_delta = take_varint(&mut rest).ok_or("its offset is cut off")?;
-    let key = take_blob(batch, &mut rest).ok_or("its key is longer than the record")?;
-    let value = take_blob(batch, &mut rest).ok_or("its value is longer than the record")?;
+    let key = take_blob(&mut rest).ok_or("its key is longer than the record")?;
+    let value = take_blob(&mut rest).ok_or("its value is longer than the record")?;
     let count = take_varint(&mut rest).ok_or("its header count is cut off")?;
     let count = usize::try_from(count).map_err(|_| "its header count is negative")?;
     // The shortest header has two bytes.
     if rest.len() / 2 < count {
         return Err("it says that it has more headers than fit");
     }
-    let mut headers = Vec::with_capacity(count);
+    let headers = HeadersRef { rest };
     for _ in 0..count {
-        let key = take_blob(batch, &mut rest).ok_or("a header's key is longer than the record")?.ok_or("a header has no key")?;
-        headers.push((key, take_blob(batch, &mut rest).ok_or("a header's value is longer than the record")?));
+        take_blob(&mut rest).ok_or("a header's key is longer than the record")?.ok_or("a header has no key")?;
+        take_blob(&mut rest).ok_or("a header's value is longer than the record")?;
     }
     if !rest.is_empty() {
         return Err("its fields end before it does");
     }
-    Ok(Record {
+    Ok(RecordRef {
         offset: times.base_offset.wrapping_add(i64::from(offset_delta)),
         timestamp: times.log_append_time.unwrap_or(times.base_timestamp.wrapping_add(timestamp_delta)),
         key,
@@ -220,11 +295,11 @@ fn read_body(batch: &Bytes, body: &[u8], times: &Times) -> Result<Record, &'stat
 }
 
 /// Bytes behind their length; any negative length is null. The outer `None`: they are cut off.
-fn take_blob(batch: &Bytes, rest: &mut &[u8]) -> Option<Option<Bytes>> {
+fn take_blob<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     let Ok(size) = usize::try_from(take_varint(rest)?) else { return Some(None) };
-    let blob = rest.get(..size)?;
-    *rest = &rest[size..];
-    Some(Some(batch.slice_ref(blob)))
+    let (blob, behind) = rest.split_at_checked(size)?;
+    *rest = behind;
+    Some(Some(blob))
 }
 
 #[cfg(test)]

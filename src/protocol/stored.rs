@@ -70,12 +70,11 @@ impl Batch {
     }
 
     /// The records with their absolute offsets.
-    pub fn records(&self) -> impl Iterator<Item = Result<super::Record, BatchError>> + use<> {
-        let (records, refused) = match self.header() {
-            Ok(header) => (Some(Records::of(&self.bytes, header)), None),
-            Err(error) => (None, Some(Err(error))),
-        };
-        refused.into_iter().chain(records.into_iter().flatten())
+    pub fn records(&self) -> Records {
+        match self.header() {
+            Ok(header) => Records::of(&self.bytes, header),
+            Err(error) => Records::refused(error),
+        }
     }
 
     /// The same records in a sound batch without compression, for a reader that comes back for more. Its own bytes are shared if there is nothing to

@@ -60,7 +60,24 @@ fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+#[inline]
 fn take_unsigned(bytes: &mut &[u8], longest: usize) -> Option<u64> {
+    // Nearly all lengths and deltas have one byte or two.
+    match **bytes {
+        [first @ ..0x80, ref rest @ ..] => {
+            *bytes = rest;
+            return Some(u64::from(first));
+        }
+        [first, second @ ..0x80, ref rest @ ..] => {
+            *bytes = rest;
+            return Some(u64::from(first & 0x7f) | u64::from(second) << 7);
+        }
+        _ => {}
+    }
+    take_long(bytes, longest)
+}
+
+fn take_long(bytes: &mut &[u8], longest: usize) -> Option<u64> {
     let mut value = 0;
     for (index, &byte) in bytes.iter().take(longest).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * index);

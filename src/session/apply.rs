@@ -128,7 +128,7 @@ fn add_producer(
         None => None,
         Some(rate) if (0.001..=RATE_MAX).contains(&rate) => {
             let keys = spec.keys.iter().map(|key| Bytes::from(key.clone())).collect();
-            let template = spec.template.unwrap_or("event {seq}").to_owned();
+            let template = spec.template.unwrap_or("event {seq}");
             Some((topic.clone(), Generator::new(world.now(), (rate * 1_000.0).round() as u64, keys, template, chance.fork(1))))
         }
         Some(rate) => {

@@ -5,9 +5,9 @@
 use super::{Asked, Consumer, OffsetReset, Reads};
 use crate::node::{Channel, NoteKind, Outputs, Partition, Time};
 use crate::ordered::OrderedMap;
+use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request};
-use crate::protocol::{Batch, Record};
 use kafka_protocol::messages as k;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -364,36 +364,36 @@ impl Consumer {
         }
     }
 
-    /// Takes up to `most` records out of the buffers and moves the positions behind them: what a poll returns.
-    pub(super) fn take_records(&mut self, most: usize) -> VecDeque<(Partition, Record)> {
-        let mut taken = VecDeque::new();
+    /// Takes up to `most` records out of the buffers and moves the positions behind them: what a poll returns, the offsets by partition.
+    pub(super) fn take_records(&mut self, most: usize) -> Vec<(Partition, Vec<i64>)> {
+        let mut polled = Vec::new();
+        let mut left = most;
         for (partition, state) in &mut self.partitions {
-            while let (Whence::Offset(position), Some(batch)) = (state.whence, state.buffer.front_mut()) {
+            let mut offsets = Vec::new();
+            while 0 < left
+                && let (Whence::Offset(position), Some(batch)) = (state.whence, state.buffer.front_mut())
+            {
                 // Once, however many polls it takes.
                 *batch = batch.uncompressed();
-                let mut left_over = false;
-                for record in batch.records() {
-                    // The broker checked the batch when it was produced; a record that cannot be read ends the batch.
-                    let Ok(record) = record else { break };
-                    if record.offset < position {
-                        continue;
-                    }
-                    if taken.len() == most {
-                        left_over = true;
-                        break;
-                    }
-                    state.whence = Whence::Offset(record.offset + 1);
-                    taken.push_back((partition.clone(), record));
-                }
+                let mut records = batch.records();
+                // The broker checked the batch when it was produced; a record that cannot be read ends the batch.
+                let found = std::iter::from_fn(|| records.next_ref()?.ok().map(|record| record.offset));
+                let before = offsets.len();
+                offsets.extend(found.filter(|offset| position <= *offset).take(left));
+                left -= offsets.len() - before;
                 state.last_epoch = batch.leader_epoch;
-                if left_over {
-                    return taken;
+                // A full poll may end within the batch: then the next one goes on there.
+                let reached = offsets.last().filter(|_| left == 0).map_or(batch.next_offset(), |last| last + 1);
+                state.whence = Whence::Offset(reached);
+                if reached == batch.next_offset() {
+                    state.buffer.pop_front();
                 }
-                state.whence = Whence::Offset(batch.next_offset());
-                state.buffer.pop_front();
+            }
+            if !offsets.is_empty() {
+                polled.push((partition.clone(), offsets));
             }
         }
-        taken
+        polled
     }
 
     /// Positions of all its partitions, for a commit.

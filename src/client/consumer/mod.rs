@@ -13,7 +13,6 @@ use super::network::{Alarm, Network, NetworkConfig, Pending};
 use crate::node::{Chance, Input, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
-use crate::protocol::Record;
 use crate::protocol::wire::Response;
 use fetching::PartitionState;
 use membership::Membership;
@@ -93,7 +92,7 @@ pub struct Consumer {
     membership: Membership,
     partitions: OrderedMap<Partition, PartitionState>,
     /// Records handed out by the last poll and not processed yet.
-    processing: VecDeque<(Partition, Record)>,
+    processing: VecDeque<(Partition, i64)>,
     /// When the application is done with the record it works on; it polls when it has none.
     busy_until: Time,
     /// The application has told the consumer to read nothing for now.
@@ -242,9 +241,9 @@ impl Consumer {
     /// The application finishes the records whose time is over.
     fn finish_work(&mut self, now: Time, out: &mut Outputs) {
         while self.busy_until <= now
-            && let Some((partition, record)) = self.processing.pop_front()
+            && let Some((partition, offset)) = self.processing.pop_front()
         {
-            self.deliver(&partition, record.offset, record.offset, 1, out);
+            self.deliver(&partition, offset, offset, 1, out);
             self.busy_until = now + self.config.processing;
         }
     }
@@ -262,7 +261,9 @@ impl Consumer {
             self.deliver_at_once(out);
             return;
         }
-        self.processing = self.take_records(self.config.max_poll_records);
+        let polled = self.take_records(self.config.max_poll_records).into_iter();
+        self.processing =
+            polled.flat_map(|(partition, offsets)| offsets.into_iter().map(move |offset| (partition.clone(), offset))).collect();
         self.busy_until = now + self.config.processing;
     }
 
@@ -274,19 +275,14 @@ impl Consumer {
     /// An application that needs no time: every poll's records are done before the next poll.
     fn deliver_at_once(&mut self, out: &mut Outputs) {
         loop {
-            let records = self.take_records(self.config.max_poll_records);
-            let mut runs: Vec<(Partition, i64, i64, i32)> = Vec::new();
-            for (partition, record) in &records {
-                match runs.last_mut().filter(|run| run.0 == *partition) {
-                    Some(run) => (run.2, run.3) = (record.offset, run.3 + 1),
-                    None => runs.push((partition.clone(), record.offset, record.offset, 1)),
-                }
-            }
-            if runs.is_empty() {
+            let polled = self.take_records(self.config.max_poll_records);
+            if polled.is_empty() {
                 return;
             }
-            for (partition, first, last, count) in runs {
-                self.deliver(&partition, first, last, count, out);
+            for (partition, offsets) in polled {
+                if let (Some(first), Some(last)) = (offsets.first(), offsets.last()) {
+                    self.deliver(&partition, *first, *last, offsets.len() as i32, out);
+                }
             }
         }
     }
