@@ -36,6 +36,7 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("compaction-renumbers", "records that compaction leaves in a batch are numbered anew"),
     ("tombstones-dropped-at-once", "compaction drops tombstones before slow readers have seen them"),
     ("preferred-outside-isr", "the preferred replica is elected although it is not in sync"),
+    ("min-isr-of-the-start", "a leader goes by the min.insync.replicas that its topic had when it was elected"),
     ("strays-stay", "a broker that was down when a topic was deleted never deletes its logs"),
     ("name-keeps-log", "a topic made anew finds the log of the deleted one of its name"),
     ("unregistered-stays-in-isr", "a broker that is unregistered stays in its ISRs, and leads what it led"),

@@ -440,6 +440,11 @@ pub enum NoteKind {
         partition: Partition,
         replicas: Vec<i32>,
     },
+    ConfigsAltered {
+        topic: TopicName,
+        /// Name and new value; `None`: not set any more.
+        changes: Vec<(String, Option<String>)>,
+    },
 }
 
 /// Why a message does not arrive although somebody listens there.

@@ -250,6 +250,35 @@ fn a_client_that_asks_for_a_deleted_topic_makes_it_again() {
     assert!(row.lag.is_some_and(|lag| lag < 60) && 50 < row.log_end_offset, "{row:?}");
 }
 
+/// Found by the simulator (seed 184 of its time): the position moved while records of the deleted topic were still in work.
+#[test]
+fn a_consumer_finishes_what_it_polled_before_it_goes_where_the_new_topic_ends() {
+    let mut cluster = cluster(1).topic("orders", 1, 1);
+    for number in 0..30 {
+        cluster.send("orders", Some("k"), &format!("old {number}"));
+    }
+    cluster.advance(500.0);
+    cluster.apply(json!({ "type": "addConsumer", "id": "slow", "partitions": [{ "topic": "orders", "partition": 0 }],
+        "processingMs": 100, "configs": { "auto.offset.reset": "earliest" } }));
+    cluster.advance(1_000.0);
+    let events = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "deleteTopic", "name": "orders" }));
+        cluster.apply(json!({ "type": "createTopic", "name": "orders", "partitions": 1, "replicationFactor": 1 }));
+        for number in 0..3 {
+            cluster.send("orders", Some("k"), &format!("new {number}"));
+        }
+        cluster.advance(10_000.0);
+    });
+    let positions = events.iter().filter_map(|event| match event.kind {
+        "recordDelivered" => Some(("read", event.detail["firstOffset"].as_i64()?)),
+        "offsetReset" => Some(("goes on at", event.detail["offset"].as_i64()?)),
+        _ => None,
+    });
+    let positions: Vec<(&str, i64)> = positions.collect();
+    let moved = positions.iter().position(|(what, _)| *what == "goes on at").expect("the new topic ends before its position");
+    assert_eq!(positions[moved - 1], ("read", 29), "all that was polled first: {positions:?}");
+}
+
 #[test]
 fn the_offsets_topic_may_go_like_any_other_and_comes_back_empty() {
     let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);

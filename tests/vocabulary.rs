@@ -14,6 +14,9 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "createTopic", "name": "t", "partitions": 3, "replicationFactor": -1 }),
         json!({ "type": "createTopic", "name": "t", "partitions": i32::MAX, "replicationFactor": i16::MIN, "configs": { "min.insync.replicas": "2" } }),
         json!({ "type": "deleteTopic", "name": "t" }),
+        json!({ "type": "alterConfigs", "resource": "topic", "name": "t" }),
+        json!({ "type": "alterConfigs", "resource": "broker", "name": "1", "set": { "a": "b" }, "delete": ["c"] }),
+        json!({ "type": "alterConfigs", "resource": "group", "name": "g", "delete": ["c", "d"] }),
         json!({ "type": "createPartitions", "topic": "t", "partitions": i32::MIN }),
         json!({ "type": "electLeader", "topic": "t", "partition": 0 }),
         json!({ "type": "electLeader", "topic": "t", "partition": i32::MAX, "unclean": true }),
@@ -116,7 +119,7 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
             let optional = !required && (may.contains(&name.as_str()) || may_in_one.contains(&(kind, name)));
             assert_eq!(parse_command(other.clone()).is_ok(), optional, "{other}");
             let absent = json.as_object().expect("an object").clone().into_iter().filter(|(one, _)| one != name).collect();
-            let optional = optional || ["configs", "keys", "headers"].contains(&name.as_str());
+            let optional = optional || ["configs", "keys", "headers", "set", "delete"].contains(&name.as_str());
             assert_eq!(parse_command(Value::Object(absent)).is_ok(), optional, "{json} without {name}");
         }
     }

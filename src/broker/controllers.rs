@@ -178,6 +178,11 @@ impl Broker {
                     self.may_have_strays |= !state.replicas.contains(&self.id) && self.replicas.contains_key(&key);
                     self.unpublished.insert(key);
                 }
+                MetadataRecord::TopicConfig { topic, .. } => {
+                    // Its logs and leaders go by other settings now.
+                    let partitions = self.image.topics.get(topic).map_or(0, |topic| topic.partitions.len() as i32);
+                    self.unpublished.extend((0..partitions).map(|index| PartitionKey { topic: *topic, index }));
+                }
                 MetadataRecord::BrokerFencing { broker, fenced, epoch } if *broker == self.id && Some(*epoch) == self.epoch => {
                     self.fenced = *fenced;
                 }

@@ -8,6 +8,7 @@ use crate::coordinator::{Effects, OFFSETS_TOPIC};
 use crate::cost::{NEVER, WRITE_BACK_INTERVAL};
 use crate::node::{Channel, NoteKind, Outputs, Partition, Time, Timer};
 use crate::protocol::ErrorCode;
+use crate::protocol::metadata::TopicMetadata;
 use crate::protocol::wire::{self, Request};
 use crate::replica::{PartitionKey, Replica};
 use kafka_protocol::messages as k;
@@ -113,14 +114,22 @@ impl Broker {
         }
     }
 
+    fn min_insync(&self, topic: &TopicMetadata) -> usize {
+        topic.configs.get("min.insync.replicas").and_then(|value| value.trim().parse().ok()).unwrap_or(self.config.min_insync_replicas)
+    }
+
+    /// What its metadata says of a topic's `min.insync.replicas`.
+    pub fn min_insync_of(&self, topic: &str) -> Option<usize> {
+        self.image.topic(topic).map(|topic| self.min_insync(topic))
+    }
+
     fn assume_role(&mut self, now: Time, key: PartitionKey, out: &mut Outputs) {
         let Some(topic) = self.image.topics.get(&key.topic) else { return };
         let Some(state) = self.image.partition(&key.topic, key.index) else { return };
         if !state.replicas.contains(&self.id) {
             return;
         }
-        let min_insync =
-            topic.configs.get("min.insync.replicas").and_then(|value| value.parse().ok()).unwrap_or(self.config.min_insync_replicas);
+        let min_insync = self.min_insync(topic);
         let is_offsets_topic = &*topic.name == OFFSETS_TOPIC;
         let name = || Partition { topic: topic.name.clone(), index: key.index };
         let replica = self.replicas.or_insert_with(key, || Replica::new(name()));

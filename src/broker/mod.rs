@@ -205,6 +205,11 @@ impl Broker {
         self.epoch.unwrap_or(-1)
     }
 
+    /// How much of the metadata log it has: the offset that follows.
+    pub fn metadata_offset(&self) -> i64 {
+        self.image.next_offset
+    }
+
     pub fn replicas(&self) -> &OrderedMap<PartitionKey, Replica> {
         &self.replicas
     }
@@ -340,6 +345,7 @@ impl Broker {
             | Request::AlterPartition(_)
             | Request::CreatePartitions(_)
             | Request::DeleteTopics(_)
+            | Request::IncrementalAlterConfigs(_)
             | Request::ElectLeaders(_)
             | Request::UnregisterBroker(_)
             | Request::Vote(_)

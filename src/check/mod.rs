@@ -75,6 +75,8 @@ pub struct Counts {
     pub topics_deleted: u64,
     /// Rounds of compaction, on any replica.
     pub compactions: u64,
+    /// How often settings of a topic were changed.
+    pub configs_altered: u64,
     /// Acknowledged with acks=1 and in no log any more: acks=1 promises no more.
     pub lost_unsafe: u64,
 }
@@ -106,6 +108,7 @@ impl Counts {
             NoteKind::RecordFailed { records, .. } => self.failed += *records as u64,
             NoteKind::RecordDelivered { records, .. } => self.delivered += *records as u64,
             NoteKind::TopicDeleted { .. } => self.topics_deleted += 1,
+            NoteKind::ConfigsAltered { .. } => self.configs_altered += 1,
             NoteKind::SegmentsDeleted { segments, .. } => self.segments_deleted += u64::from(*segments),
             NoteKind::LogCompacted { .. } => self.compactions += 1,
             _ => {}

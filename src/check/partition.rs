@@ -7,6 +7,7 @@ use super::{Verdict, decided, replica};
 use crate::node::Partition;
 use crate::ordered::OrderedMap;
 use crate::protocol::metadata::PartitionState;
+use crate::replica::effective_min_insync;
 use crate::sim::World;
 use crate::storage::Log;
 
@@ -209,6 +210,11 @@ impl PartitionCheck {
             self.committed.extend(&own.log, to);
             return Ok(());
         };
+        let told = world.broker(broker).and_then(|(known, _)| known.min_insync_of(&name.topic));
+        if let Some(told) = told.map(|told| effective_min_insync(told, role.replicas())).filter(|told| *told != role.min_insync()) {
+            let sentence = format!("broker {broker} leads {name} with a minimum ISR of {} where the topic says {told}", role.min_insync());
+            return Err(("R8", sentence));
+        }
         if role.is_under_min_isr() {
             return Err(("R8", format!("broker {broker} advanced the high watermark of {name} to {to} below the minimum ISR")));
         }

@@ -5,6 +5,7 @@
 
 use super::Controller;
 use crate::node::{NoteKind, Outputs};
+use crate::ordered::repeated;
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::MetadataRecord;
 use crate::protocol::wire;
@@ -16,6 +17,10 @@ use uuid::Uuid;
 type Refused = (ErrorCode, &'static str);
 
 const DUPLICATE: Refused = (ErrorCode::InvalidRequest, "A topic may be named once.");
+
+fn as_named(topic: &DeleteTopicState) -> (Option<&str>, Uuid) {
+    (topic.name.as_ref().map(|name| name.as_str()), topic.topic_id)
+}
 
 fn refuse(answer: &mut DeletableTopicResult, (error, sentence): Refused) {
     answer.error_code = error.code();
@@ -29,16 +34,19 @@ impl Controller {
         let named = message.topic_names.iter().map(|name| DeleteTopicState::default().with_name(Some(name.clone())));
         let asked: Vec<DeleteTopicState> = named.chain(message.topics.iter().cloned()).collect();
         // All are looked at before any goes: who is named twice is not deleted at all.
-        let meant: Vec<Result<Uuid, Refused>> = asked.iter().map(|topic| self.meant(topic, &asked)).collect();
+        let twice = repeated(asked.iter().map(as_named));
+        let meant: Vec<Result<Uuid, Refused>> =
+            asked.iter().map(|topic| if twice.contains(&as_named(topic)) { Err(DUPLICATE) } else { self.meant(topic) }).collect();
+        let meant_twice = repeated(meant.iter().flatten().copied());
         let mut response = k::DeleteTopicsResponse::default();
-        for (topic, found) in asked.into_iter().zip(&meant) {
+        for (topic, found) in asked.into_iter().zip(meant) {
             let mut answer = DeletableTopicResult::default().with_name(topic.name).with_topic_id(topic.topic_id);
-            match *found {
-                Ok(id) if meant.iter().filter(|other| **other == Ok(id)).count() == 1 => {
+            match found {
+                Ok(id) if meant_twice.contains(&id) => refuse(&mut answer, DUPLICATE),
+                Ok(id) => {
                     answer.topic_id = id;
                     answer.name = self.delete(id, out);
                 }
-                Ok(_) => refuse(&mut answer, DUPLICATE),
                 Err(refused) => refuse(&mut answer, refused),
             }
             response.responses.push(answer);
@@ -47,14 +55,13 @@ impl Controller {
     }
 
     /// The topic that is to be deleted.
-    fn meant(&self, topic: &DeleteTopicState, asked: &[DeleteTopicState]) -> Result<Uuid, Refused> {
+    fn meant(&self, topic: &DeleteTopicState) -> Result<Uuid, Refused> {
         if !self.config.delete_topics {
             return Err((ErrorCode::TopicDeletionDisabled, ErrorCode::TopicDeletionDisabled.message()));
         }
         let found = match &topic.name {
             Some(_) if !topic.topic_id.is_nil() => return Err((ErrorCode::InvalidRequest, "Name a topic or its id, not both.")),
             None if topic.topic_id.is_nil() => return Err((ErrorCode::InvalidRequest, "Name a topic or its id.")),
-            _ if 1 < asked.iter().filter(|other| *other == topic).count() => return Err(DUPLICATE),
             Some(name) => self.image.topic_ids.get(name.as_str()).copied().ok_or(ErrorCode::UnknownTopicOrPartition),
             None => Some(topic.topic_id).filter(|id| self.image.topics.contains_key(id)).ok_or(ErrorCode::UnknownTopicId),
         };

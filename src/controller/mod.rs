@@ -5,6 +5,7 @@
 //! `ClusterControlManager`, `ReplicationControlManager`, `PartitionChangeBuilder`. Eligible leader replicas off. There are one or three
 //! controllers: [`quorum`] finds the leader among them, and that one decides.
 
+pub mod configs;
 mod delete_topics;
 mod elect_leaders;
 mod elections;
@@ -163,6 +164,7 @@ impl Controller {
             Request::CreateTopics(message) => Response::CreateTopics(Arc::new(self.create_topics(&message, out))),
             Request::CreatePartitions(message) => Response::CreatePartitions(Arc::new(self.create_partitions(&message, out))),
             Request::DeleteTopics(message) => Response::DeleteTopics(Arc::new(self.delete_topics(&message, out))),
+            Request::IncrementalAlterConfigs(message) => Response::IncrementalAlterConfigs(Arc::new(self.alter_configs(&message, out))),
             Request::ElectLeaders(message) => Response::ElectLeaders(Arc::new(self.elect_leaders(&message, out))),
             Request::UnregisterBroker(message) => Response::UnregisterBroker(Arc::new(self.unregister_broker(&message, out))),
             Request::AlterPartitionReassignments(message) => {

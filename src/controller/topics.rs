@@ -3,12 +3,12 @@
 //! Source: `ReplicationControlManager.createTopics`.
 
 use super::Controller;
+use super::configs::checked_configs;
 use super::placement::Refused;
 use crate::node::{NoteKind, Outputs, Partition};
 use crate::ordered::{OrderedMap, repeated};
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::{METADATA_TOPIC, MetadataRecord, PartitionState};
-use crate::protocol::settings;
 use crate::protocol::validate_topic_name;
 use crate::protocol::wire;
 use k::create_topics_request::CreatableTopic;
@@ -68,14 +68,11 @@ impl Controller {
         if self.image.topic_ids.contains_key(name) {
             return Err((ErrorCode::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
         }
-        let mut configs = OrderedMap::new();
-        for config in &asked.configs {
-            let (key, value) = (config.name.to_string(), config.value.as_ref().map(ToString::to_string).unwrap_or_default());
-            let setting = settings::lookup(settings::Scope::Topic, &key);
-            let setting = setting.ok_or_else(|| (ErrorCode::InvalidConfig, format!("Unknown topic config name: {key}")))?;
-            settings::parse(setting, &value).map_err(|error| (error.code(), error.to_string()))?;
-            configs.insert(setting.name.to_owned(), value);
-        }
+        let given = asked.configs.iter().map(|config| {
+            let value = config.value.as_ref().map(ToString::to_string).unwrap_or_default();
+            (config.name.to_string(), value)
+        });
+        let configs = checked_configs(given)?;
         let replicas = if asked.assignments.is_empty() { self.placed(asked)? } else { self.assigned(asked)? };
         let replication_factor = replicas.first().map_or(0, |first| first.len() as i16);
         Ok(NewTopic { name: Arc::from(name), configs, replicas, replication_factor })

@@ -58,6 +58,12 @@ pub enum MetadataRecord {
         partition: i32,
         state: PartitionState,
     },
+    /// A setting of the topic; `None`: it is not set any more (Kafka's ConfigRecord).
+    TopicConfig {
+        topic: Uuid,
+        name: String,
+        value: Option<String>,
+    },
     /// The topic is deleted, with its partitions and settings. Its name is free again, its id is not.
     RemoveTopic {
         id: Uuid,
@@ -144,6 +150,14 @@ impl MetadataImage {
                         Some(known) => *known = state.clone(),
                         None => topic.partitions.push(state.clone()),
                     }
+                }
+            }
+            MetadataRecord::TopicConfig { topic, name, value } => {
+                if let Some(topic) = self.topics.get_mut(topic) {
+                    match value {
+                        Some(value) => topic.configs.insert(name.clone(), value.clone()),
+                        None => topic.configs.remove(name),
+                    };
                 }
             }
             MetadataRecord::RemoveTopic { id } => {

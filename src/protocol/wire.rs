@@ -43,6 +43,7 @@ pub enum Request {
     BeginQuorumEpoch(Arc<k::BeginQuorumEpochRequest>),
     EndQuorumEpoch(Arc<k::EndQuorumEpochRequest>),
     AlterPartitionReassignments(Arc<k::AlterPartitionReassignmentsRequest>),
+    IncrementalAlterConfigs(Arc<k::IncrementalAlterConfigsRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +75,7 @@ pub enum Response {
     BeginQuorumEpoch(Arc<k::BeginQuorumEpochResponse>),
     EndQuorumEpoch(Arc<k::EndQuorumEpochResponse>),
     AlterPartitionReassignments(Arc<k::AlterPartitionReassignmentsResponse>),
+    IncrementalAlterConfigs(Arc<k::IncrementalAlterConfigsResponse>),
 }
 
 /// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
@@ -107,10 +109,11 @@ pub enum Api {
     BeginQuorumEpoch,
     EndQuorumEpoch,
     AlterPartitionReassignments,
+    IncrementalAlterConfigs,
 }
 
 impl Api {
-    pub const ALL: [Api; 25] = [
+    pub const ALL: [Api; 26] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -136,6 +139,7 @@ impl Api {
         Api::BeginQuorumEpoch,
         Api::EndQuorumEpoch,
         Api::AlterPartitionReassignments,
+        Api::IncrementalAlterConfigs,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -165,6 +169,7 @@ impl Api {
             Api::BeginQuorumEpoch => "BeginQuorumEpoch",
             Api::EndQuorumEpoch => "EndQuorumEpoch",
             Api::AlterPartitionReassignments => "AlterPartitionReassignments",
+            Api::IncrementalAlterConfigs => "IncrementalAlterConfigs",
         }
     }
 }
@@ -205,6 +210,7 @@ impl Request {
             Request::BeginQuorumEpoch(_) => Api::BeginQuorumEpoch,
             Request::EndQuorumEpoch(_) => Api::EndQuorumEpoch,
             Request::AlterPartitionReassignments(_) => Api::AlterPartitionReassignments,
+            Request::IncrementalAlterConfigs(_) => Api::IncrementalAlterConfigs,
         }
     }
 }
@@ -245,6 +251,7 @@ impl Response {
             Response::BeginQuorumEpoch(_) => Api::BeginQuorumEpoch,
             Response::EndQuorumEpoch(_) => Api::EndQuorumEpoch,
             Response::AlterPartitionReassignments(_) => Api::AlterPartitionReassignments,
+            Response::IncrementalAlterConfigs(_) => Api::IncrementalAlterConfigs,
         }
     }
 
@@ -278,6 +285,7 @@ impl Response {
             Response::CreateTopics(m) => m.topics.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::CreatePartitions(m) => m.results.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::DeleteTopics(m) => m.responses.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),
+            Response::IncrementalAlterConfigs(m) => m.responses.iter().map(|r| r.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::ElectLeaders(m) => {
                 let results = m.replica_election_results.iter().flat_map(|t| &t.partition_result);
                 results.map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)

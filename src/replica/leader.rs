@@ -68,8 +68,7 @@ impl Leader {
             isr: state.isr.clone(),
             pending_isr: None,
             followers: others.map(|replica| (*replica, fresh(replica))).collect(),
-            // A topic with fewer replicas than the setting asks for can still be written to.
-            min_insync: min_insync.min(state.replicas.len()),
+            min_insync: effective_min_insync(min_insync, state.replicas.len()),
         }
     }
 
@@ -83,12 +82,23 @@ impl Leader {
     }
 
     /// Takes over whose replicas there are: a reassignment adds some within the leader's epoch.
-    pub(super) fn assign(&mut self, broker: i32, replicas: &[i32], min_insync: usize) {
+    pub(super) fn assign(&mut self, broker: i32, replicas: &[i32]) {
         for replica in replicas.iter().filter(|replica| **replica != broker) {
             self.followers.or_insert_with(*replica, || Follower::new(None));
         }
         self.followers.retain(|replica, _| replicas.contains(replica));
-        self.min_insync = min_insync.min(replicas.len());
+    }
+
+    /// The setting may have been changed, and the number of replicas.
+    pub(super) fn set_min_insync(&mut self, setting: usize) {
+        if !mutant::is("min-isr-of-the-start") {
+            self.min_insync = effective_min_insync(setting, self.replicas());
+        }
+    }
+
+    /// How many replicas there are.
+    pub fn replicas(&self) -> usize {
+        self.followers.len() + 1
     }
 
     pub fn min_insync(&self) -> usize {
@@ -135,6 +145,11 @@ impl Leader {
         let earned = high_watermark <= follower.log_end && self.epoch_start <= follower.log_end;
         (earned || mutant::is("isr-joined-at-once")).then(|| self.isr.iter().copied().chain([replica]).collect())
     }
+}
+
+/// A topic with fewer replicas than the setting asks for can still be written to.
+pub fn effective_min_insync(setting: usize, replicas: usize) -> usize {
+    setting.min(replicas)
 }
 
 impl Replica {

@@ -9,7 +9,7 @@ mod leader;
 mod page_cache;
 pub mod purgatory;
 
-pub use leader::{Leader, Read, ReadError};
+pub use leader::{Leader, Read, ReadError, effective_min_insync};
 
 use crate::cost::FlushRule;
 use crate::mutant;
@@ -118,8 +118,9 @@ impl Replica {
             (Role::Leader(leader), Some(id)) if id == broker && leader.epoch == state.leader_epoch => {
                 if leader.partition_epoch <= state.partition_epoch {
                     leader.adopt(state.partition_epoch, state.isr.clone());
-                    leader.assign(broker, &state.replicas, min_insync);
+                    leader.assign(broker, &state.replicas);
                 }
+                leader.set_min_insync(min_insync);
                 false
             }
             (_, Some(id)) if id == broker => {

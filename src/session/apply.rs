@@ -34,6 +34,7 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
             topics::create_topic(world, trace, name, *partitions, *replication_factor, configs)
         }
         Command::DeleteTopic { name } => topics::delete_topic(world, trace, name),
+        Command::AlterConfigs { resource, name, set, delete } => topics::alter_configs(world, trace, *resource, name, set, delete),
         Command::CreatePartitions { topic, partitions } => topics::create_partitions(world, trace, topic, *partitions),
         Command::ElectLeader { topic, partition, unclean } => topics::elect_leader(world, trace, topic, *partition, *unclean == Some(true)),
         Command::Reassign { topic, partition, replicas } => topics::reassign(world, trace, topic, *partition, replicas.as_deref()),
@@ -342,6 +343,7 @@ impl Command {
         match self {
             Command::CreateTopic { .. } => "createTopic",
             Command::DeleteTopic { .. } => "deleteTopic",
+            Command::AlterConfigs { .. } => "alterConfigs",
             Command::CreatePartitions { .. } => "createPartitions",
             Command::ElectLeader { .. } => "electLeader",
             Command::Reassign { .. } => "reassign",
@@ -376,7 +378,7 @@ impl Command {
     /// What it acts on, as text.
     pub fn target(&self) -> String {
         match self {
-            Command::CreateTopic { name, .. } | Command::DeleteTopic { name } => name.clone(),
+            Command::CreateTopic { name, .. } | Command::DeleteTopic { name } | Command::AlterConfigs { name, .. } => name.clone(),
             Command::AddProducer { id, .. }
             | Command::RemoveProducer { id }
             | Command::AddConsumer { id, .. }

@@ -31,6 +31,12 @@ pub enum Command {
     DeleteTopic {
         name: String,
     },
+    AlterConfigs {
+        resource: ConfigResource,
+        name: String,
+        set: Configs,
+        delete: Vec<String>,
+    },
     CreatePartitions {
         topic: String,
         /// How many there are afterwards.
@@ -181,6 +187,27 @@ pub enum Command {
     },
 }
 
+/// What has settings that can be changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ConfigResource {
+    Topic,
+    Broker,
+    Group,
+}
+
+impl ConfigResource {
+    pub const ALL: [ConfigResource; 3] = [ConfigResource::Topic, ConfigResource::Broker, ConfigResource::Group];
+
+    /// Its name in the automation interface.
+    pub fn name(self) -> &'static str {
+        match self {
+            ConfigResource::Topic => "topic",
+            ConfigResource::Broker => "broker",
+            ConfigResource::Group => "group",
+        }
+    }
+}
+
 /// What happens to a message on its way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FaultAction {
@@ -244,7 +271,7 @@ pub enum SeekEdge {
 
 /// Commands of the vocabulary whose engine part does not exist yet: refused with `UNSUPPORTED_VERSION`, never ignored.
 pub const NOT_YET: &[&str] =
-    &["beginTransaction", "commitTransaction", "abortTransaction", "deleteRecords", "alterConfigs", "resetOffsets", "moveCoordinator"];
+    &["beginTransaction", "commitTransaction", "abortTransaction", "deleteRecords", "resetOffsets", "moveCoordinator"];
 
 /// A command and when it was given, in virtual milliseconds since the start (fractions are microseconds).
 #[derive(Clone, PartialEq, Debug)]

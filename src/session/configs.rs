@@ -132,6 +132,11 @@ impl Values {
     }
 }
 
+/// Settings for a topic, under their proper names; the controller checks them once more.
+pub fn topic(given: &Configs, field: &str) -> Result<Configs, Refusal> {
+    Values::check(Scope::Topic, given, field).map(|values| values.given)
+}
+
 /// A topic's settings with the values in force.
 pub fn effective_topic(given: &Configs) -> Configs {
     effective(Scope::Topic, given)

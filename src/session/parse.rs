@@ -3,8 +3,8 @@
 //! Owns the names of commands and fields as they are read; what a command or a session means is checked when it is applied or loaded.
 
 use super::command::{
-    Cluster, Command, CommitOffset, FaultAction, ImportFormat, MessagePart, NOT_YET, Refusal, Saved, SeekEdge, SeekTo, TimedCommand,
-    TopicPartition,
+    Cluster, Command, CommitOffset, ConfigResource, FaultAction, ImportFormat, MessagePart, NOT_YET, Refusal, Saved, SeekEdge, SeekTo,
+    TimedCommand, TopicPartition,
 };
 use super::fields::{Fields, FromValue, Misfit, Read, object, quoted};
 use crate::protocol::ErrorCode;
@@ -51,6 +51,12 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             configs: fields.optional("configs"),
         },
         "deleteTopic" => Command::DeleteTopic { name: fields.take("name") },
+        "alterConfigs" => Command::AlterConfigs {
+            resource: fields.try_take("resource")?,
+            name: fields.take("name"),
+            set: fields.optional("set"),
+            delete: fields.optional("delete"),
+        },
         "createPartitions" => Command::CreatePartitions { topic: fields.take("topic"), partitions: fields.take("partitions") },
         "electLeader" => {
             Command::ElectLeader { topic: fields.take("topic"), partition: fields.take("partition"), unclean: fields.optional("unclean") }
@@ -136,6 +142,13 @@ impl FromValue for ImportFormat {
             Some("csv") => Ok(ImportFormat::Csv),
             _ => Err(Misfit::expected("\"jsonl\" or \"csv\"", &value)),
         }
+    }
+}
+
+impl FromValue for ConfigResource {
+    fn from_value(value: Value) -> Read<ConfigResource> {
+        let named = ConfigResource::ALL.into_iter().find(|resource| value == resource.name());
+        named.ok_or_else(|| Misfit::expected("\"topic\", \"broker\" or \"group\"", &value))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Commands about topics: checked and done by the controller.
 
-use super::command::{Configs, Refusal};
+use super::command::{ConfigResource, Configs, Refusal};
+use super::configs;
+use crate::controller::configs::{DELETE, SET, TOPIC_RESOURCE};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request, Response};
 use crate::sim::{Trace, World};
@@ -48,6 +50,47 @@ pub(super) fn delete_topic(world: &mut World, trace: &mut Trace, name: &str) -> 
     };
     let result = answer.responses.first().map_or((0, None), |result| (result.error_code, result.error_message.as_deref()));
     answered(result, |_| "name")
+}
+
+pub(super) fn alter_configs(
+    world: &mut World,
+    trace: &mut Trace,
+    resource: ConfigResource,
+    name: &str,
+    set: &Configs,
+    delete: &[String],
+) -> Result<Value, Refusal> {
+    if resource != ConfigResource::Topic {
+        let sentence = format!("Settings of a {} are changed in a later version.", resource.name());
+        return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, sentence).at("resource"));
+    }
+    if set.is_empty() && delete.is_empty() {
+        return Err(Refusal::argument("set", "There is nothing to set or to delete."));
+    }
+    let set = configs::topic(set, "set")?;
+    // As kafka-configs.sh: what is not set cannot be deleted.
+    let known = world.controller().image().topic(name).map(|topic| &topic.configs);
+    if let Some(missing) = delete.iter().find(|name| known.is_some_and(|configs| !configs.contains_key(name.as_str()))) {
+        return Err(Refusal::kafka(ErrorCode::InvalidConfig, format!("{missing} is not set for topic {name}.")).at("delete"));
+    }
+    let config = |name: &str, operation: i8, value: Option<&str>| {
+        k::incremental_alter_configs_request::AlterableConfig::default()
+            .with_name(wire::text(name))
+            .with_config_operation(operation)
+            .with_value(value.map(wire::text))
+    };
+    let sets = set.iter().map(|(name, value)| config(name, SET, Some(value)));
+    let deletes = delete.iter().map(|name| config(name, DELETE, None));
+    let resource = k::incremental_alter_configs_request::AlterConfigsResource::default()
+        .with_resource_type(TOPIC_RESOURCE)
+        .with_resource_name(wire::text(name))
+        .with_configs(sets.chain(deletes).collect());
+    let message = k::IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let Some(Response::IncrementalAlterConfigs(answer)) = world.ask(Request::IncrementalAlterConfigs(Arc::new(message)), trace) else {
+        return Err(no_controller());
+    };
+    let result = answer.responses.first().map_or((0, None), |result| (result.error_code, result.error_message.as_deref()));
+    answered(result, |code| if code == ErrorCode::InvalidConfig { "set" } else { "name" })
 }
 
 pub(super) fn create_partitions(world: &mut World, trace: &mut Trace, name: &str, partitions: i32) -> Result<Value, Refusal> {

@@ -35,12 +35,16 @@ impl Object {
     }
 
     fn put_configs(&mut self, configs: &Configs) {
+        self.put_settings("configs", configs);
+    }
+
+    fn put_settings(&mut self, field: &str, configs: &Configs) {
         if !configs.is_empty() {
             let mut object = Object::default();
             for (name, value) in configs {
                 object.put(name, value.as_str());
             }
-            self.insert("configs", Value::Object(object.0));
+            self.insert(field, Value::Object(object.0));
         }
     }
 
@@ -63,6 +67,12 @@ impl Command {
                 object.put_configs(configs);
             }
             Command::DeleteTopic { name } => object.put("name", name.as_str()),
+            Command::AlterConfigs { resource, name, set, delete } => {
+                object.put("resource", resource.name());
+                object.put("name", name.as_str());
+                object.put_settings("set", set);
+                object.put_some("delete", Some(delete.as_slice()).filter(|names| !names.is_empty()));
+            }
             Command::CreatePartitions { topic, partitions } => {
                 object.put("topic", topic.as_str());
                 object.put("partitions", *partitions);

@@ -109,6 +109,7 @@ impl NoteKind {
             NoteKind::TopicCreated { .. }
             | NoteKind::PartitionsCreated { .. }
             | NoteKind::TopicDeleted { .. }
+            | NoteKind::ConfigsAltered { .. }
             | NoteKind::BrokerCrashed
             | NoteKind::ControllerCrashed
             | NoteKind::ControllerResigned { .. }

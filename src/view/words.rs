@@ -66,6 +66,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::ControllerResigned { .. } => "controllerResigned",
         NoteKind::ControllerCrashed => "controllerCrashed",
         NoteKind::ControllerStarted => "controllerStarted",
+        NoteKind::ConfigsAltered { .. } => "configsAltered",
     }
 }
 
@@ -112,6 +113,7 @@ pub fn place(note: &NoteKind) -> (Option<String>, Option<i32>) {
             NoteKind::TopicCreated { topic, .. }
             | NoteKind::PartitionsCreated { topic, .. }
             | NoteKind::TopicDeleted { topic, .. }
+            | NoteKind::ConfigsAltered { topic, .. }
             | NoteKind::RecordFailed { topic, .. },
         ) => (Some(topic.to_string()), None),
         _ => (None, None),
@@ -160,6 +162,13 @@ pub fn sentence(world: &World, note: &Note) -> String {
             format!("Topic {topic} gets {} instead of {from}", count(*partitions, "partition"))
         }
         NoteKind::TopicDeleted { topic, partitions } => format!("Deletes topic {topic} with {}", count(*partitions, "partition")),
+        NoteKind::ConfigsAltered { topic, changes } => {
+            let change = |(name, value): &(String, Option<String>)| match value {
+                Some(value) => format!("{name} = {value}"),
+                None => format!("{name} as the brokers'"),
+            };
+            format!("Sets for topic {topic}: {}", changes.iter().map(change).collect::<Vec<_>>().join(", "))
+        }
         NoteKind::LogDeleted { partition } => format!("Deletes its log of {partition}: the topic is no more"),
         NoteKind::BrokerRegistered { broker, epoch } => {
             format!("Registers broker {broker} with broker epoch {epoch}, fenced until it has caught up")
@@ -323,6 +332,7 @@ pub fn short(world: &World, note: &Note) -> String {
         NoteKind::BrokerCrashed | NoteKind::ControllerCrashed => format!("crash {}", world.name(note.node)),
         NoteKind::ControllerElected { controller, .. } => format!("active: controller {controller}"),
         NoteKind::ControllerResigned { controller, .. } => format!("controller {controller} resigned"),
+        NoteKind::ConfigsAltered { topic, .. } => format!("settings of {topic}"),
         NoteKind::PowerLost => format!("power loss {}", world.name(note.node)),
         NoteKind::RecordsLost { partition, .. } => format!("{partition}: records lost"),
         NoteKind::BrokerFrozen { .. } => format!("freeze {}", world.name(note.node)),
@@ -451,6 +461,10 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
             Object::of([("from", (*from).into()), ("partitions", (*partitions).into())])
         }
         NoteKind::TopicDeleted { partitions, .. } => Object::of([("partitions", (*partitions).into())]),
+        NoteKind::ConfigsAltered { changes, .. } => Object::of([(
+            "changes",
+            changes.iter().map(|(name, value)| Object::of([("name", name.as_str().into()), ("value", value.as_deref().into())])).collect(),
+        )]),
         NoteKind::LogDeleted { .. } => Object::of([]),
     }
 }

@@ -16,6 +16,19 @@ pub fn of(command: &Command) -> String {
             )
         }
         Command::DeleteTopic { name } => format!("kafka-topics.sh {SERVER} --delete --topic {}", quote(name)),
+        Command::AlterConfigs { resource, name, set, delete } => {
+            // A value with commas stands in brackets.
+            let value = |value: &str| if value.contains(',') { format!("[{value}]") } else { value.to_owned() };
+            let added: Vec<String> = set.iter().map(|(name, text)| format!("{name}={}", value(text))).collect();
+            let option = |option: &str, list: String| if list.is_empty() { list } else { format!(" --{option} {}", quote(&list)) };
+            format!(
+                "kafka-configs.sh {SERVER} --alter --entity-type {}s --entity-name {}{}{}",
+                resource.name(),
+                quote(name),
+                option("add-config", added.join(",")),
+                option("delete-config", delete.join(","))
+            )
+        }
         Command::CreatePartitions { topic, partitions } => {
             format!("kafka-topics.sh {SERVER} --alter --topic {} --partitions {partitions}", quote(topic))
         }

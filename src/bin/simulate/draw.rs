@@ -48,6 +48,7 @@ enum Act {
     CrashController,
     RestartController,
     Reassign,
+    AlterConfigs,
 }
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -84,6 +85,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::CrashController, 2),
             (Act::RestartController, 3),
             (Act::Reassign, 3),
+            (Act::AlterConfigs, 2),
         ],
     },
     Scenario {
@@ -145,6 +147,7 @@ pub const SCENARIOS: &[Scenario] = &[
         sentence: "topics are deleted and made again under their clients, brokers miss it",
         weights: &[
             (Act::DeleteTopic, 3),
+            (Act::AlterConfigs, 3),
             (Act::CreateTopic, 2),
             (Act::CreatePartitions, 1),
             (Act::CrashBroker, 3),
@@ -436,6 +439,22 @@ impl Drawer {
             Act::RemoveBroker if missing(view).is_empty() && 1 < view.brokers.len() => {
                 let all: Vec<i32> = view.brokers.iter().map(|broker| broker.id).collect();
                 json!({ "type": "removeBroker", "broker": self.one_of(&all)? })
+            }
+            Act::AlterConfigs => {
+                let name = self.one_of(&topics)?;
+                let topic = view.topics.iter().find(|known| known.name == name)?;
+                let factor = topic.partitions.first()?.replicas.len() as u64;
+                let (setting, value) = match self.chance.below(8) {
+                    0..4 => ("min.insync.replicas", self.between(1, factor).to_string()),
+                    4 => ("retention.ms", "4000".to_owned()),
+                    5 => ("internal.segment.bytes", "1000".to_owned()),
+                    6 => ("compression.type", self.one_of(&["gzip", "zstd", "producer"])?.to_owned()),
+                    _ => ("message.timestamp.type", self.one_of(&["LogAppendTime", "CreateTime"])?.to_owned()),
+                };
+                match self.chance.below(5) {
+                    0 => json!({ "type": "alterConfigs", "resource": "topic", "name": name, "delete": [setting] }),
+                    _ => json!({ "type": "alterConfigs", "resource": "topic", "name": name, "set": { setting: value } }),
+                }
             }
             Act::ElectLeader => {
                 let partitions = view.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |one| (topic, one)));

@@ -103,6 +103,7 @@ impl Summary {
         all.segments_deleted += one.segments_deleted;
         all.topics_deleted += one.topics_deleted;
         all.compactions += one.compactions;
+        all.configs_altered += one.configs_altered;
         self.found.extend(outcome.found);
     }
 
@@ -111,7 +112,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 28] {
+    fn counted(&self) -> [(&'static str, u64); 29] {
         let counts = &self.counts;
         [
             ("elections", counts.elections),
@@ -142,6 +143,7 @@ impl Summary {
             ("segmentsDeleted", counts.segments_deleted),
             ("topicsDeleted", counts.topics_deleted),
             ("compactions", counts.compactions),
+            ("configsAltered", counts.configs_altered),
         ]
     }
 

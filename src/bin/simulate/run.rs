@@ -2,6 +2,7 @@
 
 use super::draw::{Drawer, Scenario, give, healing, restarts};
 use super::report::{Found, Summary};
+use brokerlab::broker::Broker;
 use brokerlab::check::Checker;
 use brokerlab::node::Time;
 use brokerlab::session::Session;
@@ -141,6 +142,17 @@ impl Run {
         self.session.world().now()
     }
 
+    /// What has not come to rest.
+    fn unrest(&self) -> Option<String> {
+        let world = self.session.world();
+        let image = world.controller().image();
+        // A process that was started a moment ago may go by the name of the last one still.
+        let is_known = |broker: &Broker| image.brokers.get(&broker.id()).is_some_and(|known| known.epoch == broker.epoch());
+        let behind = world.brokers().find(|(broker, _)| !is_known(broker) || broker.metadata_offset() < image.next_offset);
+        let told = behind.map(|(broker, _)| format!("broker {} has not caught up with the metadata log", broker.id()));
+        told.or_else(|| unrest(&self.view()))
+    }
+
     fn view(&self) -> View {
         view::view(&self.session)
     }
@@ -164,11 +176,11 @@ pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
     healing(&run.view()).into_iter().for_each(|command| _ = give(&mut run.session, command));
     let healed = run.now();
     run.to(healed + REST_STEP);
-    let mut unrest = unrest(&run.view());
+    let mut unrest = run.unrest();
     while unrest.is_some() && run.now() < healed + REST_TIME_MAX && run.is_sound() {
         run.to(run.now() + REST_STEP);
         restarts(&run.view()).into_iter().for_each(|command| _ = give(&mut run.session, command));
-        unrest = self::unrest(&run.view());
+        unrest = run.unrest();
     }
     run.checker.in_full(run.session.world());
     let unrest = if run.storm {

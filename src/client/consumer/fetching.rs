@@ -336,9 +336,12 @@ impl Consumer {
         out: &mut Outputs,
     ) {
         let (reset, at) = (self.reset_whence(), now + self.network.backoff(0));
+        let is_at_work = self.processing.iter().any(|(own, _)| *own == partition);
         let Some(state) = self.partitions.get_mut(&partition) else { return };
         state.not_before = 0;
         match ErrorCode::of(data.error_code) {
+            // A poll moves positions, and there is none while the application is at work on this partition's records: asked again then.
+            ErrorCode::None if 0 <= data.diverging_epoch.epoch && is_at_work => state.not_before = at,
             ErrorCode::None if 0 <= data.diverging_epoch.epoch => {
                 // The log was cut below what this consumer has read: go on where the logs part.
                 let offset = data.diverging_epoch.end_offset.min(position);
