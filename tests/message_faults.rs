@@ -210,7 +210,7 @@ fn a_lost_poll_of_the_metadata_log_is_noticed_after_two_seconds() {
 
 #[test]
 fn a_slow_link_takes_its_latency_and_its_bandwidth_each_way_by_itself() {
-    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 1);
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
     producer(&mut cluster, "p", json!({ "request.timeout.ms": "30000" }));
     let leader = format!("broker-{}", leader(&cluster));
     cluster.apply(json!({ "type": "setLink", "from": "p", "to": leader, "latencyMs": 40 }));

@@ -96,6 +96,8 @@ pub(super) fn alter_configs(
 pub(super) fn create_partitions(world: &mut World, trace: &mut Trace, name: &str, partitions: i32) -> Result<Value, Refusal> {
     let mut topic = k::create_partitions_request::CreatePartitionsTopic::default();
     (topic.name, topic.count) = (wire::topic(name), partitions);
+    // Where the new replicas go is for the controller to say.
+    topic.assignments = None;
     let mut message = k::CreatePartitionsRequest::default();
     message.topics.push(topic);
     let Some(Response::CreatePartitions(answer)) = world.ask(Request::CreatePartitions(Arc::new(message)), trace) else {
