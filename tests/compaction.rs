@@ -215,3 +215,32 @@ fn a_slow_disk_is_busy_with_compaction() {
     let (with, without) = (acknowledged_after("compact"), acknowledged_after("delete"));
     assert!(without + 50.0 < with, "{with} {without}");
 }
+
+#[test]
+fn a_topic_that_becomes_compacted_loses_its_records_without_a_key() {
+    let mut cluster = cluster(3, json!({ "cleanup.policy": "delete" }));
+    for value in 0..6 {
+        cluster.apply(
+            json!({ "type": "send", "producer": "p", "topic": "orders", "partition": 0, "key": null, "value": format!("none {value}") }),
+        );
+        cluster.advance(30.0);
+    }
+    fill(&mut cluster, 0..12);
+    cluster.advance(3_000.0);
+    assert_eq!(readable(&cluster).len(), 18, "nothing is compacted yet");
+    cluster.apply(json!({ "type": "alterConfigs", "resource": "topic", "name": "orders", "set": { "cleanup.policy": "compact" } }));
+    cluster.advance(3_000.0);
+    let left = readable(&cluster);
+    assert!(left.iter().all(|(offset, ..)| 6 <= *offset) && left.len() < 8, "{left:?}");
+    assert_eq!(left.last().map(|(offset, ..)| *offset), Some(17));
+    cluster.assert_replicas_equal("orders");
+}
+
+#[test]
+fn the_offsets_topic_has_segments_as_the_broker_says() {
+    let mut cluster = Cluster::configured(1, json!({ "offsets.topic.segment.bytes": "2000000" })).topic("orders", 1, 1);
+    cluster.consumer("c", "g");
+    cluster.advance(3_000.0);
+    let topic = cluster.view().topics.into_iter().find(|topic| topic.internal).expect("the offsets topic");
+    assert_eq!(["cleanup.policy", "segment.bytes"].map(|name| topic.configs[name].as_str()), ["compact", "2000000"]);
+}

@@ -332,3 +332,26 @@ fn what_kafka_refuses_deletes_nothing() {
     }
     assert_eq!(deleted(vec![state(Some("orders"), orders), state(None, Uuid::nil())]), (vec!["INVALID_REQUEST"; 2], 2));
 }
+
+/// Found by the simulator (seed 375 of its time, mixed): the consumer went where the new topic ends while its application still had the old records.
+#[test]
+fn a_consumer_goes_where_the_new_topic_ends_with_its_next_poll_and_not_while_it_is_at_work() {
+    let mut cluster = cluster(3).topic("orders", 1, 3);
+    (0..30).for_each(|_| cluster.send("orders", Some("k"), "old"));
+    cluster.advance(500.0);
+    let configs = json!({ "auto.offset.reset": "earliest" });
+    cluster.apply(json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["orders"], "processingMs": 200, "configs": configs }));
+    cluster.advance(5_000.0);
+    let seen = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "deleteTopic", "name": "orders" }));
+        cluster.apply(json!({ "type": "createTopic", "name": "orders", "partitions": 1, "replicationFactor": 3 }));
+        cluster.advance(500.0);
+        (0..3).for_each(|_| cluster.send("orders", Some("k"), "new"));
+        cluster.advance(15_000.0);
+    });
+    let times = |kind: &str| seen.iter().filter(|event| event.kind == kind).map(|event| event.time).collect::<Vec<_>>();
+    let (resets, delivered) = (times("offsetReset"), times("recordDelivered"));
+    assert_eq!(resets.len(), 1);
+    assert!(5 < delivered.len() && delivered[delivered.len() - 1] <= resets[0], "{resets:?} {delivered:?}");
+    assert_eq!(cluster.position("c", "orders", 0), Some(3));
+}

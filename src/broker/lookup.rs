@@ -254,8 +254,9 @@ impl Broker {
         topic.name = wire::topic(OFFSETS_TOPIC);
         topic.num_partitions = self.config.coordinator.partitions;
         topic.replication_factor = self.config.offsets_topic_replication_factor;
+        let segment_bytes = self.config.offsets_topic_segment_bytes.to_string();
         topic.configs =
-            vec![config("cleanup.policy", "compact"), config("compression.type", "producer"), config("segment.bytes", "104857600")];
+            vec![config("cleanup.policy", "compact"), config("compression.type", "producer"), config("segment.bytes", &segment_bytes)];
         self.create_topic(now, OFFSETS_TOPIC, topic, out);
     }
 

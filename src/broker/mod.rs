@@ -90,6 +90,8 @@ pub struct BrokerConfig {
     pub auto_create_topics: bool,
     /// `offsets.topic.replication.factor`
     pub offsets_topic_replication_factor: i16,
+    /// `offsets.topic.segment.bytes`
+    pub offsets_topic_segment_bytes: i64,
     pub coordinator: CoordinatorConfig,
     pub costs: Costs,
 }

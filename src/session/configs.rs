@@ -267,6 +267,7 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "offset.metadata.max.bytes",
             "offsets.topic.num.partitions",
             "offsets.topic.replication.factor",
+            "offsets.topic.segment.bytes",
             "queued.max.requests",
             "replica.fetch.backoff.ms",
             "replica.fetch.max.bytes",
@@ -469,6 +470,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         fetch_session_slots: values.size("max.incremental.fetch.session.cache.slots"),
         auto_create_topics: values.bool("auto.create.topics.enable"),
         offsets_topic_replication_factor: factor as i16,
+        offsets_topic_segment_bytes: values.int("offsets.topic.segment.bytes"),
         coordinator,
         costs: costs(&values),
     };

@@ -132,7 +132,9 @@ fn a_tombstone_stays_for_delete_retention_after_compaction_came_to_it_whatever_i
             log.batches_from(2).next().expect("the batch").records().flatten().map(|record| record.timestamp).collect::<Vec<_>>()
         };
         assert_eq!(times(&log), [timestamp, timestamp]);
+        let bytes = log.batches_from(2).next().map(|batch| batch.bytes.as_ptr());
         clean(&mut log, 4, NOW_MS + 999);
+        assert_eq!(log.batches_from(2).next().map(|batch| batch.bytes.as_ptr()), bytes, "nor is it written again");
         assert_eq!(header(&log).delete_horizon(), Some(NOW_MS + 1_000), "the horizon is set once");
         assert_eq!(left(&log).len(), 4);
         clean(&mut log, 4, NOW_MS + 1_000);
