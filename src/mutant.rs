@@ -48,6 +48,7 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("decision-told-uncommitted", "a controller answers before a majority has what it decided: a stale one is obeyed"),
     ("reassignment-not-awaited", "a reassignment is done before its new replicas are in sync"),
     ("reassigned-keeps-log", "a broker keeps the log of a partition that was moved away from it"),
+    ("snapshot-lacks-last", "a snapshot of the metadata lacks the last record that it stands for"),
     ("sessions-never-end", "a broker that is not heard of is not fenced"),
 ];
 

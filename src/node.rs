@@ -445,6 +445,14 @@ pub enum NoteKind {
         /// Name and new value; `None`: not set any more.
         changes: Vec<(String, Option<String>)>,
     },
+    /// Controller: a snapshot stands for the metadata log before this offset (KIP-630).
+    SnapshotWritten {
+        end_offset: i64,
+    },
+    /// Controller or broker: it goes on from the quorum leader's snapshot.
+    SnapshotFetched {
+        end_offset: i64,
+    },
 }
 
 /// Why a message does not arrive although somebody listens there.

@@ -181,6 +181,19 @@ fn a_controller_that_is_cut_off_is_not_obeyed() {
 }
 
 #[test]
+fn a_shorter_fetch_timeout_finds_the_next_controller_sooner() {
+    let configs = json!({ "controller.quorum.fetch.timeout.ms": "800", "controller.quorum.election.timeout.ms": "300" });
+    let (mut quick, mut usual) = (Cluster::quorum_with(7, 3, configs), Cluster::of_three_controllers(3));
+    for cluster in [&mut quick, &mut usual] {
+        let active = cluster.active().0.expect("an active controller");
+        cluster.crash_controller(active);
+        cluster.advance(1_900.0);
+    }
+    assert!(quick.active().0.is_some(), "800 ms until it is given up, and an election of 300 to 600 ms at the most");
+    assert_eq!(usual.active().0, None, "by default it is waited for 2 s");
+}
+
+#[test]
 fn a_quorum_is_one_or_three() {
     let saved = |controllers: Value| json!({ "format": "brokerlab", "version": 1, "seed": 1, "cluster": { "brokers": 1, "controllers": controllers }, "commands": [], "until": 5_000 });
     for (controllers, count) in [(json!(1), 1), (json!(3), 3), (Value::Null, 1)] {
@@ -210,4 +223,32 @@ fn what_cannot_be_done_to_a_controller_is_refused_and_changes_nothing() {
         assert_eq!((refusal.code.as_str(), refusal.field.as_deref()), (code, Some("controller")), "{command}");
         assert_eq!(cluster.session.trace_hash(), hash, "{command} changed something");
     }
+}
+
+#[test]
+fn a_broker_that_was_down_for_long_starts_from_the_snapshot() {
+    let configs = json!({ "brokerlab.metadata.records.between.snapshots": "10" });
+    let mut cluster = Cluster::configured(3, configs).topic("orders", 2, 3).topic("old", 2, 3);
+    cluster.apply(json!({ "type": "crashBroker", "broker": 2 }));
+    cluster.advance(12_000.0);
+    cluster.apply(json!({ "type": "deleteTopic", "name": "old" }));
+    for topic in ["a", "b", "c", "d"] {
+        cluster.apply(json!({ "type": "createTopic", "name": topic, "partitions": 3, "replicationFactor": 2 }));
+        cluster.advance(500.0);
+    }
+    let events = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "restartBroker", "broker": 2 }));
+        cluster.advance(5_000.0);
+    });
+    let took = |event: &&brokerlab::view::EventView| event.kind == "snapshotFetched" && event.node == "broker-2";
+    assert_eq!(events.iter().filter(took).count(), 1);
+    assert!((0..2).all(|index| cluster.partition("orders", index).isr.len() == 3), "it knows its roles");
+    assert!(events.iter().any(|event| event.kind == "logDeleted" && event.node == "broker-2"), "and what is deleted");
+    // A controller begins from its snapshot as well.
+    let before = cluster.view().topics;
+    cluster.crash_controller(1);
+    cluster.restart_controller(1);
+    cluster.create("late").expect("a decision");
+    cluster.advance(1_000.0);
+    assert!(cluster.has("late") && before.iter().all(|topic| cluster.has(&topic.name)));
 }

@@ -4,7 +4,7 @@
 use brokerlab::controller::quorum::{Quorum, QuorumConfig};
 use brokerlab::node::{Body, Chance, Channel, Connection, MS, NodeId, Outputs, Send, Time};
 use brokerlab::protocol::ErrorCode;
-use brokerlab::protocol::metadata::{MetadataEntry, MetadataRecord};
+use brokerlab::protocol::metadata::{MetadataEntry, MetadataImage, MetadataRecord};
 use brokerlab::protocol::wire::{Request, Response};
 use kafka_protocol::messages as k;
 use std::collections::BTreeMap;
@@ -46,10 +46,18 @@ struct Cluster {
 
 impl Cluster {
     fn new(voters: i32, seed: u64) -> Cluster {
+        Cluster::with_snapshots(voters, seed, 1_000)
+    }
+
+    fn with_snapshots(voters: i32, seed: u64, records: i64) -> Cluster {
         let chance = Chance::new(seed);
         let ids: Vec<i32> = (1..=voters).collect();
         let voter = |id: &i32| Voter {
-            quorum: Quorum::new(*id, QuorumConfig::new(ids.clone()), chance.fork(*id as u64)),
+            quorum: Quorum::new(
+                *id,
+                QuorumConfig { records_between_snapshots: records, ..QuorumConfig::new(ids.clone()) },
+                chance.fork(*id as u64),
+            ),
             process: 0,
             up: true,
             compared: 0,
@@ -86,6 +94,7 @@ impl Cluster {
     fn with(&mut self, id: i32, act: impl FnOnce(&mut Quorum, Time, &mut Outputs)) {
         let mut out = Outputs::default();
         let voter = &mut self.voters[id as usize - 1];
+        voter.quorum.maybe_snapshot();
         act(&mut voter.quorum, self.now, &mut out);
         let process = voter.process;
         for (at, _) in out.timers {
@@ -192,22 +201,20 @@ impl Cluster {
             let leader = *self.leaders.entry(election.epoch).or_insert(id);
             assert_eq!(leader, id, "election safety: epoch {} has two leaders", election.epoch);
             if newly {
-                let log = quorum.log().from(0);
-                assert!(
-                    self.committed.len() <= log.len() && log[..self.committed.len()] == self.committed[..],
-                    "leader completeness: {id}"
-                );
+                let start = quorum.log().start_offset();
+                let (log, committed) = (quorum.log().from(start), &self.committed[start as usize..]);
+                assert!(committed.len() <= log.len() && log[..committed.len()] == *committed, "leader completeness: {id}");
             }
         }
         let end = quorum.high_watermark();
         assert!(end <= quorum.log().end_offset());
-        let log = &quorum.log().from(0)[..end as usize];
-        let both = self.committed.len().min(log.len());
-        let from = (voter.compared as usize).min(both);
-        assert!(log[from..both] == self.committed[from..both], "what is committed changed at voter {id}");
-        if both < log.len() {
-            self.committed.extend_from_slice(&log[both..]);
-        }
+        let start = quorum.log().start_offset() as usize;
+        let log = &quorum.log().from(start as i64)[..end as usize - start];
+        let both = self.committed.len().min(end as usize);
+        assert!(start <= both, "a snapshot stands for what is committed");
+        let from = (voter.compared as usize).clamp(start, both);
+        assert!(log[from - start..both - start] == self.committed[from..both], "what is committed changed at voter {id}");
+        self.committed.extend_from_slice(&log[both - start..]);
         voter.compared = end;
     }
 
@@ -215,7 +222,8 @@ impl Cluster {
     fn logs_match(&self) {
         for one in &self.voters {
             for other in &self.voters {
-                let (one, other) = (one.quorum.log().from(0), other.quorum.log().from(0));
+                let start = one.quorum.log().start_offset().max(other.quorum.log().start_offset());
+                let (one, other) = (one.quorum.log().from(start), other.quorum.log().from(start));
                 let same = one.iter().zip(other).rposition(|(one, other)| one.epoch == other.epoch);
                 if let Some(last) = same {
                     assert!(one[..=last] == other[..=last], "log matching");
@@ -239,14 +247,17 @@ impl Cluster {
             let one = &voter.quorum;
             assert_eq!((one.high_watermark(), one.log().end_offset()), (end, end), "everybody has everything committed");
             assert_eq!(one.election().leader, Some(leader));
+            let mut image = MetadataImage::default();
+            self.committed.iter().for_each(|entry| image.apply(&entry.record));
+            assert_eq!(one.log().image(), image, "a snapshot is what the records before it come to");
         }
     }
 }
 
 /// A safety phase of faults, then healing: the shape of Kafka's RaftEventSimulationTest.
-fn simulate(voters: i32, seed: u64) -> (usize, usize) {
-    let mut cluster = Cluster::new(voters, seed);
+fn simulate(voters: i32, seed: u64) -> (usize, usize, usize) {
     let mut chance = Chance::new(seed).fork(7);
+    let mut cluster = Cluster::with_snapshots(voters, seed, [5, 20, 1_000][chance.below(3) as usize]);
     cluster.faults = [(0, 0, 0), (2, 2, 2), (10, 5, 5), (0, 10, 20)][chance.below(4) as usize];
     while cluster.now < 60 * SECOND {
         cluster.run_to(cluster.now + chance.below(400 * MS) + 1);
@@ -269,19 +280,24 @@ fn simulate(voters: i32, seed: u64) -> (usize, usize) {
     cluster.come_to_rest();
     cluster.logs_match();
     assert!(cluster.events < 200_000, "{} events in 81 s: something goes round without end", cluster.events);
-    (cluster.leaders.len(), cluster.committed.len())
+    let snapshots = cluster.voters.iter().filter(|voter| 0 < voter.quorum.log().start_offset()).count();
+    (cluster.leaders.len(), cluster.committed.len(), snapshots)
 }
 
 #[test]
 fn a_quorum_is_safe_in_all_that_goes_wrong_and_lives_when_it_ends() {
     for voters in [1, 3, 5] {
-        let (mut leaders, mut committed) = (0, 0);
+        let (mut leaders, mut committed, mut snapshots) = (0, 0, 0);
         for seed in 1..=120 {
-            let (elected, records) = simulate(voters, seed);
+            let (elected, records, written) = simulate(voters, seed);
+            snapshots += written;
             leaders += elected;
             committed += records;
         }
-        assert!(120 * 2 < leaders && 120 * 20 < committed, "{voters} voters: {leaders} leaders, {committed} records");
+        assert!(
+            120 * 2 < leaders && 120 * 20 < committed && 60 < snapshots,
+            "{voters} voters: {leaders} leaders, {committed} records, {snapshots} snapshots"
+        );
     }
 }
 
@@ -385,4 +401,53 @@ fn a_vote_is_given_once_in_an_epoch_and_to_no_log_that_is_behind() {
     cluster.crash(follower);
     cluster.restart(follower);
     assert_eq!(asked(&mut cluster, vote(epoch + 1, 8, up_to_date, false)), (ErrorCode::None, false, epoch + 1));
+}
+
+#[test]
+fn a_voter_that_was_away_for_too_long_takes_the_snapshot_and_goes_on_from_there() {
+    let mut cluster = Cluster::with_snapshots(3, 6, 10);
+    cluster.run_to(5 * SECOND);
+    let leader = cluster.leader().expect("a leader after 5 s");
+    let away = (1..=3).find(|id| *id != leader).expect("another");
+    cluster.crash(away);
+    let had = cluster.voter(away).log().end_offset();
+    for _ in 0..35 {
+        cluster.append(leader);
+        cluster.run_to(cluster.now + 10 * MS);
+    }
+    let start = cluster.voter(leader).log().start_offset();
+    assert!(had < start && 36 - 10 <= start, "what it lacks is gone from the log, which starts at {start}");
+    assert!(cluster.voter(leader).log().end_offset() - start <= 11, "and what is left is short");
+    cluster.restart(away);
+    cluster.run_to(cluster.now + SECOND);
+    let (own, theirs) = (cluster.voter(away), cluster.voter(leader));
+    assert!(had < own.log().start_offset(), "the snapshot stands for what it never had");
+    assert_eq!((own.log().end_offset(), own.high_watermark()), (theirs.log().end_offset(), theirs.high_watermark()));
+    assert_eq!(own.log().image(), theirs.log().image());
+    // What is committed by its snapshot is still so after a crash.
+    cluster.crash(away);
+    assert_eq!(cluster.voter(away).high_watermark(), cluster.voter(away).log().start_offset());
+    cluster.restart(away);
+    cluster.come_to_rest();
+}
+
+#[test]
+fn a_snapshot_that_is_not_there_is_not_found() {
+    let mut cluster = Cluster::with_snapshots(1, 1, 3);
+    (0..5).for_each(|_| cluster.append(1));
+    cluster.with(1, |_, _, _| {});
+    let (end, epoch) = (cluster.voter(1).log().snapshot().end, cluster.voter(1).election().epoch);
+    let mut asked = |epoch: i32, offset: i64, position: i64| {
+        let mut message = brokerlab::protocol::wire::snapshot_request(9, epoch, end.epoch, offset);
+        message.topics[0].partitions[0].position = position;
+        cluster.with(1, |quorum, now, out| _ = quorum.request(now, CLIENT, 1, &Request::FetchSnapshot(Arc::new(message)), out));
+        let Some(Response::FetchSnapshot(answer, image)) = cluster.answers.pop() else { panic!("an answer") };
+        let answer = &answer.topics[0].partitions[0];
+        (ErrorCode::of(answer.error_code), image.map(|image| image.next_offset))
+    };
+    assert_eq!(asked(epoch, end.offset - 1, 0), (ErrorCode::SnapshotNotFound, None));
+    assert_eq!(asked(epoch, end.offset, 1), (ErrorCode::PositionOutOfRange, None));
+    assert_eq!(asked(epoch - 1, end.offset, 0), (ErrorCode::FencedLeaderEpoch, None));
+    assert_eq!(asked(epoch + 1, end.offset, 0), (ErrorCode::UnknownLeaderEpoch, None));
+    assert_eq!(asked(epoch, end.offset, 0), (ErrorCode::None, Some(end.offset)));
 }

@@ -8,11 +8,11 @@
 use super::Broker;
 use crate::controller::quorum::LogEnd;
 use crate::mutant;
-use crate::node::{Channel, MS, NodeId, Outputs, Time, Timer, TopicName};
+use crate::node::{Channel, MS, NodeId, NoteKind, Outputs, Time, Timer, TopicName};
 use crate::ordered::OrderedSet;
 use crate::protocol::ErrorCode;
-use crate::protocol::metadata::{METADATA_TOPIC_ID, MetadataEntry, MetadataRecord};
-use crate::protocol::wire::Request;
+use crate::protocol::metadata::{METADATA_TOPIC_ID, MetadataEntry, MetadataImage, MetadataRecord, TopicMetadata};
+use crate::protocol::wire::{self, Request};
 use crate::replica::PartitionKey;
 use kafka_protocol::messages as k;
 use std::collections::VecDeque;
@@ -145,6 +145,10 @@ impl Broker {
             return;
         }
         self.controller_heard(now, out);
+        if 0 <= answer.snapshot_id.epoch {
+            self.fetch_snapshot(LogEnd { epoch: answer.snapshot_id.epoch, offset: answer.snapshot_id.end_offset }, out);
+            return;
+        }
         if 0 <= answer.diverging_epoch.epoch {
             let end = LogEnd { epoch: answer.diverging_epoch.epoch, offset: answer.diverging_epoch.end_offset };
             self.controllers.truncate(end, self.image.next_offset);
@@ -155,6 +159,58 @@ impl Broker {
             self.forget_committed(now, &deleted, out);
         }
         self.fetch_metadata(out);
+    }
+
+    /// What this broker needs next is gone from the leader's log: it asks for the snapshot that has it.
+    fn fetch_snapshot(&mut self, id: LogEnd, out: &mut Outputs) {
+        let correlation = self.correlation();
+        let source = self.controllers.source();
+        self.metadata_request = Some((correlation, source));
+        let message = wire::snapshot_request(self.id, self.controllers.epoch, id.epoch, id.offset);
+        out.request(source, Channel::Data, correlation, Request::FetchSnapshot(Arc::new(message)));
+    }
+
+    /// The snapshot has come, or is gone for a newer one.
+    pub(super) fn snapshot_fetched(
+        &mut self,
+        now: Time,
+        message: &k::FetchSnapshotResponse,
+        image: Option<Arc<MetadataImage>>,
+        out: &mut Outputs,
+    ) {
+        self.metadata_request = None;
+        let Some(answer) = message.topics.first().and_then(|topic| topic.partitions.first()) else { return };
+        let holds = self.controllers.hear(answer.current_leader.leader_epoch, answer.current_leader.leader_id.0);
+        let end = LogEnd { epoch: answer.snapshot_id.epoch, offset: answer.snapshot_id.end_offset };
+        match image.filter(|_| holds && answer.error_code == 0 && self.image.next_offset < end.offset) {
+            Some(image) => {
+                self.controller_heard(now, out);
+                self.load_snapshot(now, end, &image, out);
+                self.fetch_metadata(out);
+            }
+            None => out.timer(now + RECONNECT_BACKOFF, Timer::MetadataBackoff),
+        }
+    }
+
+    /// Takes a snapshot for all that was applied, and looks at every partition anew: what changed in between, nobody says.
+    fn load_snapshot(&mut self, now: Time, end: LogEnd, image: &MetadataImage, out: &mut Outputs) {
+        out.note(NoteKind::SnapshotFetched { end_offset: end.offset });
+        let before = std::mem::replace(&mut self.image, image.clone());
+        self.controllers.applied_epoch = end.epoch;
+        self.controllers.uncommitted.clear();
+        let is_gone = |topic: &&TopicMetadata| !image.topics.contains_key(&topic.id);
+        let deleted: Vec<(TopicName, i32)> =
+            before.topics.values().filter(is_gone).map(|topic| (topic.name.clone(), topic.partitions.len() as i32)).collect();
+        // Topics may be deleted, and partitions may have moved elsewhere.
+        self.may_have_strays = true;
+        for topic in image.topics.values() {
+            self.unpublished.extend((0..topic.partitions.len() as i32).map(|index| PartitionKey { topic: topic.id, index }));
+        }
+        if let Some(known) = image.brokers.get(&self.id).filter(|known| Some(known.epoch) == self.epoch) {
+            self.fenced = known.fenced;
+        }
+        self.take_roles(now, out);
+        self.forget_committed(now, &deleted, out);
     }
 
     /// Applies records of the metadata log up to what is committed. Returns the topics that are gone with it, and how many partitions they had.

@@ -353,7 +353,8 @@ impl Broker {
             | Request::Vote(_)
             | Request::BeginQuorumEpoch(_)
             | Request::EndQuorumEpoch(_)
-            | Request::AlterPartitionReassignments(_) => {
+            | Request::AlterPartitionReassignments(_)
+            | Request::FetchSnapshot(_) => {
                 self.connections.answered(from, correlation);
             }
         }
@@ -371,6 +372,9 @@ impl Broker {
         match response {
             Response::FetchMetadata(message, entries) if self.metadata_request.is_some_and(|(own, _)| own == correlation) => {
                 self.metadata_fetched(now, &message, &entries, out);
+            }
+            Response::FetchSnapshot(message, image) if self.metadata_request.is_some_and(|(own, _)| own == correlation) => {
+                self.snapshot_fetched(now, &message, image, out);
             }
             Response::Fetch(message, batches) if self.charged => self.copy(now, from, correlation, message, batches, out),
             Response::Fetch(message, batches) => self.fetched(now, from, correlation, &message, &batches, out),

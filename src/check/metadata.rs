@@ -43,7 +43,12 @@ impl MetadataCheck {
     fn controller(&mut self, controller: &Controller) -> Verdict {
         let (id, quorum) = (controller.id(), controller.quorum());
         let end = quorum.high_watermark();
-        let from = self.compared.insert(id, end).unwrap_or(0).min(end).min(self.committed.len() as i64);
+        let start = quorum.log().start_offset();
+        if (self.committed.len() as i64) < start {
+            let end = self.committed.len();
+            return Err(("Q2", format!("controller {id} has a snapshot for the metadata log before {start}, and {end} is committed")));
+        }
+        let from = self.compared.insert(id, end).unwrap_or(0).min(end).min(self.committed.len() as i64).max(start);
         if from < end {
             let own = quorum.log().from(from).iter().take((end - from) as usize);
             for (offset, entry) in (from..).zip(own) {
@@ -64,9 +69,9 @@ impl MetadataCheck {
             if let Some(other) = self.leaders.insert(epoch, id) {
                 return Err(("Q1", format!("controllers {other} and {id} both lead in quorum epoch {epoch}")));
             }
-            let log = quorum.log().from(0);
-            if log.len() < self.committed.len() || log[..self.committed.len()] != self.committed[..] {
-                let end = self.committed.len();
+            let (end, start) = (self.committed.len(), start.min(self.committed.len() as i64));
+            let (log, committed) = (quorum.log().from(start), &self.committed[start as usize..]);
+            if log.len() < committed.len() || log[..committed.len()] != *committed {
                 return Err(("Q3", format!("controller {id} was elected in epoch {epoch} without all of the metadata log up to {end}")));
             }
         }
@@ -105,22 +110,27 @@ impl MetadataCheck {
     /// Every controller and every broker against all of the committed log.
     pub fn in_full(&self, world: &World) -> Verdict {
         for (controller, _) in world.controllers() {
-            let end = controller.quorum().high_watermark() as usize;
-            if controller.quorum().log().from(0)[..end] != self.committed[..end] {
+            // What a command has just done no event has shown yet.
+            let (log, end) = (controller.quorum().log(), (controller.quorum().high_watermark() as usize).min(self.committed.len()));
+            let start = (log.start_offset() as usize).min(end);
+            if log.from(log.start_offset()).iter().take(end - start).ne(&self.committed[start..end]) {
                 return Err(("Q2", format!("controller {} holds another metadata log than the committed one", controller.id())));
             }
         }
-        let (mut image, mut brokers) = (MetadataImage::default(), world.brokers().map(|(broker, _)| broker).collect::<Vec<_>>());
-        brokers.sort_by_key(|broker| broker.image().next_offset);
-        for broker in brokers {
-            let end = broker.image().next_offset;
+        let brokers = world.brokers().map(|(broker, _)| (NodeId::Broker(broker.id()), broker.image()));
+        let snapshots =
+            world.controllers().map(|(controller, _)| (NodeId::Controller(controller.id()), &*controller.quorum().log().snapshot().image));
+        let (mut image, mut images) = (MetadataImage::default(), brokers.chain(snapshots).collect::<Vec<_>>());
+        images.sort_by_key(|(_, image)| image.next_offset);
+        for (node, own) in images {
+            let end = own.next_offset;
             while image.next_offset < end
                 && let Some(entry) = self.committed.get(image.next_offset as usize)
             {
                 image.apply(&entry.record);
             }
-            if *broker.image() != image {
-                return Err(("Q4", format!("broker {}'s image is not that of the committed metadata log at {end}", broker.id())));
+            if *own != image {
+                return Err(("Q4", format!("the image of {} is not that of the committed metadata log at {end}", world.name(node))));
             }
         }
         Ok(())

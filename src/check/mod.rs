@@ -53,6 +53,8 @@ pub struct Counts {
     pub unflushed_lost: u64,
     pub shutdowns: u64,
     pub controller_crashes: u64,
+    pub snapshots_written: u64,
+    pub snapshots_fetched: u64,
     /// A controller became the active one after another, or again.
     pub controller_failovers: u64,
     pub freezes: u64,
@@ -92,6 +94,8 @@ impl Counts {
             NoteKind::PowerLost => self.power_losses += 1,
             NoteKind::RecordsLost { .. } => self.unflushed_lost += 1,
             NoteKind::BrokerStopped => self.shutdowns += 1,
+            NoteKind::SnapshotWritten { .. } => self.snapshots_written += 1,
+            NoteKind::SnapshotFetched { .. } => self.snapshots_fetched += 1,
             NoteKind::ControllerCrashed => self.controller_crashes += 1,
             NoteKind::ControllerElected { epoch, .. } => self.controller_failovers += u64::from(1 < *epoch),
             NoteKind::BrokerFrozen { .. } => self.freezes += 1,

@@ -117,6 +117,13 @@ impl Controller {
     }
 
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
+        let before = self.quorum.log().start_offset();
+        // Of what was committed by the last event: by now the world has seen it.
+        self.quorum.maybe_snapshot();
+        let start = self.quorum.log().start_offset();
+        if start != before {
+            out.note(NoteKind::SnapshotWritten { end_offset: start });
+        }
         match input {
             Input::Start => self.quorum.start(now, out),
             Input::Request { from, correlation, request, .. } => {
@@ -136,6 +143,9 @@ impl Controller {
         self.attend(now, out);
         // Whoever waits for the log hears of what has just been decided.
         self.quorum.go_on(now, out);
+        if self.quorum.log().start_offset() != start {
+            out.note(NoteKind::SnapshotFetched { end_offset: self.quorum.log().start_offset() });
+        }
     }
 
     /// What the active controller does by itself.

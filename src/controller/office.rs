@@ -73,8 +73,7 @@ impl Controller {
     }
 
     fn take_office(&mut self, now: Time, epoch: i32, out: &mut Outputs) {
-        self.image = MetadataImage::default();
-        self.quorum.log().from(0).iter().for_each(|entry| self.image.apply(&entry.record));
+        self.image = self.quorum.log().image();
         // How long ago a broker was heard, nobody wrote down: each gets a whole session from now on.
         let expires = now + self.config.broker_session_timeout;
         self.sessions = OrderedMap::new();

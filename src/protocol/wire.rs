@@ -5,7 +5,7 @@
 
 use super::Batch;
 use super::ErrorCode;
-use super::metadata::MetadataEntry;
+use super::metadata::{METADATA_TOPIC, MetadataEntry, MetadataImage};
 use kafka_protocol::messages as k;
 use kafka_protocol::protocol::StrBytes;
 use std::sync::Arc;
@@ -44,6 +44,7 @@ pub enum Request {
     EndQuorumEpoch(Arc<k::EndQuorumEpochRequest>),
     AlterPartitionReassignments(Arc<k::AlterPartitionReassignmentsRequest>),
     IncrementalAlterConfigs(Arc<k::IncrementalAlterConfigsRequest>),
+    FetchSnapshot(Arc<k::FetchSnapshotRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +77,8 @@ pub enum Response {
     EndQuorumEpoch(Arc<k::EndQuorumEpochResponse>),
     AlterPartitionReassignments(Arc<k::AlterPartitionReassignmentsResponse>),
     IncrementalAlterConfigs(Arc<k::IncrementalAlterConfigsResponse>),
+    /// With the snapshot itself, in one piece.
+    FetchSnapshot(Arc<k::FetchSnapshotResponse>, Option<Arc<MetadataImage>>),
 }
 
 /// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
@@ -110,10 +113,11 @@ pub enum Api {
     EndQuorumEpoch,
     AlterPartitionReassignments,
     IncrementalAlterConfigs,
+    FetchSnapshot,
 }
 
 impl Api {
-    pub const ALL: [Api; 26] = [
+    pub const ALL: [Api; 27] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -140,6 +144,7 @@ impl Api {
         Api::EndQuorumEpoch,
         Api::AlterPartitionReassignments,
         Api::IncrementalAlterConfigs,
+        Api::FetchSnapshot,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -170,6 +175,7 @@ impl Api {
             Api::EndQuorumEpoch => "EndQuorumEpoch",
             Api::AlterPartitionReassignments => "AlterPartitionReassignments",
             Api::IncrementalAlterConfigs => "IncrementalAlterConfigs",
+            Api::FetchSnapshot => "FetchSnapshot",
         }
     }
 }
@@ -211,6 +217,7 @@ impl Request {
             Request::EndQuorumEpoch(_) => Api::EndQuorumEpoch,
             Request::AlterPartitionReassignments(_) => Api::AlterPartitionReassignments,
             Request::IncrementalAlterConfigs(_) => Api::IncrementalAlterConfigs,
+            Request::FetchSnapshot(_) => Api::FetchSnapshot,
         }
     }
 }
@@ -252,6 +259,7 @@ impl Response {
             Response::EndQuorumEpoch(_) => Api::EndQuorumEpoch,
             Response::AlterPartitionReassignments(_) => Api::AlterPartitionReassignments,
             Response::IncrementalAlterConfigs(_) => Api::IncrementalAlterConfigs,
+            Response::FetchSnapshot(..) => Api::FetchSnapshot,
         }
     }
 
@@ -293,6 +301,7 @@ impl Response {
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
+            Response::FetchSnapshot(m, _) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BrokerRegistration(m) => m.error_code,
             Response::BrokerHeartbeat(m) => m.error_code,
             Response::UnregisterBroker(m) => m.error_code,
@@ -312,6 +321,20 @@ impl Response {
 /// The whole message's error, or the first partition's.
 fn quorum_error(whole: i16, mut partitions: impl Iterator<Item = i16>) -> i16 {
     if whole == 0 { partitions.find(|code| *code != 0).unwrap_or(0) } else { whole }
+}
+
+/// Asks the quorum's leader for its snapshot of the metadata, from the beginning.
+pub fn snapshot_request(replica: i32, leader_epoch: i32, epoch: i32, end_offset: i64) -> k::FetchSnapshotRequest {
+    let mut partition = k::fetch_snapshot_request::PartitionSnapshot::default();
+    partition.current_leader_epoch = leader_epoch;
+    (partition.snapshot_id.epoch, partition.snapshot_id.end_offset) = (epoch, end_offset);
+    let mut asked = k::fetch_snapshot_request::TopicSnapshot::default();
+    asked.name = topic(METADATA_TOPIC);
+    asked.partitions.push(partition);
+    let mut message = k::FetchSnapshotRequest::default();
+    message.replica_id = k::BrokerId(replica);
+    message.topics.push(asked);
+    message
 }
 
 /// Text as kafka-protocol holds it.

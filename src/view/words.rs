@@ -67,6 +67,8 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::ControllerCrashed => "controllerCrashed",
         NoteKind::ControllerStarted => "controllerStarted",
         NoteKind::ConfigsAltered { .. } => "configsAltered",
+        NoteKind::SnapshotWritten { .. } => "snapshotWritten",
+        NoteKind::SnapshotFetched { .. } => "snapshotFetched",
     }
 }
 
@@ -178,6 +180,12 @@ pub fn sentence(world: &World, note: &Note) -> String {
         NoteKind::BrokerStarted => "Starts and asks the controller for the metadata log".to_owned(),
         NoteKind::BrokerCrashed | NoteKind::ControllerCrashed => "Crashes".to_owned(),
         NoteKind::ControllerStarted => "Starts with the metadata log and the vote that are on its disk".to_owned(),
+        NoteKind::SnapshotWritten { end_offset } => {
+            format!("Writes a snapshot of the metadata and drops its log before offset {end_offset}")
+        }
+        NoteKind::SnapshotFetched { end_offset } => {
+            format!("Takes the snapshot of the metadata up to offset {end_offset}: the log before is gone")
+        }
         NoteKind::ControllerElected { epoch, .. } => format!("Becomes the active controller, epoch {epoch}"),
         NoteKind::ControllerResigned { epoch, .. } => {
             format!("Is the active controller of epoch {epoch} no more: forgets what no majority has")
@@ -372,6 +380,9 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         | NoteKind::BrokerFenced { broker }
         | NoteKind::BrokerUnregistered { broker }
         | NoteKind::BrokerShuttingDown { broker } => Object::of([("broker", (*broker).into())]),
+        NoteKind::SnapshotWritten { end_offset } | NoteKind::SnapshotFetched { end_offset } => {
+            Object::of([("endOffset", (*end_offset).into())])
+        }
         NoteKind::ControllerElected { controller, epoch } | NoteKind::ControllerResigned { controller, epoch } => {
             Object::of([("controller", (*controller).into()), ("epoch", (*epoch).into())])
         }

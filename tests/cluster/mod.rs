@@ -45,7 +45,12 @@ impl Cluster {
     }
 
     pub fn quorum(seed: u64, brokers: u32) -> Cluster {
-        let configs = Default::default();
+        Cluster::quorum_with(seed, brokers, json!({}))
+    }
+
+    pub fn quorum_with(seed: u64, brokers: u32, configs: Value) -> Cluster {
+        let configs: BTreeMap<String, String> = serde_json::from_value(configs).expect("settings are text by name");
+        let configs = configs.into_iter().collect();
         let cluster = ClusterSpec { brokers, controllers: Some(3), racks: None, configs, start_timestamp: None };
         let saved = Saved { format: "brokerlab".to_owned(), version: 1, seed, cluster, commands: Vec::new(), until: 6_000.0 };
         Cluster { session: Session::load(&saved).expect("an empty session loads") }

@@ -201,6 +201,7 @@ impl Drawer {
             "log.cleaner.backoff.ms": "3000",
             "broker.session.timeout.ms": session_timeout.to_string(),
             "broker.heartbeat.interval.ms": (session_timeout / 5).to_string(),
+            "brokerlab.metadata.records.between.snapshots": self.one_of(&["10", "40", "1000"]),
             "replica.fetch.max.bytes": self.one_of(&["1048576", "1048576", "500"]),
             "replica.lag.time.max.ms": self.one_of(&["1000", "5000", "30000"]),
         });

@@ -84,6 +84,8 @@ impl Summary {
         all.unflushed_lost += one.unflushed_lost;
         all.shutdowns += one.shutdowns;
         all.controller_crashes += one.controller_crashes;
+        all.snapshots_written += one.snapshots_written;
+        all.snapshots_fetched += one.snapshots_fetched;
         all.controller_failovers += one.controller_failovers;
         all.freezes += one.freezes;
         all.reassignments += one.reassignments;
@@ -112,7 +114,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 29] {
+    fn counted(&self) -> [(&'static str, u64); 31] {
         let counts = &self.counts;
         [
             ("elections", counts.elections),
@@ -125,6 +127,8 @@ impl Summary {
             ("shutdowns", counts.shutdowns),
             ("controllerCrashes", counts.controller_crashes),
             ("controllerFailovers", counts.controller_failovers),
+            ("snapshotsWritten", counts.snapshots_written),
+            ("snapshotsFetched", counts.snapshots_fetched),
             ("freezes", counts.freezes),
             ("reassignments", counts.reassignments),
             ("reassignmentsCancelled", counts.reassignments_cancelled),

@@ -8,6 +8,7 @@ use brokerlab::node::Time;
 use brokerlab::session::Session;
 use brokerlab::view::shape::{AssignedView, GroupOffsetView};
 use brokerlab::view::{self, View};
+use serde_json::Value;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -134,6 +135,12 @@ impl Run {
         }
     }
 
+    /// Gives a command, and looks at what it did: the next may leave nothing of it to see.
+    fn give(&mut self, command: Value) {
+        give(&mut self.session, command);
+        self.checker.after(self.session.world(), self.session.trace());
+    }
+
     fn is_sound(&self) -> bool {
         !self.storm && self.checker.violations().is_empty()
     }
@@ -165,21 +172,21 @@ pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
         Run { session: Session::load(&saved).expect("a drawn cluster starts"), checker: Checker::new(), second: (0, 0), storm: false };
     run.to(START);
     for command in drawer.workload(&run.view()) {
-        give(&mut run.session, command);
+        run.give(command);
     }
     while run.is_sound() && (run.now() < SAFETY_TIME || run.session.world().events() < SAFETY_EVENTS) && run.now() < SAFETY_TIME_MAX {
         run.to(run.now() + drawer.pause());
         for command in drawer.act(scenario, &run.session) {
-            give(&mut run.session, command);
+            run.give(command);
         }
     }
-    healing(&run.view()).into_iter().for_each(|command| _ = give(&mut run.session, command));
+    healing(&run.view()).into_iter().for_each(|command| run.give(command));
     let healed = run.now();
     run.to(healed + REST_STEP);
     let mut unrest = run.unrest();
     while unrest.is_some() && run.now() < healed + REST_TIME_MAX && run.is_sound() {
         run.to(run.now() + REST_STEP);
-        restarts(&run.view()).into_iter().for_each(|command| _ = give(&mut run.session, command));
+        restarts(&run.view()).into_iter().for_each(|command| run.give(command));
         unrest = run.unrest();
     }
     run.checker.in_full(run.session.world());

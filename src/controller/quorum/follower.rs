@@ -3,11 +3,11 @@
 //! Source: KIP-595; `KafkaRaftClient.handleFetchResponse`, `handleBeginQuorumEpochRequest`, `handleEndQuorumEpochRequest`.
 
 use super::messages;
-use super::{LogEnd, Quorum, Role};
+use super::{LogEnd, Quorum, Role, Snapshot};
 use crate::node::{MS, Time};
 use crate::protocol::ErrorCode;
-use crate::protocol::metadata::{METADATA_TOPIC_ID, MetadataEntry};
-use crate::protocol::wire::Request;
+use crate::protocol::metadata::{METADATA_TOPIC_ID, MetadataEntry, MetadataImage};
+use crate::protocol::wire::{self, Request};
 use kafka_protocol::messages as k;
 use std::sync::Arc;
 
@@ -39,15 +39,42 @@ impl Quorum {
         if self.hear_answer(now, ErrorCode::of(answer.error_code), told.leader_epoch, told.leader_id.0) {
             return;
         }
-        let Role::Follower { until, fetched } = &mut self.role else { return };
+        let Role::Follower { until, fetched, snapshot } = &mut self.role else { return };
         (*until, *fetched) = (now + self.config.fetch_timeout, true);
-        if 0 <= answer.diverging_epoch.epoch {
+        if 0 <= answer.snapshot_id.epoch {
+            *snapshot = Some(LogEnd { epoch: answer.snapshot_id.epoch, offset: answer.snapshot_id.end_offset });
+        } else if 0 <= answer.diverging_epoch.epoch {
             let end = LogEnd { epoch: answer.diverging_epoch.epoch, offset: answer.diverging_epoch.end_offset };
             let to = self.log.truncate(end);
             assert!(self.high_watermark <= to, "committed records of the metadata log are never cut off");
         } else {
             entries.iter().for_each(|entry| self.log.append(entry.clone()));
             self.high_watermark = self.high_watermark.max(answer.high_watermark.min(self.log.end_offset()));
+        }
+    }
+
+    pub(super) fn snapshot_request(&self) -> Request {
+        let id = match &self.role {
+            Role::Follower { snapshot: Some(id), .. } => *id,
+            _ => LogEnd::default(),
+        };
+        Request::FetchSnapshot(Arc::new(wire::snapshot_request(self.id, self.election.epoch, id.epoch, id.offset)))
+    }
+
+    /// The leader's snapshot has come, in one piece: the log begins anew with it.
+    pub(super) fn snapshot_fetched(&mut self, now: Time, message: &k::FetchSnapshotResponse, image: &Option<Arc<MetadataImage>>) {
+        let Some(answer) = message.topics.first().and_then(|topic| topic.partitions.first()) else { return };
+        let (error, told) = (ErrorCode::of(answer.error_code), &answer.current_leader);
+        let is_over = self.hear_answer(now, error, told.leader_epoch, told.leader_id.0);
+        let Role::Follower { until, snapshot, .. } = &mut self.role else { return };
+        // Refused, the snapshot may be gone for a newer one: the next fetch tells.
+        *snapshot = None;
+        let Some(image) = image.as_ref().filter(|_| !is_over) else { return };
+        *until = now + self.config.fetch_timeout;
+        let end = LogEnd { epoch: answer.snapshot_id.epoch, offset: answer.snapshot_id.end_offset };
+        if self.high_watermark < end.offset {
+            self.log.restart_from(Snapshot { end, image: image.clone() });
+            self.high_watermark = end.offset;
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Source: KIP-595, KIP-1166; `LeaderState`, `KafkaRaftClient.handleFetchRequest`, KAFKA-15489 (check quorum).
 
+use super::log::Compared;
 use super::messages;
 use super::{LogEnd, Quorum, Role};
 use crate::mutant;
@@ -154,7 +155,7 @@ impl Quorum {
         let end = LogEnd { epoch: partition.last_fetched_epoch, offset: partition.fetch_offset };
         let asked = Asked { leader_epoch: partition.current_leader_epoch, end, high_watermark: partition.high_watermark };
         if end.offset < 0 || end.epoch < 0 || asked.leader_epoch < end.epoch || message.max_wait_ms < 0 {
-            out.respond(from, correlation, self.fetch_response(ErrorCode::InvalidRequest, None, &[]));
+            out.respond(from, correlation, self.fetch_response(ErrorCode::InvalidRequest, Compared::Same, &[]));
             return;
         }
         if let NodeId::Controller(voter) = from.peer {
@@ -166,12 +167,19 @@ impl Quorum {
 
     /// A follower's fetch says how far its log goes: what it asks for next it does not have, all before it is on its disk.
     fn heard_from(&mut self, now: Time, voter: i32, asked: Asked) {
-        let majority = self.config.voters.len() / 2;
-        let check_quorum_timeout = self.check_quorum_timeout();
-        let is_valid = asked.leader_epoch == self.election.epoch && self.log.divergence(asked.end).is_none();
+        let is_valid = asked.leader_epoch == self.election.epoch && self.log.compare(asked.end) == Compared::Same;
         let Role::Leader(leadership) = &mut self.role else { return };
         let Some(progress) = leadership.followers.get_mut(&voter).filter(|_| is_valid) else { return };
         *progress = Progress { end: asked.end.offset, fetched_at: Some(now) };
+        self.heard_alive(now, voter);
+        self.advance();
+    }
+
+    /// A voter fetches from this leader: with a majority of them it goes on leading.
+    fn heard_alive(&mut self, now: Time, voter: i32) {
+        let majority = self.config.voters.len() / 2;
+        let check_quorum_timeout = self.check_quorum_timeout();
+        let Role::Leader(leadership) = &mut self.role else { return };
         if !leadership.heard.contains(&voter) {
             leadership.heard.push(voter);
         }
@@ -180,7 +188,41 @@ impl Quorum {
             leadership.heard.clear();
             leadership.until = now + check_quorum_timeout;
         }
-        self.advance();
+    }
+
+    /// Gives the snapshot that is asked for, in one piece.
+    pub(super) fn snapshot_response(&mut self, now: Time, from: Connection, message: &k::FetchSnapshotRequest) -> Response {
+        let asked = message.topics.first().and_then(|topic| topic.partitions.first());
+        let (own, epoch) = (self.log.snapshot().end, self.election.epoch);
+        let error = match asked {
+            None => ErrorCode::InvalidRequest,
+            Some(asked) if asked.current_leader_epoch < epoch => ErrorCode::FencedLeaderEpoch,
+            Some(asked) if epoch < asked.current_leader_epoch => ErrorCode::UnknownLeaderEpoch,
+            Some(_) if !self.is_leader() => ErrorCode::NotLeaderOrFollower,
+            Some(asked) if (asked.snapshot_id.epoch, asked.snapshot_id.end_offset) != (own.epoch, own.offset) => {
+                ErrorCode::SnapshotNotFound
+            }
+            Some(asked) if asked.position != 0 => ErrorCode::PositionOutOfRange,
+            Some(_) => ErrorCode::None,
+        };
+        let mut partition = k::fetch_snapshot_response::PartitionSnapshot::default();
+        partition.error_code = error.code();
+        partition.current_leader.leader_id = k::BrokerId(self.election.leader.unwrap_or(-1));
+        partition.current_leader.leader_epoch = epoch;
+        let mut image = None;
+        if error == ErrorCode::None {
+            (partition.snapshot_id.epoch, partition.snapshot_id.end_offset) = (own.epoch, own.offset);
+            image = Some(self.log.snapshot().image.clone());
+            if let NodeId::Controller(voter) = from.peer {
+                self.heard_alive(now, voter);
+            }
+        }
+        let mut topic = k::fetch_snapshot_response::TopicSnapshot::default();
+        topic.name = messages::topic();
+        topic.partitions.push(partition);
+        let mut response = k::FetchSnapshotResponse::default();
+        response.topics.push(topic);
+        Response::FetchSnapshot(Arc::new(response), image)
     }
 
     /// Answers the fetches for which there is something to say by now.
@@ -206,13 +248,13 @@ impl Quorum {
             ErrorCode::None
         };
         if error != ErrorCode::None {
-            return Some(self.fetch_response(error, None, &[]));
+            return Some(self.fetch_response(error, Compared::Same, &[]));
         }
-        let diverging = self.log.divergence(asked.end);
-        let entries = if diverging.is_some() { &[][..] } else { self.log.from(asked.end.offset) };
+        let compared = self.log.compare(asked.end);
+        let entries = if compared == Compared::Same { self.log.from(asked.end.offset) } else { &[][..] };
         let is_over = fetch.until.is_some_and(|until| until <= now);
-        let is_news = diverging.is_some() || !entries.is_empty() || asked.high_watermark < self.told_high_watermark();
-        (is_news || is_over).then(|| self.fetch_response(ErrorCode::None, diverging, entries))
+        let is_news = compared != Compared::Same || !entries.is_empty() || asked.high_watermark < self.told_high_watermark();
+        (is_news || is_over).then(|| self.fetch_response(ErrorCode::None, compared, entries))
     }
 
     /// What a leader says is committed: nothing until a record of its own epoch is (-1), for its followers may know of more than it does.
@@ -225,14 +267,21 @@ impl Quorum {
         matches!(&self.role, Role::Leader(leadership) if leadership.epoch_start < self.high_watermark)
     }
 
-    fn fetch_response(&self, error: ErrorCode, diverging: Option<LogEnd>, entries: &[MetadataEntry]) -> Response {
+    fn fetch_response(&self, error: ErrorCode, compared: Compared, entries: &[MetadataEntry]) -> Response {
         let mut partition = k::fetch_response::PartitionData::default();
         partition.error_code = error.code();
         partition.high_watermark = self.told_high_watermark();
         partition.current_leader.leader_id = k::BrokerId(self.election.leader.unwrap_or(-1));
         partition.current_leader.leader_epoch = self.election.epoch;
-        if let Some(end) = diverging {
-            (partition.diverging_epoch.epoch, partition.diverging_epoch.end_offset) = (end.epoch, end.offset);
+        match compared {
+            Compared::Same => {}
+            Compared::Diverging(end) => {
+                (partition.diverging_epoch.epoch, partition.diverging_epoch.end_offset) = (end.epoch, end.offset);
+            }
+            Compared::Behind => {
+                let end = self.log.snapshot().end;
+                (partition.snapshot_id.epoch, partition.snapshot_id.end_offset) = (end.epoch, end.offset);
+            }
         }
         let mut topic = k::fetch_response::FetchableTopicResponse::default();
         topic.topic_id = METADATA_TOPIC_ID;

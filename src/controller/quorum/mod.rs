@@ -3,7 +3,7 @@
 //! Owns the election state and the log, which outlive the process; the role in the current epoch; and the requests between controllers. It
 //! must not know what a record means. A leader is found by elections, first a pre-vote that costs nobody an epoch, and followers pull the log
 //! from it with Fetch; what a majority has, with a record of the leader's own epoch, is committed. Source: KIP-595, KIP-996 (pre-vote),
-//! KIP-1166 (the high watermark in Fetch); `KafkaRaftClient`, `QuorumState` and its states.
+//! KIP-630 (snapshots), KIP-1166 (the high watermark in Fetch); `KafkaRaftClient`, `QuorumState` and its states.
 
 mod election;
 mod follower;
@@ -18,7 +18,7 @@ use crate::protocol::metadata::{MetadataEntry, MetadataRecord};
 use crate::protocol::wire::{Request, Response};
 use election::Nominee;
 use leader::{Leadership, WaitingFetch};
-pub use log::{LogEnd, MetadataLog};
+pub use log::{LogEnd, MetadataLog, Snapshot};
 use std::sync::Arc;
 
 /// Settings of the quorum, with Kafka's names.
@@ -36,6 +36,8 @@ pub struct QuorumConfig {
     pub request_timeout: Time,
     /// `controller.quorum.retry.backoff.ms`
     pub retry_backoff: Time,
+    /// `brokerlab.metadata.records.between.snapshots`, where Kafka counts bytes (`metadata.log.max.record.bytes.between.snapshots`)
+    pub records_between_snapshots: i64,
 }
 
 impl QuorumConfig {
@@ -48,6 +50,7 @@ impl QuorumConfig {
             fetch_timeout: 2_000 * MS,
             request_timeout: 2_000 * MS,
             retry_backoff: 20 * MS,
+            records_between_snapshots: 1_000,
         }
     }
 }
@@ -77,6 +80,8 @@ enum Role {
         until: Time,
         /// Whether the leader has answered a fetch in this epoch.
         fetched: bool,
+        /// The leader's snapshot that it needs, for the log before it is gone there.
+        snapshot: Option<LogEnd>,
     },
     /// It was the leader of this epoch and leads no more. Whoever has heard of it is left alone.
     Resigned {
@@ -171,7 +176,7 @@ impl Quorum {
             Election { leader: Some(leader), .. } if leader == self.id => {
                 Role::Resigned { until, successors: Vec::new(), told: Vec::new() }
             }
-            Election { leader: Some(_), .. } => Role::Follower { until: now + self.config.fetch_timeout, fetched: false },
+            Election { leader: Some(_), .. } => Role::Follower { until: now + self.config.fetch_timeout, fetched: false, snapshot: None },
             Election { voted: Some(voted), .. } if voted == self.id => Role::Candidate(Nominee::new(self.id, until)),
             _ => Role::Unattached { until },
         };
@@ -185,7 +190,7 @@ impl Quorum {
     /// The process is killed. What it was to remember is on its disk: a voter flushes before it answers.
     pub fn crash(&mut self) {
         self.role = Role::Unattached { until: 0 };
-        self.high_watermark = 0;
+        self.high_watermark = self.log.start_offset();
         self.waiting.clear();
         self.links.clear();
         self.alarm = None;
@@ -207,6 +212,10 @@ impl Quorum {
                 out.respond(from, correlation, Response::EndQuorumEpoch(Arc::new(response)));
             }
             Request::Fetch(message) => self.fetch(now, from, correlation, message, out),
+            Request::FetchSnapshot(message) => {
+                let response = self.snapshot_response(now, from, message);
+                out.respond(from, correlation, response);
+            }
             _ => return false,
         }
         self.go_on(now, out);
@@ -230,6 +239,7 @@ impl Quorum {
             Response::BeginQuorumEpoch(message) => self.begin_answered(now, message),
             Response::EndQuorumEpoch(message) => self.end_answered(now, peer, message),
             Response::FetchMetadata(message, entries) => self.fetched(now, message, entries),
+            Response::FetchSnapshot(message, image) => self.snapshot_fetched(now, message, image),
             _ => {}
         }
         debug_assert!(epoch <= self.election.epoch, "an epoch is never left for an earlier one");
@@ -261,6 +271,13 @@ impl Quorum {
         debug_assert!(self.is_leader(), "only the leader appends");
         self.log.append(MetadataEntry { epoch: self.election.epoch, record: Arc::new(record) });
         self.advance();
+    }
+
+    /// Writes a snapshot if enough has been committed since the last one.
+    pub fn maybe_snapshot(&mut self) {
+        if self.config.records_between_snapshots <= self.high_watermark - self.log.start_offset() {
+            self.log.take_snapshot(self.high_watermark);
+        }
     }
 
     /// What is to be done by now: changes of role that are due, requests to others, and answers that waited.
@@ -320,7 +337,7 @@ impl Quorum {
     fn become_follower(&mut self, now: Time, epoch: i32, leader: i32) {
         let voted = self.election.voted.filter(|_| self.election.epoch == epoch);
         self.election = Election { epoch, leader: Some(leader), voted };
-        self.take(Role::Follower { until: now + self.config.fetch_timeout, fetched: false });
+        self.take(Role::Follower { until: now + self.config.fetch_timeout, fetched: false, snapshot: None });
     }
 
     /// Somebody speaks of an epoch and of its leader. A later epoch is joined, a leader that was not known is followed.
@@ -365,9 +382,13 @@ impl Quorum {
                 }
             }
             Role::Leader(_) => self.announce(now, out),
-            Role::Follower { .. } => {
+            Role::Follower { snapshot, .. } => {
+                let request: fn(&Quorum, i32) -> Request = match snapshot {
+                    Some(_) => |quorum, _| quorum.snapshot_request(),
+                    None => |quorum, _| quorum.fetch_request(),
+                };
                 if let Some(leader) = self.election.leader {
-                    self.ask(now, leader, out, |quorum, _| quorum.fetch_request());
+                    self.ask(now, leader, out, request);
                 }
             }
             Role::Resigned { told, .. } => {
