@@ -4,7 +4,7 @@
 //! Source: `RecordAccumulator`, `ProducerBatch`, `BufferPool`. It knows no requests: the sender takes batches out and puts them back to retry.
 
 use crate::client::compression_ratio::{CompressionRatios, Ratio, estimated, ratio};
-use crate::client::producer::Outgoing;
+use crate::client::producer::{Draft, Outgoing};
 use crate::node::{Partition, Time, TopicName};
 use crate::ordered::OrderedMap;
 use crate::protocol::batch::HEADER_SIZE;
@@ -113,8 +113,8 @@ impl Accumulator {
     }
 
     /// Adds a record to the open batch of its partition, or begins a batch.
-    pub fn append(&mut self, now: Time, topic: &TopicName, index: i32, timestamp: i64, record: &Outgoing) {
-        let (key, value, headers, size) = (record.key.as_deref(), record.value.as_deref(), record.borrowed_headers(), record.size());
+    pub fn append(&mut self, now: Time, topic: &TopicName, index: i32, timestamp: i64, record: &Draft<'_>) {
+        let (key, value, headers, size) = (record.key, record.value, record.headers, record.size());
         // The topic's name is nearly always the very same one.
         let by_topic = |known: &Partition| if Arc::ptr_eq(&known.topic, topic) { Ordering::Equal } else { known.topic.cmp(topic) };
         let order = |known: &Partition| by_topic(known).then(known.index.cmp(&index));
@@ -122,16 +122,16 @@ impl Accumulator {
         self.bytes += size;
         self.records += 1;
         if let Some(ProducerBatch { content: Content::Open(open), records, size: batch_size, .. }) = queue.back_mut()
-            && open.has_room(open.builder.size_with(timestamp, key, value, &headers))
+            && open.has_room(open.builder.size_with(timestamp, key, value, headers))
         {
-            open.builder.append(timestamp, key, value, &headers);
+            open.builder.append(timestamp, key, value, headers);
             *records += 1;
             *batch_size += size;
             return;
         }
-        let limit = self.batch_size.max(size_upper_bound(key, value, &headers));
+        let limit = self.batch_size.max(size_upper_bound(key, value, headers));
         let mut open = Open::new(self.compression, self.ratios.of(topic), limit);
-        open.builder.append(timestamp, key, value, &headers);
+        open.builder.append(timestamp, key, value, headers);
         queue.push_back(ProducerBatch {
             created: now,
             records: 1,
@@ -203,7 +203,7 @@ impl Accumulator {
                 (record.timestamp, outgoing)
             })
             .collect();
-        let bound = |record: &Outgoing| size_upper_bound(record.key.as_deref(), record.value.as_deref(), &record.borrowed_headers());
+        let bound = |record: &Outgoing| record.draft(&record.borrowed_headers()).size_upper_bound();
         // Parts that are still too large are halved.
         let largest = records.iter().map(|(_, record)| bound(record)).max().unwrap_or(0);
         let target = if batch.split { largest.max(large.size() / 2) } else { self.batch_size };
@@ -220,7 +220,7 @@ impl Accumulator {
             if let Some((open, count, size)) = parts.last_mut() {
                 open.builder.append(*timestamp, key, value, &headers);
                 *count += 1;
-                *size += record.size();
+                *size += record.draft(&headers).size();
             }
         }
         for (open, records, size) in parts.into_iter().rev() {

@@ -1,6 +1,6 @@
 //! An application that sends records at a steady rate: keys by chance from a list, values from a template.
 
-use super::producer::Outgoing;
+use super::producer::Draft;
 use crate::node::{Chance, MS, Time};
 use bytes::Bytes;
 
@@ -14,6 +14,8 @@ pub struct Generator {
     millirate: u64,
     keys: Vec<Bytes>,
     template: Template,
+    /// The newest record's.
+    value: String,
     started: Time,
     made: u64,
     chance: Chance,
@@ -28,7 +30,7 @@ struct Template {
 
 #[derive(Clone, PartialEq, Debug)]
 enum Piece {
-    Text(Bytes),
+    Text(Box<str>),
     Sequence,
     Key,
     Chance,
@@ -43,32 +45,29 @@ impl Template {
         let first =
             |rest: &str| PLACES.iter().filter_map(|(name, place)| Some((rest.find(name)?, name.len(), place))).min_by_key(|found| found.0);
         while let Some((at, length, place)) = first(rest) {
-            pieces.extend((at != 0).then(|| Piece::Text(Bytes::copy_from_slice(&rest.as_bytes()[..at]))));
+            pieces.extend((at != 0).then(|| Piece::Text(Box::from(&rest[..at]))));
             pieces.push(place.clone());
             rest = &rest[at + length..];
         }
-        if !rest.is_empty() || pieces.is_empty() {
-            pieces.push(Piece::Text(Bytes::copy_from_slice(rest.as_bytes())));
+        if !rest.is_empty() {
+            pieces.push(Piece::Text(Box::from(rest)));
         }
         let has_chance = pieces.contains(&Piece::Chance);
         Template { pieces, has_chance }
     }
 
-    fn fill(&self, sequence: u64, key: &[u8], chance: u64) -> Bytes {
-        if let [Piece::Text(text)] = &self.pieces[..] {
-            return text.clone();
-        }
-        let mut value = Vec::new();
+    /// Writes the value in place of what stood in `value`.
+    fn fill(&self, value: &mut String, sequence: u64, key: &[u8], chance: u64) {
+        value.clear();
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => value.extend_from_slice(text),
-                Piece::Sequence => value.extend_from_slice(sequence.to_string().as_bytes()),
+                Piece::Text(text) => value.push_str(text),
+                Piece::Sequence => value.push_str(&sequence.to_string()),
                 // What is not text in the key becomes a sign of its own: values are text.
-                Piece::Key => value.extend_from_slice(String::from_utf8_lossy(key).as_bytes()),
-                Piece::Chance => value.extend_from_slice(chance.to_string().as_bytes()),
+                Piece::Key => value.push_str(&String::from_utf8_lossy(key)),
+                Piece::Chance => value.push_str(&chance.to_string()),
             }
         }
-        Bytes::from(value)
     }
 }
 
@@ -76,7 +75,15 @@ impl Generator {
     /// `millirate` is at least 1.
     pub fn new(now: Time, millirate: u64, keys: Vec<Bytes>, template: &str, mut chance: Chance) -> Generator {
         let phase = chance.below(1_000_000_000 / millirate.max(1) + 1);
-        Generator { millirate: millirate.max(1), keys, template: Template::of(template), started: now + phase, made: 0, chance }
+        Generator {
+            millirate: millirate.max(1),
+            keys,
+            template: Template::of(template),
+            value: String::new(),
+            started: now + phase,
+            made: 0,
+            chance,
+        }
     }
 
     /// When the next records are due.
@@ -92,12 +99,13 @@ impl Generator {
         u64::try_from(total).unwrap_or(u64::MAX).saturating_sub(self.made)
     }
 
-    pub fn make(&mut self) -> Outgoing {
+    /// The next record.
+    pub fn make(&mut self) -> Draft<'_> {
         self.made += 1;
-        let key = (!self.keys.is_empty()).then(|| self.keys[self.chance.below(self.keys.len() as u64) as usize].clone());
+        let key = (!self.keys.is_empty()).then(|| &self.keys[self.chance.below(self.keys.len() as u64) as usize][..]);
         let chance = if self.template.has_chance { self.chance.below(1_000_000) } else { 0 };
-        let value = self.template.fill(self.made, key.as_deref().unwrap_or_default(), chance);
-        Outgoing { key, value: Some(value), headers: Vec::new(), partition: None, timestamp: None }
+        self.template.fill(&mut self.value, self.made, key.unwrap_or_default(), chance);
+        Draft { key, value: Some(self.value.as_bytes()), headers: &[], partition: None, timestamp: None }
     }
 }
 
@@ -117,8 +125,12 @@ mod tests {
             ("{{key}}", "{k{seq}}"),
             ("größer {key}!", "größer k{seq}!"),
         ] {
-            assert_eq!(Template::of(template).fill(7, b"k{seq}", 9), filled, "{template}");
+            let mut value = "older".to_owned();
+            Template::of(template).fill(&mut value, 7, b"k{seq}", 9);
+            assert_eq!(value, filled, "{template}");
         }
-        assert_eq!(Template::of("{key}").fill(1, &[b'a', 0xff], 0), "a\u{fffd}");
+        let mut value = String::new();
+        Template::of("{key}").fill(&mut value, 1, &[b'a', 0xff], 0);
+        assert_eq!(value, "a\u{fffd}");
     }
 }

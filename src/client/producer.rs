@@ -63,16 +63,42 @@ impl Outgoing {
         self.headers.iter().map(|(name, value)| (name.as_ref(), value.as_deref())).collect()
     }
 
+    /// With its own headers, borrowed.
+    pub fn draft<'a>(&'a self, headers: &'a [Header<'a>]) -> Draft<'a> {
+        Draft { key: self.key.as_deref(), value: self.value.as_deref(), headers, partition: self.partition, timestamp: self.timestamp }
+    }
+}
+
+/// A record that a batch can be written with: it is copied once, into the batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft<'a> {
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [Header<'a>],
+    /// Chosen by the application; absent: by the partitioner.
+    pub partition: Option<i32>,
+    /// Absent: the time of sending.
+    pub timestamp: Option<i64>,
+}
+
+impl Draft<'_> {
     /// Bytes that it may take in a request, uncompressed, batch and all.
-    fn size_upper_bound(&self) -> usize {
-        size_upper_bound(self.key.as_deref(), self.value.as_deref(), &self.borrowed_headers())
+    pub fn size_upper_bound(&self) -> usize {
+        size_upper_bound(self.key, self.value, self.headers)
     }
 
     /// Bytes of key, value and headers.
     pub fn size(&self) -> usize {
-        let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
-        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + length(value)).sum();
-        length(&self.key) + length(&self.value) + headers
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + length(*value)).sum();
+        length(self.key) + length(self.value) + headers
+    }
+
+    /// A record of its own, to be kept.
+    fn keep(&self) -> Outgoing {
+        let copy = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
+        let headers = self.headers.iter().map(|(name, value)| (Bytes::copy_from_slice(name), copy(*value))).collect();
+        Outgoing { key: copy(self.key), value: copy(self.value), headers, partition: self.partition, timestamp: self.timestamp }
     }
 }
 
@@ -185,14 +211,14 @@ impl Producer {
 
     /// The application calls `send`.
     pub fn send(&mut self, now: Time, topic: &TopicName, record: Outgoing, out: &mut Outputs) {
-        self.enqueue(now, topic, record, out);
+        self.enqueue(now, topic, &record.draft(&record.borrowed_headers()), out);
         self.drive(now, out);
     }
 
     /// The application calls `send` for many records in a row.
     pub fn send_all(&mut self, now: Time, topic: &TopicName, records: impl Iterator<Item = Outgoing>, out: &mut Outputs) {
         for record in records {
-            self.enqueue(now, topic, record, out);
+            self.enqueue(now, topic, &record.draft(&record.borrowed_headers()), out);
         }
         self.drive(now, out);
     }
@@ -216,14 +242,14 @@ impl Producer {
             let record = generator.make();
             // An application whose `send` blocks makes no more records meanwhile.
             if self.blocked.is_empty() {
-                self.enqueue(now, &topic, record, out);
+                self.enqueue(now, &topic, &record, out);
             }
         }
         out.timer(generator.next_at(now), Timer::Generate { round: 0 });
         self.generator = Some((topic, generator));
     }
 
-    fn enqueue(&mut self, now: Time, topic: &TopicName, record: Outgoing, out: &mut Outputs) {
+    fn enqueue(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>, out: &mut Outputs) {
         self.counts.sent += 1;
         self.network.want(now, topic);
         if self.config.max_request_size < record.size_upper_bound() {
@@ -231,14 +257,14 @@ impl Producer {
             return;
         }
         // Order: who blocks first is sent first.
-        if self.blocked.is_empty() && self.accept(now, topic, &record, out) {
+        if self.blocked.is_empty() && self.accept(now, topic, record, out) {
             return;
         }
-        self.blocked.push_back(Blocked { topic: topic.clone(), record, deadline: now + self.config.max_block });
+        self.blocked.push_back(Blocked { topic: topic.clone(), record: record.keep(), deadline: now + self.config.max_block });
     }
 
     /// Puts a record into its partition's batch, if its topic is known and there is room.
-    fn accept(&mut self, now: Time, topic: &TopicName, record: &Outgoing, out: &mut Outputs) -> bool {
+    fn accept(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>, out: &mut Outputs) -> bool {
         let Some(partitions) = self.network.topics.get(topic).map(|info| info.partitions.len() as i32).filter(|count| 0 < *count) else {
             return false;
         };
@@ -250,7 +276,7 @@ impl Producer {
             self.fail(Some(partition), topic, 1, ErrorCode::UnknownTopicOrPartition, out);
             return true;
         }
-        let index = match (record.partition, &record.key) {
+        let index = match (record.partition, record.key) {
             (Some(chosen), _) => chosen,
             (None, Some(key)) => partition_for_key(key, partitions),
             (None, None) => self.sticky_partition(topic, partitions, record.size()),
@@ -273,7 +299,7 @@ impl Producer {
 
     fn unblock(&mut self, now: Time, out: &mut Outputs) {
         while let Some(first) = self.blocked.pop_front() {
-            if !self.accept(now, &first.topic, &first.record, out) {
+            if !self.accept(now, &first.topic, &first.record.draft(&first.record.borrowed_headers()), out) {
                 self.blocked.push_front(first);
                 break;
             }
