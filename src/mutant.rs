@@ -37,6 +37,8 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("tombstones-dropped-at-once", "compaction drops tombstones before slow readers have seen them"),
     ("preferred-outside-isr", "the preferred replica is elected although it is not in sync"),
     ("min-isr-of-the-start", "a leader goes by the min.insync.replicas that its topic had when it was elected"),
+    ("unclean-although-disabled", "a replica that is not in sync leads although unclean.leader.election.enable is false"),
+    ("isr-outlives-unclean-election", "the ISR is kept over an unclean election"),
     ("strays-stay", "a broker that was down when a topic was deleted never deletes its logs"),
     ("name-keeps-log", "a topic made anew finds the log of the deleted one of its name"),
     ("unregistered-stays-in-isr", "a broker that is unregistered stays in its ISRs, and leads what it led"),

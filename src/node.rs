@@ -91,6 +91,8 @@ pub enum Timer {
     BrokerSessions,
     /// Controller: give leadership back to preferred replicas.
     PreferredLeaders,
+    /// Controller: look for partitions that only an unclean leader can serve.
+    UncleanLeaders,
     /// Controller: look at what is due in the quorum (fetch, election, retry).
     Quorum,
     /// Broker: register, or send the next heartbeat.
@@ -452,6 +454,15 @@ pub enum NoteKind {
     /// Controller or broker: it goes on from the quorum leader's snapshot.
     SnapshotFetched {
         end_offset: i64,
+    },
+    /// Controller: somebody leads who was not in sync; what only the ISR had is lost.
+    UncleanElection {
+        partition: Partition,
+        leader: i32,
+        /// Who was in sync, and is not there.
+        isr: Vec<i32>,
+        /// By an admin's request; else by `unclean.leader.election.enable`.
+        requested: bool,
     },
 }
 

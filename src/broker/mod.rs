@@ -438,7 +438,12 @@ impl Broker {
                 self.replicas.values_mut().for_each(|replica| replica.write_back(now, expires));
                 out.timer(now + WRITE_BACK_INTERVAL, Timer::WriteBack);
             }
-            Timer::BrokerSessions | Timer::PreferredLeaders | Timer::Quorum | Timer::Generate { .. } | Timer::Wake { .. } => {}
+            Timer::BrokerSessions
+            | Timer::PreferredLeaders
+            | Timer::UncleanLeaders
+            | Timer::Quorum
+            | Timer::Generate { .. }
+            | Timer::Wake { .. } => {}
         }
     }
 

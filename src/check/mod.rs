@@ -7,10 +7,10 @@
 //!
 //! A partition of a topic that was deleted and made anew is another one (L3: a deleted topic leaves no log behind).
 //!
-//! A partition whose replica lost records with the power is *unclean* from then on: what was committed may be gone (R6, R9, R10, R12), as in
+//! A partition whose replica lost records with the power, or whose leader was elected uncleanly, is *unclean* from then on: what was committed may be gone (R6, R9, R10, R12), as in
 //! Kafka, which trusts the other replicas and not the disk. So is one whose last member of the ISR was taken away with its disk.
 //!
-//! Not checked yet: R11. Nor what the engine has no part for: eligible leader replicas, unclean elections, transactions.
+//! Not checked yet: R11. Nor what the engine has no part for: eligible leader replicas, transactions.
 
 mod committed;
 mod compaction;
@@ -74,6 +74,9 @@ pub struct Counts {
     pub redelivered: u64,
     /// Segments that retention removed, on any replica.
     pub segments_deleted: u64,
+    pub unclean_elections: u64,
+    /// Records that were committed and that an unclean leader did not have.
+    pub lost_unclean: u64,
     pub topics_deleted: u64,
     /// Rounds of compaction, on any replica.
     pub compactions: u64,
@@ -111,6 +114,7 @@ impl Counts {
             NoteKind::ProduceRetried { records, .. } => self.retries += *records as u64,
             NoteKind::RecordFailed { records, .. } => self.failed += *records as u64,
             NoteKind::RecordDelivered { records, .. } => self.delivered += *records as u64,
+            NoteKind::UncleanElection { .. } => self.unclean_elections += 1,
             NoteKind::TopicDeleted { .. } => self.topics_deleted += 1,
             NoteKind::ConfigsAltered { .. } => self.configs_altered += 1,
             NoteKind::SegmentsDeleted { segments, .. } => self.segments_deleted += u64::from(*segments),
@@ -236,6 +240,16 @@ impl Checker {
                 Ok(())
             }
             NoteKind::BrokerFenced { broker } | NoteKind::BrokerUnregistered { broker } => fenced_is_in_no_isr(world, *broker),
+            NoteKind::UncleanElection { partition, leader, requested, .. } => {
+                let topic = world.controller().image().topic(&partition.topic);
+                let default = world.active_controller().is_none_or(|active| active.config().unclean_elections);
+                if !requested && topic.is_some_and(|topic| !topic.allows_unclean(default)) {
+                    let told = format!("broker {leader} was elected to lead {partition} uncleanly, against unclean.leader.election.enable");
+                    return Err(("R7", told));
+                }
+                self.counts.lost_unclean += self.partition(partition).elected_uncleanly(world, partition, *leader);
+                Ok(())
+            }
             NoteKind::LeaderElected { partition, leader, leader_epoch, .. } => {
                 if partition.topic.as_ref() == OFFSETS_TOPIC {
                     // A coordinator that knows a group from its records goes on from the generation that was last written, not given.

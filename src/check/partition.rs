@@ -15,7 +15,7 @@ use crate::storage::Log;
 pub struct PartitionCheck {
     committed: Committed,
     compaction: Compaction,
-    /// A replica has lost records with its machine's power: what was committed may be gone.
+    /// A replica has lost records with its machine's power, or was elected without having all: what was committed may be gone.
     unclean: bool,
     leader_epoch: Option<i32>,
     /// What the controller decided last.
@@ -84,6 +84,14 @@ impl PartitionCheck {
         self.log_deleted(broker);
     }
 
+    /// Somebody leads who was not in sync. Returns how many committed records it lacks, as far as that is known.
+    pub fn elected_uncleanly(&mut self, world: &World, name: &Partition, leader: i32) -> u64 {
+        let end = replica(world, name, leader).map_or(0, |replica| replica.log.end_offset());
+        let lost = if self.unclean { 0 } else { (self.committed.end() - end).max(0) as u64 };
+        self.unclean = true;
+        lost
+    }
+
     /// Records acknowledged with acks=1 that never became committed.
     pub fn lost_unsafe(&self) -> u64 {
         self.unsafe_acknowledged.iter().filter(|(last, _)| !self.committed.holds(*last)).map(|(_, records)| *records as u64).sum()
@@ -147,6 +155,9 @@ impl PartitionCheck {
         }
         if state.leader.is_some_and(|leader| !state.isr.contains(&leader)) {
             return Err(("R7", format!("the leader {:?} of {name} is not in its ISR {:?}", state.leader, state.isr)));
+        }
+        if state.recovering && state.isr.len() != 1 {
+            return Err(("R7", format!("{name} recovers from an unclean election, with the ISR {:?}", state.isr)));
         }
         if state.isr.is_empty() || state.isr.iter().any(|member| !state.replicas.contains(member)) {
             return Err(("R7", format!("the ISR {:?} of {name} is not among its replicas {:?}, or empty", state.isr, state.replicas)));

@@ -1,7 +1,8 @@
 //! Who leads a partition, and who is in its ISR.
 //!
 //! Source: KIP-497, KIP-841; `PartitionChangeBuilder`, `ReplicationControlManager`. The leader epoch rises when the leader changes, the
-//! partition epoch with every change; the leader epoch also when a replica leaves. The last member of an ISR stays in it when it is lost: only it may lead again.
+//! partition epoch with every change; the leader epoch also when a replica leaves. The last member of an ISR stays in it when it is lost: only
+//! it may lead again, unless `unclean.leader.election.enable` or an admin lets another one, and what that lacks is lost (KIP-704).
 
 use super::Controller;
 use super::reassignment;
@@ -13,8 +14,19 @@ use k::alter_partition_response as altered;
 use kafka_protocol::messages as k;
 use uuid::Uuid;
 
-/// `LeaderRecoveryState.RECOVERED` on the wire. A leader never goes back from it.
+/// `LeaderRecoveryState.RECOVERED` on the wire: all that our leaders say, for they have nothing to do first (`Partition.makeLeader`).
 const RECOVERED: i8 = 0;
+
+/// How a leader may be found where the one that is there may lead no more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Election {
+    /// From the ISR.
+    Clean,
+    /// From the ISR, or else from any live replica.
+    Unclean,
+    /// The same, because an admin said so.
+    UncleanRequested,
+}
 
 impl Controller {
     /// A fenced broker is in no ISR but those that it is the last member of, and leads nothing.
@@ -32,9 +44,7 @@ impl Controller {
     pub(super) fn elect_for_leaderless(&mut self, out: &mut Outputs) {
         for (topic, partition) in self.partitions_where(|state| state.leader.is_none()) {
             let Some(state) = self.image.partition(&topic, partition).cloned() else { continue };
-            if state.isr.iter().any(|member| self.image.is_live(*member)) {
-                self.change(topic, partition, state, out);
-            }
+            self.change(topic, partition, state, out);
         }
     }
 
@@ -93,6 +103,7 @@ impl Controller {
                 answer.leader_id = k::BrokerId(asker);
                 answer.leader_epoch = state.leader_epoch;
                 answer.partition_epoch = state.partition_epoch;
+                answer.leader_recovery_state = asked.leader_recovery_state;
             }
         }
         answer
@@ -117,11 +128,11 @@ impl Controller {
         }
         let isr: Vec<i32> = asked.new_isr_with_epochs.iter().map(|member| member.broker_id.0).collect();
         let is_twice = |(place, member): (usize, &i32)| isr[..place].contains(member);
-        let is_recovering = asked.leader_recovery_state != RECOVERED;
+        let recovering = asked.leader_recovery_state != RECOVERED;
         if !isr.contains(&asker)
             || isr.iter().any(|member| !state.replicas.contains(member))
             || isr.iter().enumerate().any(is_twice)
-            || is_recovering
+            || recovering && (1 < isr.len() || !state.recovering)
         {
             return Err(ErrorCode::InvalidRequest);
         }
@@ -133,11 +144,18 @@ impl Controller {
         if !asked.new_isr_with_epochs.iter().all(eligible) {
             return Err(ErrorCode::IneligibleReplica);
         }
-        Ok(PartitionState { isr, ..state.clone() })
+        Ok(PartitionState { isr, recovering, ..state.clone() })
     }
 
     /// Decides a partition's new state: keeps the proposed leader if it may lead, elects another otherwise, and raises the epochs.
-    pub(super) fn change(&mut self, topic: Uuid, partition: i32, mut state: PartitionState, out: &mut Outputs) {
+    pub(super) fn change(&mut self, topic: Uuid, partition: i32, state: PartitionState, out: &mut Outputs) {
+        let allowed = self.image.topics.get(&topic).is_some_and(|topic| topic.allows_unclean(self.config.unclean_elections));
+        let unclean = allowed || mutant::is("unclean-although-disabled");
+        self.change_with(topic, partition, state, if unclean { Election::Unclean } else { Election::Clean }, out);
+    }
+
+    /// The same, with other rules for the election.
+    pub(super) fn change_with(&mut self, topic: Uuid, partition: i32, mut state: PartitionState, election: Election, out: &mut Outputs) {
         let Some(known) = self.image.topics.get(&topic) else { return };
         let Some(before) = usize::try_from(partition).ok().and_then(|index| known.partitions.get(index)) else { return };
         let name = Partition { topic: known.name.clone(), index: partition };
@@ -147,13 +165,24 @@ impl Controller {
         if state.leader.is_none_or(|leader| !may_lead(&leader)) {
             state.leader = state.replicas.iter().copied().find(may_lead);
         }
+        let may_be_unclean = state.leader.is_none() && election != Election::Clean;
+        let unclean = state.replicas.iter().copied().find(|broker| may_be_unclean && self.image.is_live(*broker));
+        if let Some(leader) = unclean {
+            (state.leader, state.recovering) = (Some(leader), true);
+            if !mutant::is("isr-outlives-unclean-election") {
+                state.isr.clear();
+            }
+            state.isr.push(leader);
+            let requested = election == Election::UncleanRequested;
+            out.note(NoteKind::UncleanElection { partition: name.clone(), leader, isr: before.isr.clone(), requested });
+        }
         let elected = state.leader != before.leader;
         // A replica that is none any more must not be taken for one: its fetches are of an older epoch.
         let leaves = before.replicas.iter().any(|replica| !state.replicas.contains(replica));
         state.leader_epoch = before.leader_epoch + i32::from((elected || leaves) && !mutant::is("leader-epoch-stands"));
         state.partition_epoch = before.partition_epoch + i32::from(!mutant::is("partition-epoch-stands"));
         let assigned = |state: &PartitionState| (state.replicas.clone(), state.adding.clone(), state.removing.clone());
-        if !elected && state.isr == before.isr && assigned(&state) == assigned(before) {
+        if !elected && state.isr == before.isr && state.recovering == before.recovering && assigned(&state) == assigned(before) {
             return;
         }
         let removed: Vec<i32> = before.isr.iter().copied().filter(|member| !state.isr.contains(member)).collect();
@@ -161,7 +190,7 @@ impl Controller {
         if !removed.is_empty() {
             out.note(NoteKind::IsrShrunk { partition: name.clone(), isr: state.isr.clone(), removed });
         }
-        if !added.is_empty() {
+        if !added.is_empty() && unclean.is_none() {
             out.note(NoteKind::IsrExpanded { partition: name.clone(), isr: state.isr.clone(), added });
         }
         if elected {

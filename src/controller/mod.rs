@@ -7,7 +7,7 @@
 
 pub mod configs;
 mod delete_topics;
-mod elect_leaders;
+pub mod elect_leaders;
 mod elections;
 mod office;
 mod partitions;
@@ -43,6 +43,10 @@ pub struct ControllerConfig {
     pub default_partitions: i32,
     /// `default.replication.factor`
     pub default_replication_factor: i16,
+    /// `unclean.leader.election.enable`, where the topic does not set it
+    pub unclean_elections: bool,
+    /// `unclean.leader.election.interval.ms`
+    pub unclean_interval: Time,
     /// `delete.topic.enable`
     pub delete_topics: bool,
     pub quorum: QuorumConfig,
@@ -92,6 +96,10 @@ impl Controller {
 
     pub fn id(&self) -> i32 {
         self.id
+    }
+
+    pub fn config(&self) -> &ControllerConfig {
+        &self.config
     }
 
     pub fn quorum(&self) -> &Quorum {
@@ -159,6 +167,11 @@ impl Controller {
                 }
                 self.office.preferred_at = now + self.config.leader_imbalance_check_interval;
                 out.timer(self.office.preferred_at, Timer::PreferredLeaders);
+            }
+            Timer::UncleanLeaders if self.is_active() && self.office.unclean_at <= now => {
+                self.elect_for_leaderless(out);
+                self.office.unclean_at = now + self.config.unclean_interval;
+                out.timer(self.office.unclean_at, Timer::UncleanLeaders);
             }
             _ => {}
         }

@@ -22,9 +22,10 @@ pub(super) struct Office {
     /// The quorum's epoch in which it is held; `None`: another controller is active, or none.
     epoch: Option<i32>,
     answers: Vec<Answer>,
-    /// When sessions are looked at next, and preferred leaders: the alarms of an earlier time in office mean nothing.
+    /// When sessions are looked at next, preferred leaders, and partitions without a leader: the alarms of an earlier time in office mean nothing.
     pub sessions_at: Time,
     pub preferred_at: Time,
+    pub unclean_at: Time,
 }
 
 /// An answer that waits until the log is committed up to an offset.
@@ -84,9 +85,11 @@ impl Controller {
         }
         let sessions_at = now + self.config.broker_session_timeout / 2;
         let preferred_at = now + self.config.leader_imbalance_check_interval;
-        self.office = Office { epoch: Some(epoch), answers: Vec::new(), sessions_at, preferred_at };
+        let unclean_at = now + self.config.unclean_interval;
+        self.office = Office { epoch: Some(epoch), answers: Vec::new(), sessions_at, preferred_at, unclean_at };
         out.timer(sessions_at, Timer::BrokerSessions);
         out.timer(preferred_at, Timer::PreferredLeaders);
+        out.timer(unclean_at, Timer::UncleanLeaders);
         out.note(NoteKind::ControllerElected { controller: self.id, epoch });
     }
 

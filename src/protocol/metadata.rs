@@ -86,6 +86,8 @@ pub struct PartitionState {
     pub adding: Vec<i32>,
     /// Replicas that leave when it is done.
     pub removing: Vec<i32>,
+    /// The leader was elected uncleanly and has not said that it is done with what that takes (KIP-704): until then it is alone in the ISR.
+    pub recovering: bool,
 }
 
 /// What the metadata log says so far: the controller's state, and each broker's copy of it.
@@ -114,6 +116,14 @@ pub struct TopicMetadata {
     pub name: Arc<str>,
     pub configs: OrderedMap<String, String>,
     pub partitions: Vec<PartitionState>,
+}
+
+impl TopicMetadata {
+    /// Whether it would rather lose records than wait for the replicas that have them; `default` is what the brokers say.
+    pub fn allows_unclean(&self, default: bool) -> bool {
+        let set = self.configs.get("unclean.leader.election.enable");
+        set.map_or(default, |value| value.trim().eq_ignore_ascii_case("true"))
+    }
 }
 
 impl MetadataImage {

@@ -214,6 +214,7 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "retention.ms",
             "segment.bytes",
             "segment.ms",
+            "unclean.leader.election.enable",
         ],
         Scope::Broker => &[
             "auto.create.topics.enable",
@@ -285,6 +286,8 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "socket.receive.buffer.bytes",
             "socket.request.max.bytes",
             "socket.send.buffer.bytes",
+            "unclean.leader.election.enable",
+            "unclean.leader.election.interval.ms",
         ],
     }
 }
@@ -488,6 +491,8 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         auto_leader_rebalance: values.bool("auto.leader.rebalance.enable"),
         default_partitions: values.i32("num.partitions"),
         default_replication_factor: values.int("default.replication.factor") as i16,
+        unclean_elections: values.bool("unclean.leader.election.enable"),
+        unclean_interval: values.millis("unclean.leader.election.interval.ms").max(MS),
         delete_topics: values.bool("delete.topic.enable"),
         quorum: QuorumConfig {
             voters,

@@ -3,6 +3,7 @@
 use super::command::{ConfigResource, Configs, Refusal};
 use super::configs;
 use crate::controller::configs::{DELETE, SET, TOPIC_RESOURCE};
+use crate::controller::elect_leaders::UNCLEAN;
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request, Response};
 use crate::sim::{Trace, World};
@@ -108,14 +109,13 @@ pub(super) fn create_partitions(world: &mut World, trace: &mut Trace, name: &str
 }
 
 pub(super) fn elect_leader(world: &mut World, trace: &mut Trace, topic: &str, partition: i32, unclean: bool) -> Result<Value, Refusal> {
-    if unclean {
-        let sentence = "Unclean elections come with a later version.";
-        return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, sentence).at("unclean"));
-    }
     let mut asked = k::elect_leaders_request::TopicPartitions::default();
     asked.topic = wire::topic(topic);
     asked.partitions.push(partition);
     let mut message = k::ElectLeadersRequest::default();
+    if unclean {
+        message.election_type = UNCLEAN;
+    }
     message.topic_partitions = Some(vec![asked]);
     let Some(Response::ElectLeaders(answer)) = world.ask(Request::ElectLeaders(Arc::new(message)), trace) else {
         return Err(no_controller());

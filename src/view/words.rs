@@ -69,6 +69,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::ConfigsAltered { .. } => "configsAltered",
         NoteKind::SnapshotWritten { .. } => "snapshotWritten",
         NoteKind::SnapshotFetched { .. } => "snapshotFetched",
+        NoteKind::UncleanElection { .. } => "uncleanElection",
     }
 }
 
@@ -78,6 +79,7 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
         NoteKind::LeaderElected { partition, .. }
         | NoteKind::IsrShrunk { partition, .. }
         | NoteKind::LogDeleted { partition }
+        | NoteKind::UncleanElection { partition, .. }
         | NoteKind::IsrExpanded { partition, .. }
         | NoteKind::RecordAppended { partition, .. }
         | NoteKind::HighWatermarkAdvanced { partition, .. }
@@ -164,6 +166,10 @@ pub fn sentence(world: &World, note: &Note) -> String {
             format!("Topic {topic} gets {} instead of {from}", count(*partitions, "partition"))
         }
         NoteKind::TopicDeleted { topic, partitions } => format!("Deletes topic {topic} with {}", count(*partitions, "partition")),
+        NoteKind::UncleanElection { partition, leader, isr, requested } => {
+            let why = if *requested { "as was asked for" } else { "as unclean.leader.election.enable lets it" };
+            format!("Lets broker {leader} lead {partition} though it was not in sync, {why}: what only {isr:?} had is lost")
+        }
         NoteKind::ConfigsAltered { topic, changes } => {
             let change = |(name, value): &(String, Option<String>)| match value {
                 Some(value) => format!("{name} = {value}"),
@@ -340,6 +346,7 @@ pub fn short(world: &World, note: &Note) -> String {
         NoteKind::BrokerCrashed | NoteKind::ControllerCrashed => format!("crash {}", world.name(note.node)),
         NoteKind::ControllerElected { controller, .. } => format!("active: controller {controller}"),
         NoteKind::ControllerResigned { controller, .. } => format!("controller {controller} resigned"),
+        NoteKind::UncleanElection { partition, .. } => format!("{partition}: unclean"),
         NoteKind::ConfigsAltered { topic, .. } => format!("settings of {topic}"),
         NoteKind::PowerLost => format!("power loss {}", world.name(note.node)),
         NoteKind::RecordsLost { partition, .. } => format!("{partition}: records lost"),
@@ -476,6 +483,9 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
             "changes",
             changes.iter().map(|(name, value)| Object::of([("name", name.as_str().into()), ("value", value.as_deref().into())])).collect(),
         )]),
+        NoteKind::UncleanElection { leader, isr, requested, .. } => {
+            Object::of([("leader", (*leader).into()), ("isr", isr.as_slice().into()), ("requested", (*requested).into())])
+        }
         NoteKind::LogDeleted { .. } => Object::of([]),
     }
 }

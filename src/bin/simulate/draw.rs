@@ -270,6 +270,9 @@ impl Drawer {
             configs[*name] = json!(value);
             configs["internal.segment.bytes"] = json!("1000");
         }
+        if self.chance.below(6) == 0 {
+            configs["unclean.leader.election.enable"] = json!("true");
+        }
         json!({
             "type": "createTopic", "name": name, "partitions": self.between(1, 3), "replicationFactor": factor,
             "configs": configs,
@@ -462,7 +465,8 @@ impl Drawer {
                 let moved =
                     partitions.filter(|(_, one)| one.leader != Some(one.preferred_leader)).map(|(topic, one)| (&topic.name, one.partition));
                 let (topic, partition) = self.one_of(&moved.collect::<Vec<_>>())?;
-                json!({ "type": "electLeader", "topic": topic, "partition": partition })
+                // Where somebody leads, an unclean election is refused.
+                json!({ "type": "electLeader", "topic": topic, "partition": partition, "unclean": self.chance.below(4) == 0 })
             }
             _ => return None,
         })

@@ -103,6 +103,8 @@ impl Summary {
         all.redelivered += one.redelivered;
         all.lost_unsafe += one.lost_unsafe;
         all.segments_deleted += one.segments_deleted;
+        all.unclean_elections += one.unclean_elections;
+        all.lost_unclean += one.lost_unclean;
         all.topics_deleted += one.topics_deleted;
         all.compactions += one.compactions;
         all.configs_altered += one.configs_altered;
@@ -114,7 +116,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 31] {
+    fn counted(&self) -> [(&'static str, u64); 33] {
         let counts = &self.counts;
         [
             ("elections", counts.elections),
@@ -145,6 +147,8 @@ impl Summary {
             ("redelivered", counts.redelivered),
             ("lostUnsafe", counts.lost_unsafe),
             ("segmentsDeleted", counts.segments_deleted),
+            ("uncleanElections", counts.unclean_elections),
+            ("lostUnclean", counts.lost_unclean),
             ("topicsDeleted", counts.topics_deleted),
             ("compactions", counts.compactions),
             ("configsAltered", counts.configs_altered),
