@@ -68,6 +68,18 @@ fn one_controller_crashes_and_comes_back_with_all_that_it_had_decided() {
 }
 
 #[test]
+fn three_controllers_have_a_leader_as_soon_as_a_session_begins() {
+    for seed in 0..12 {
+        let saved = json!({ "format": "brokerlab", "version": 1, "seed": seed, "cluster": { "brokers": 3, "controllers": 3 }, "commands": [], "until": 500 });
+        let mut cluster = Cluster { session: Session::load(&parse_saved(saved).expect("a saved session")).expect("it loads") };
+        assert_eq!(cluster.active().1, 1, "seed {seed}: one election");
+        cluster.create("orders").unwrap_or_else(|code| panic!("seed {seed}: {code}"));
+        cluster.advance(500.0);
+        assert_eq!(cluster.partition("orders", 0).isr.len(), 3, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_broker_that_crashes_while_there_is_no_controller_is_fenced_when_there_is_one() {
     let mut cluster = Cluster::of_brokers(3).topic("orders", 3, 3);
     cluster.crash_controller(1);

@@ -4,7 +4,7 @@
 use brokerlab::controller::quorum::{Quorum, QuorumConfig};
 use brokerlab::node::{Body, Chance, Channel, Connection, MS, NodeId, Outputs, Send, Time};
 use brokerlab::protocol::ErrorCode;
-use brokerlab::protocol::metadata::{MetadataEntry, MetadataImage, MetadataRecord};
+use brokerlab::protocol::metadata::{METADATA_TOPIC_ID, MetadataEntry, MetadataImage, MetadataRecord};
 use brokerlab::protocol::wire::{Request, Response};
 use kafka_protocol::messages as k;
 use std::collections::BTreeMap;
@@ -320,6 +320,48 @@ fn settled(seed: u64) -> (Cluster, i32) {
     cluster.run_to(5 * SECOND);
     let leader = cluster.leader().expect("a leader after 5 s");
     (cluster, leader)
+}
+
+/// A fetch of one voter, made up: it says that it has everything below `offset`, the last of it of `last_epoch`.
+fn fetch(cluster: &mut Cluster, from: i32, leader: i32, offset: i64, last_epoch: i32) {
+    let mut partition = k::fetch_request::FetchPartition::default();
+    partition.current_leader_epoch = cluster.voter(leader).election().epoch;
+    (partition.fetch_offset, partition.last_fetched_epoch) = (offset, last_epoch);
+    let mut topic = k::fetch_request::FetchTopic::default();
+    topic.topic_id = METADATA_TOPIC_ID;
+    topic.partitions.push(partition);
+    let mut message = k::FetchRequest::default();
+    message.replica_state.replica_id = k::BrokerId(from);
+    message.topics.push(topic);
+    let connection = Connection { peer: NodeId::Controller(from), channel: Channel::Data };
+    let request = Request::Fetch(Arc::new(message));
+    cluster.with(leader, |quorum, now, out| assert!(quorum.request(now, connection, 1_000_000, &request, out)));
+}
+
+#[test]
+fn a_majority_commits_records_of_earlier_epochs_only_with_one_of_the_leaders_own() {
+    // Figure 8 of the Raft paper: a record of an earlier epoch that a majority has may still be replaced by a leader that has it not.
+    let (mut cluster, first) = settled(3);
+    let others: Vec<i32> = (1..=3).filter(|id| *id != first).collect();
+    cluster.cut = others.iter().flat_map(|other| [(first, *other), (*other, first)]).collect();
+    cluster.append(first);
+    let (offset, epoch) = (cluster.voter(first).log().end_offset() - 1, cluster.voter(first).election().epoch);
+    // Another leads, and is gone before anybody has a record of its epoch.
+    while !others.iter().any(|id| cluster.voter(*id).is_leader()) {
+        cluster.step();
+    }
+    let (second, third) = if cluster.voter(others[0]).is_leader() { (others[0], others[1]) } else { (others[1], others[0]) };
+    cluster.crash(second);
+    cluster.cut.clear();
+    while !cluster.voter(first).is_leader() || cluster.voter(first).election().epoch <= epoch {
+        cluster.step();
+    }
+    assert_eq!((cluster.voter(third).log().end_offset(), cluster.voter(first).high_watermark()), (offset, offset));
+    fetch(&mut cluster, third, first, offset + 1, epoch);
+    assert_eq!(cluster.voter(first).high_watermark(), offset, "two of three have the record, and it may still be lost");
+    let now = cluster.voter(first).election().epoch;
+    fetch(&mut cluster, third, first, offset + 2, now);
+    assert_eq!(cluster.voter(first).high_watermark(), offset + 2, "with the record that begins the epoch it is safe");
 }
 
 #[test]

@@ -19,7 +19,7 @@ mod metadata;
 mod partition;
 
 use crate::broker::Broker;
-use crate::coordinator::OFFSETS_TOPIC;
+use crate::coordinator::{OFFSETS_TOPIC, partition_for};
 use crate::node::{NodeId, Note, NoteKind, Partition, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::metadata::PartitionState;
@@ -28,6 +28,8 @@ use crate::sim::{Trace, World};
 use delivery::Deliveries;
 use metadata::MetadataCheck;
 use partition::PartitionCheck;
+use std::sync::Arc;
+use uuid::Uuid;
 
 /// Something that must never happen, and did.
 #[derive(Clone, PartialEq, Debug)]
@@ -132,11 +134,15 @@ pub struct Checker {
     metadata: MetadataCheck,
     partitions: OrderedMap<Partition, PartitionCheck>,
     deliveries: Deliveries,
-    /// The newest generation of each group at each coordinator: one that was replaced may not have heard of it.
-    generations: OrderedMap<(std::sync::Arc<str>, NodeId), i32>,
+    /// The newest generation of each group at each coordinator, and in which term of it.
+    generations: OrderedMap<(Arc<str>, i32), (Term, i32)>,
     counts: Counts,
     violations: Vec<Violation>,
 }
+
+/// A broker's time as a group's coordinator: the id of `__consumer_offsets`, and the epoch in which it leads the group's partition. A coordinator that
+/// begins a new term goes on from the generation that was last written, not from the one that was last given.
+type Term = (Uuid, i32);
 
 /// Violations kept of one history; the first says most.
 const VIOLATIONS_MAX: usize = 20;
@@ -202,9 +208,23 @@ impl Checker {
         true
     }
 
+    /// Whether the controller speaks of a topic that is deleted by now. What a quorum commits at once is told one by one, and the metadata says
+    /// already what came last: of another topic, perhaps, that has the name now.
+    fn is_of_former(&mut self, world: &World, note: &Note) -> bool {
+        let (NoteKind::LeaderElected { partition, .. }
+        | NoteKind::UncleanElection { partition, .. }
+        | NoteKind::IsrShrunk { partition, .. }
+        | NoteKind::IsrExpanded { partition, .. }) = &note.kind
+        else {
+            return false;
+        };
+        let topic = world.controller().image().topic_ids.get(&partition.topic).copied();
+        self.partition(partition).is_former(topic)
+    }
+
     fn note(&mut self, world: &World, note: &Note) -> Verdict {
         let node = note.node;
-        if self.is_of_deleted(world, note) {
+        if self.is_of_deleted(world, note) || self.is_of_former(world, note) {
             return Ok(());
         }
         match &note.kind {
@@ -216,7 +236,6 @@ impl Checker {
             NoteKind::BrokerCrashed | NoteKind::PowerLost | NoteKind::BrokerStopped => {
                 if let NodeId::Broker(broker) = node {
                     self.partitions.values_mut().for_each(|check| check.crashed(broker));
-                    self.generations = OrderedMap::new();
                 }
                 Ok(())
             }
@@ -229,7 +248,6 @@ impl Checker {
             NoteKind::BrokerRemoved => {
                 if let NodeId::Broker(broker) = node {
                     (&mut self.partitions).into_iter().for_each(|(name, check)| check.removed(world, name, broker));
-                    self.generations = OrderedMap::new();
                 }
                 Ok(())
             }
@@ -251,10 +269,6 @@ impl Checker {
                 Ok(())
             }
             NoteKind::LeaderElected { partition, leader, leader_epoch, .. } => {
-                if partition.topic.as_ref() == OFFSETS_TOPIC {
-                    // A coordinator that knows a group from its records goes on from the generation that was last written, not given.
-                    self.generations = OrderedMap::new();
-                }
                 self.partition(partition).elected(world, partition, *leader, *leader_epoch)
             }
             NoteKind::IsrShrunk { partition, .. } => self.partition(partition).isr_changed(world, partition, &[]),
@@ -314,9 +328,10 @@ impl Checker {
                 if *offset <= end || unclean { Ok(()) } else { Err(("R10", told())) }
             }
             NoteKind::Rebalanced { group, generation, .. } => {
-                let before = self.generations.insert((group.clone(), node), *generation);
-                match before {
-                    Some(before) if *generation <= before => {
+                let (NodeId::Broker(broker), Some(term)) = (node, term(world, node, group)) else { return Ok(()) };
+                let before = self.generations.insert((group.clone(), broker), (term, *generation));
+                match before.filter(|before| before.0 == term) {
+                    Some((_, before)) if *generation <= before => {
                         Err(("G1", format!("group {group} went from generation {before} to {generation}")))
                     }
                     _ => Ok(()),
@@ -329,6 +344,16 @@ impl Checker {
 
 /// The name of what is broken, and how.
 type Verdict = Result<(), (&'static str, String)>;
+
+/// The term of a broker as the coordinator of a group; `None` if it is not.
+fn term(world: &World, node: NodeId, group: &str) -> Option<Term> {
+    let NodeId::Broker(broker) = node else { return None };
+    let (broker, _) = world.broker(broker)?;
+    let topic = broker.image().topic(OFFSETS_TOPIC)?;
+    let index = partition_for(group, topic.partitions.len() as i32);
+    let replica = broker.replicas().get(&PartitionKey { topic: topic.id, index })?;
+    Some((topic.id, replica.leader_epoch()))
+}
 
 /// The log that a broker's note tells of.
 fn log_of(note: &NoteKind) -> Option<&Partition> {

@@ -10,9 +10,12 @@ use crate::protocol::metadata::PartitionState;
 use crate::replica::effective_min_insync;
 use crate::sim::World;
 use crate::storage::Log;
+use uuid::Uuid;
 
 #[derive(Clone, Debug, Default)]
 pub struct PartitionCheck {
+    /// The id of its topic, once the controller has spoken of the partition.
+    topic: Option<Uuid>,
     committed: Committed,
     compaction: Compaction,
     /// A replica has lost records with its machine's power, or was elected without having all: what was committed may be gone.
@@ -44,6 +47,12 @@ impl PartitionCheck {
     pub fn deleted(&mut self) {
         let former_end = if self.unclean { i64::MAX } else { self.committed_end() };
         *self = PartitionCheck { former_end, former_compacted: self.compacted_end(), ..PartitionCheck::default() };
+    }
+
+    /// Whether the metadata, which has this topic under the name now, speaks of another one than what is checked here.
+    pub fn is_former(&mut self, named: Option<Uuid>) -> bool {
+        self.topic = self.topic.or(named);
+        self.topic != named
     }
 
     /// A leader that has not heard yet that the topic is deleted goes on.

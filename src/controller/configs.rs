@@ -3,7 +3,7 @@
 //! Source: `ConfigurationControlManager.incrementalAlterConfigs`, `ConfigAdminManager.preprocess`, `LogConfig.validate`; KIP-339. What is asked
 //! for one topic is done as a whole or not at all. Brokers and groups have no settings of their own here yet.
 
-use super::Controller;
+use super::{Controller, Refused};
 use crate::node::{NoteKind, Outputs};
 use crate::ordered::{OrderedMap, repeated};
 use crate::protocol::ErrorCode;
@@ -23,8 +23,6 @@ pub const SET: i8 = 0;
 pub const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
-
-type Refused = (ErrorCode, String);
 
 impl Controller {
     /// Each resource succeeds or fails by itself.

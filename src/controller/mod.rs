@@ -52,6 +52,9 @@ pub struct ControllerConfig {
     pub quorum: QuorumConfig,
 }
 
+/// Why what is asked for is not done: the code, and a sentence that says what is wrong.
+type Refused = (ErrorCode, String);
+
 /// A controller of a cluster, as a node of the world.
 #[derive(Clone, Debug)]
 pub struct Controller {

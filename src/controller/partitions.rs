@@ -2,9 +2,8 @@
 //!
 //! Source: `ReplicationControlManager.createPartitions`. A topic never gets fewer; new partitions have as many replicas as partition 0.
 
-use super::Controller;
-use super::placement::Refused;
 use super::topics::{DUPLICATE_NAME, PARTITIONS_MAX};
+use super::{Controller, Refused};
 use crate::mutant;
 use crate::node::{NoteKind, Outputs};
 use crate::ordered::repeated;

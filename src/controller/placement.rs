@@ -5,7 +5,7 @@
 //! first, which leads. It must not know topics: it is told how many partitions of how many replicas. Also checks placements that somebody else
 //! has thought out. Source: KIP-36; `StripedReplicaPlacer`, `ReplicationControlManager.validateManualPartitionAssignment`.
 
-use super::Controller;
+use super::{Controller, Refused};
 use crate::node::Chance;
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
@@ -16,9 +16,6 @@ use std::sync::Arc;
 #[cfg(test)]
 #[path = "placement_test.rs"]
 mod placement_test;
-
-/// Kafka's error, and a sentence that says why.
-pub(super) type Refused = (ErrorCode, String);
 
 /// Brokers that are taken in turn.
 #[derive(Default)]

@@ -4,8 +4,7 @@
 //! the move can be taken back. Source: KIP-455, KIP-860; `ReplicationControlManager.alterPartitionReassignments`,
 //! `PartitionReassignmentReplicas`, `PartitionReassignmentRevert`.
 
-use super::Controller;
-use super::placement::Refused;
+use super::{Controller, Refused};
 use crate::mutant;
 use crate::node::{NoteKind, Outputs, Partition};
 use crate::protocol::ErrorCode;

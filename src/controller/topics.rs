@@ -2,9 +2,8 @@
 //!
 //! Source: `ReplicationControlManager.createTopics`.
 
-use super::Controller;
 use super::configs::checked_configs;
-use super::placement::Refused;
+use super::{Controller, Refused};
 use crate::node::{NoteKind, Outputs, Partition};
 use crate::ordered::{OrderedMap, repeated};
 use crate::protocol::ErrorCode;

@@ -495,6 +495,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         unclean_interval: values.millis("unclean.leader.election.interval.ms").max(MS),
         delete_topics: values.bool("delete.topic.enable"),
         quorum: QuorumConfig {
+            first: voters.get((seed % voters.len() as u64) as usize).copied(),
             voters,
             election_timeout: values.millis("controller.quorum.election.timeout.ms"),
             election_backoff_max: values.millis("controller.quorum.election.backoff.max.ms"),

@@ -26,6 +26,9 @@ use std::sync::Arc;
 pub struct QuorumConfig {
     /// The controllers' ids, all of them voters.
     pub voters: Vec<i32>,
+    /// The one whose process was started an election timeout before those of the others: a session begins when it stands for election, not with
+    /// the second or two in which a new cluster has no controller.
+    pub first: Option<i32>,
     /// `controller.quorum.election.timeout.ms`
     pub election_timeout: Time,
     /// `controller.quorum.election.backoff.max.ms`
@@ -45,6 +48,7 @@ impl QuorumConfig {
     pub fn new(voters: Vec<i32>) -> QuorumConfig {
         QuorumConfig {
             voters,
+            first: None,
             election_timeout: 1_000 * MS,
             election_backoff_max: 1_000 * MS,
             fetch_timeout: 2_000 * MS,
@@ -178,6 +182,8 @@ impl Quorum {
             }
             Election { leader: Some(_), .. } => Role::Follower { until: now + self.config.fetch_timeout, fetched: false, snapshot: None },
             Election { voted: Some(voted), .. } if voted == self.id => Role::Candidate(Nominee::new(self.id, until)),
+            // Nothing has ever happened.
+            Election { epoch: 0, .. } if self.config.first == Some(self.id) => Role::Unattached { until: now },
             _ => Role::Unattached { until },
         };
         // Nobody else can lead, and nobody else need be asked.
