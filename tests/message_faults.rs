@@ -399,3 +399,42 @@ fn faults_that_make_no_sense_are_refused() {
 fn send_default(cluster: &mut Cluster) {
     cluster.send("orders", None, "v");
 }
+
+#[test]
+fn what_an_old_leader_says_late_is_of_no_use_when_the_new_one_has_answered() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3).topic("other", 3, 1);
+    let preferred = leader(&cluster);
+    cluster.apply(json!({ "type": "crashBroker", "broker": preferred }));
+    cluster.advance(10_000.0);
+    cluster.apply(json!({ "type": "restartBroker", "broker": preferred }));
+    cluster.advance(10_000.0);
+    let old = leader(&cluster);
+    assert_ne!(old, preferred);
+    let elsewhere = (0..3).find(|index| ![None, Some(old)].contains(&cluster.partition("other", *index).leader)).expect("another leader");
+    cluster.send("orders", None, "0");
+    let seen = cluster.events_after(|cluster| {
+        let partitions = json!([{ "topic": "orders", "partition": 0 }, { "topic": "other", "partition": elsewhere }]);
+        let configs = json!({ "auto.offset.reset": "earliest" });
+        cluster
+            .apply(json!({ "type": "addConsumer", "id": "reader", "partitions": partitions, "processingMs": 2_000, "configs": configs }));
+        cluster.advance(600.0);
+        assert_eq!(cluster.position("reader", "orders", 0), Some(1), "its application is at work, and it asks for what follows");
+        cluster.send("orders", None, "1");
+        let of_old = |flight: &Flight| flight.api == "Fetch" && flight.from == format!("broker-{old}") && flight.to == "reader";
+        let late = (0..1_000).find_map(|_| {
+            cluster.advance(0.1);
+            view::flights(&cluster.session).into_iter().find(of_old)
+        });
+        cluster.apply(json!({ "type": "messageFault", "message": late.expect("an answer").id, "action": "delay", "delayMs": 1_300 }));
+        cluster.apply(json!({ "type": "electLeader", "topic": "orders", "partition": 0 }));
+        cluster.send("orders", None, "2");
+        cluster.send("orders", None, "3");
+        cluster.advance(600.0);
+        // That it is gone makes the consumer look who leads what: the new leader gives it three records, and then the old one gives it one of them.
+        cluster.apply(json!({ "type": "deleteTopic", "name": "other" }));
+        cluster.advance(15_000.0);
+    });
+    assert_eq!(leader(&cluster), preferred);
+    let delivered: Vec<_> = of_kind(&seen, "recordDelivered").iter().map(|event| event.detail["firstOffset"].as_i64()).collect();
+    assert_eq!(delivered, [0, 1, 2, 3].map(Some), "each once, in order");
+}

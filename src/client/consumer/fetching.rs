@@ -318,8 +318,9 @@ impl Consumer {
     ) {
         let found = message.responses.iter().flat_map(|topic| &topic.partitions).zip(batches);
         for ((partition, offset), (data, batches)) in asked.into_iter().zip(found) {
-            // After a seek, or with another owner, what was asked for is of no use any more.
-            if self.partitions.get(&partition).is_some_and(|state| state.whence == Whence::Offset(offset)) {
+            // After a seek, or with another owner, what was asked for is of no use any more. Nor is what an old leader says of it when the new one
+            // has answered first.
+            if self.partitions.get(&partition).is_some_and(|state| state.whence == Whence::Offset(offset) && state.buffer.is_empty()) {
                 self.partition_fetched(now, leader, partition, offset, data, batches, out);
             }
         }
