@@ -13,6 +13,10 @@ use crate::protocol::wire::{self, Request};
 use kafka_protocol::messages as k;
 use std::sync::Arc;
 
+#[cfg(test)]
+#[path = "membership_test.rs"]
+mod membership_test;
+
 /// What kind of group it is.
 const PROTOCOL_TYPE: &str = "consumer";
 /// The version of subscriptions and assignments that the Java client writes.
@@ -252,6 +256,9 @@ impl Consumer {
                     self.membership.to_share = Some(subscriptions);
                 } else if let Some(coordinator) = self.membership.coordinator {
                     self.send_sync(now, coordinator, Vec::new(), out);
+                } else {
+                    // Another answer, an old one perhaps, has made it doubt who coordinates: nobody to ask for the assignment.
+                    self.rejoin_at(now);
                 }
             }
             ErrorCode::MemberIdRequired => {

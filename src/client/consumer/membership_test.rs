@@ -1,0 +1,55 @@
+//! What a member does with answers that come when it does not know who coordinates its group.
+
+use super::super::{ConsumerConfig, OffsetReset};
+use super::*;
+use crate::client::links::LinkConfig;
+use crate::client::network::NetworkConfig;
+use crate::node::Chance;
+
+fn consumer() -> Consumer {
+    let links = LinkConfig { backoff: 50 * MS, backoff_max: 1_000 * MS, setup_timeout: 10_000 * MS };
+    let network = NetworkConfig {
+        request_timeout: 30_000 * MS,
+        retry_backoff: 100 * MS,
+        retry_backoff_max: 1_000 * MS,
+        links,
+        allow_auto_create: true,
+    };
+    let config = ConsumerConfig {
+        network,
+        group: Some(Arc::from("group")),
+        session_timeout: 45_000 * MS,
+        heartbeat_interval: 3_000 * MS,
+        max_poll_interval: 300_000 * MS,
+        max_poll_records: 500,
+        auto_commit: true,
+        auto_commit_interval: 5_000 * MS,
+        offset_reset: OffsetReset::Earliest,
+        fetch_min_bytes: 1,
+        fetch_max_wait_ms: 500,
+        fetch_max_bytes: 52_428_800,
+        max_partition_fetch_bytes: 1_048_576,
+        processing: 0,
+    };
+    Consumer::new(Arc::from("member"), vec![1], config, Reads::Subscribed(vec![Arc::from("orders")]), Chance::new(1))
+}
+
+/// As a follower of its generation.
+fn join_response() -> k::JoinGroupResponse {
+    let mut response = k::JoinGroupResponse::default();
+    (response.generation_id, response.member_id, response.leader) = (4, wire::text("member-1"), wire::text("member-2"));
+    response
+}
+
+#[test]
+fn who_has_joined_and_cannot_ask_for_the_assignment_joins_again() {
+    // `AbstractCoordinator.sendSyncGroupRequest` fails when the coordinator is unknown, and with it the whole rebalance.
+    let (mut member, mut out) = (consumer(), Outputs::default());
+    member.joined(7, &join_response(), &mut out);
+    assert_eq!((member.member_state(), member.next_join()), (MemberState::Unjoined, Some(7)));
+    assert_eq!(member.member_id(), "member-1", "as the member that it is");
+
+    member.membership.coordinator = Some(1);
+    member.joined(8, &join_response(), &mut out);
+    assert_eq!((member.member_state(), member.next_join()), (MemberState::CompletingRebalance, None));
+}
