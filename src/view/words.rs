@@ -284,10 +284,10 @@ pub fn sentence(world: &World, note: &Note) -> String {
         NoteKind::BrokerStopping => "Begins a controlled shutdown: asks the controller to move its leaderships".to_owned(),
         NoteKind::BrokerStopped => "Ends in good order, with its logs flushed".to_owned(),
         NoteKind::ReassignmentStarted { partition, replicas, adding, removing } => {
-            let joins = if adding.is_empty() { String::new() } else { format!("; adds {}", list(adding)) };
-            let leaves =
+            let adds = if adding.is_empty() { String::new() } else { format!("; adds {}", list(adding)) };
+            let removes =
                 if removing.is_empty() { String::new() } else { format!("; removes {} once all the others are in sync", list(removing)) };
-            format!("Moves {partition} to {}{joins}{leaves}", list(replicas))
+            format!("Moves {partition} to {}{adds}{removes}", list(replicas))
         }
         NoteKind::ReassignmentCompleted { partition, replicas } => format!("{partition} has moved to {}", list(replicas)),
         NoteKind::ReassignmentCancelled { partition, replicas } => {
