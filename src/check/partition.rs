@@ -5,7 +5,7 @@ use super::compaction::Compaction;
 use super::metadata::MetadataCheck;
 use super::{Verdict, decided, replica};
 use crate::node::Partition;
-use crate::ordered::OrderedMap;
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::metadata::PartitionState;
 use crate::replica::effective_min_insync;
 use crate::sim::World;
@@ -29,6 +29,8 @@ pub struct PartitionCheck {
     ends: OrderedMap<i32, i64>,
     /// How far each running broker knows the log to be committed.
     high_watermarks: OrderedMap<i32, i64>,
+    /// Brokers whose disk was taken away and that have not appended since.
+    emptied: OrderedSet<i32>,
     /// Records acknowledged with acks=1, by their last offset, until they are committed.
     unsafe_acknowledged: Vec<(i64, i32)>,
     /// How far partitions of this name were committed whose topics are deleted: clients may still speak of those.
@@ -90,6 +92,7 @@ impl PartitionCheck {
     /// A broker is gone with its disk. Whoever comes in its place has nothing; what was committed is lost if nobody else was in sync.
     pub fn removed(&mut self, world: &World, name: &Partition, broker: i32) {
         self.unclean |= decided(world, name).is_some_and(|state| state.isr.contains(&broker));
+        self.emptied.insert(broker);
         self.log_deleted(broker);
     }
 
@@ -145,7 +148,10 @@ impl PartitionCheck {
         let needed = if self.unclean { 0 } else { self.committed.end().max(start.unwrap_or(0)) };
         for broker in added {
             let end = replica(world, name, *broker).map_or(0, |replica| replica.log.end_offset());
-            if end < needed {
+            if end < needed && self.emptied.contains(broker) {
+                // It was in sync when the leader asked for this, and went before the controller knew.
+                self.unclean = true;
+            } else if end < needed {
                 return Err(("R13", format!("broker {broker} joined the ISR of {name} with a log to {end} where {needed} is needed")));
             }
         }
@@ -185,6 +191,7 @@ impl PartitionCheck {
         leader: bool,
     ) -> Verdict {
         let end = self.ends.insert(broker, last + 1).unwrap_or(0);
+        self.emptied.remove(&broker);
         // A follower copies the gaps that compaction has left in its leader's log.
         let is_gap = !leader && end < base && base <= self.compaction.end();
         if base != end && !is_gap {
