@@ -339,6 +339,59 @@ fn a_broker_forgets_the_waiting_request_of_a_client_that_gave_up_and_closed_the_
 }
 
 #[test]
+fn a_bad_link_loses_doubles_and_delays_its_messages_in_the_ratios_given() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    producer(&mut cluster, "p", json!({ "acks": "0", "linger.ms": "0", "retries": "0" }));
+    send(&mut cluster, "p", "before");
+    cluster.advance(1_000.0);
+    let odds = json!({
+        "type": "setLink", "from": "p", "to": "broker-1", "latencyMs": 1,
+        "dropRatio": 0.2, "duplicateRatio": 0.1, "delayRatio": 0.3, "delayMs": 500,
+    });
+    cluster.apply(odds);
+    assert_eq!(cluster.view().links[0].drop_ratio, Some(0.2));
+    let seen = cluster.events_after(|cluster| {
+        for number in 0..1_000 {
+            send(cluster, "p", &format!("{number}"));
+            cluster.advance(2.0);
+        }
+        cluster.advance(1_000.0);
+    });
+    let of_p = |kind: &str| of_kind(&seen, kind).iter().filter(|event| event.node == "p" && event.detail["api"] == "Produce").count();
+    let (lost, doubled, late) = (of_p("messageDropped"), of_p("messageDuplicated"), of_p("messageDelayed"));
+    // Four standard deviations of a thousand draws.
+    assert!((150..=250).contains(&lost) && (62..=138).contains(&doubled) && (242..=358).contains(&late), "{lost} {doubled} {late}");
+    let values = cluster.values("orders", 0);
+    assert_eq!(values.len(), 1 + 1_000 - lost + doubled, "each is there as often as it arrived");
+    let numbers: Vec<u64> = values[1..].iter().map(|value| value.parse().expect("a number")).collect();
+    let overtaken = numbers.windows(2).filter(|pair| pair[1] < pair[0]).count();
+    assert!(late / 2 < overtaken, "those that were late came after later ones: {overtaken}");
+    cluster.apply(json!({ "type": "setLink", "from": "*", "to": "*" }));
+    assert_eq!(cluster.view().links.len(), 0);
+    let seen = cluster.events_after(|cluster| {
+        (0..100).for_each(|_| send(cluster, "p", "after"));
+        cluster.advance(1_000.0);
+    });
+    assert_eq!(of_kind(&seen, "messageDropped").len(), 0);
+}
+
+#[test]
+fn a_link_with_luck_of_its_own_changes_nobody_else_s() {
+    let happens = |ratio: f64| {
+        let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+        producer(&mut cluster, "p", json!({}));
+        cluster.apply(json!({ "type": "setLink", "from": "p", "to": "broker-1", "duplicateRatio": ratio }));
+        let seen = cluster.events_after(|cluster| {
+            send(cluster, "p", "v");
+            cluster.advance(3_000.0);
+        });
+        seen.into_iter().map(|event| (event.time, event.text)).collect::<Vec<_>>()
+    };
+    // One in a million: it is drawn for each message and never comes true here.
+    assert_eq!(happens(0.000_001), happens(0.0));
+}
+
+#[test]
 fn faults_are_part_of_the_session_s_history() {
     let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
     producer(&mut cluster, "p", json!({}));
@@ -385,6 +438,11 @@ fn faults_that_make_no_sense_are_refused() {
         (json!({ "type": "setLink", "from": "*", "to": "*", "latencyMs": -0.1 }), "INVALID_ARGUMENT", "latencyMs"),
         (json!({ "type": "setLink", "from": "*", "to": "*", "bytesPerSecond": 0 }), "INVALID_ARGUMENT", "bytesPerSecond"),
         (json!({ "type": "setLink", "from": "*", "to": "*", "cut": "yes" }), "INVALID_ARGUMENT", "cut"),
+        (json!({ "type": "setLink", "from": "*", "to": "*", "dropRatio": 1.01 }), "INVALID_ARGUMENT", "dropRatio"),
+        (json!({ "type": "setLink", "from": "*", "to": "*", "duplicateRatio": -0.1 }), "INVALID_ARGUMENT", "duplicateRatio"),
+        (json!({ "type": "setLink", "from": "*", "to": "*", "delayRatio": 0.1 }), "INVALID_ARGUMENT", "delayMs"),
+        (json!({ "type": "setLink", "from": "*", "to": "*", "delayMs": 10 }), "INVALID_ARGUMENT", "delayMs"),
+        (json!({ "type": "setLink", "from": "*", "to": "*", "dropRatio": 0.6, "duplicateRatio": 0.6 }), "INVALID_ARGUMENT", "dropRatio"),
     ] {
         let refusal = cluster.refused(command.clone());
         assert_eq!((refusal.code.as_str(), refusal.field.as_deref()), (code, Some(field)), "{command}");

@@ -169,6 +169,7 @@ pub enum Command {
         latency_ms: Option<f64>,
         bytes_per_second: Option<u64>,
         cut: Option<bool>,
+        odds: LinkOdds,
     },
     MessageFault {
         /// Its number in the trace.
@@ -185,6 +186,16 @@ pub enum Command {
         /// Absent: the request.
         what: Option<MessagePart>,
     },
+}
+
+/// What happens to some of a link's messages, by chance: the fields `dropRatio`, `duplicateRatio` and `delayRatio` of `setLink`, each 0 to 1, and
+/// `delayMs`, how much later a delayed message or a second copy arrives.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct LinkOdds {
+    pub drop_ratio: Option<f64>,
+    pub duplicate_ratio: Option<f64>,
+    pub delay_ratio: Option<f64>,
+    pub delay_ms: Option<f64>,
 }
 
 /// What has settings that can be changed.

@@ -2,13 +2,13 @@
 //!
 //! Owns what is refused and why, and how node names of `setLink` are read. Everything is checked before anything changes.
 
-use super::command::{Command, FaultAction, MessagePart, Refusal};
+use super::command::{Command, FaultAction, LinkOdds, MessagePart, Refusal};
 use crate::broker::Machine;
 use crate::cost::HEALTHY_DISK;
 use crate::node::{MS, NodeId, Time};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::Api;
-use crate::sim::{DROPS_MAX, DropNext, End, LINKS_MAX, Link, MessageFault, ProcessState, Trace, World};
+use crate::sim::{CERTAIN, DROPS_MAX, DropNext, End, LINKS_MAX, Link, MessageFault, Odds, ProcessState, Trace, World};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -77,8 +77,9 @@ pub(super) fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> 
             }
             world.set_machine(*broker, Machine { clock_skew_ms: *ms, ..machine });
         }
-        Command::SetLink { from, to, latency_ms, bytes_per_second, cut } => {
+        Command::SetLink { from, to, latency_ms, bytes_per_second, cut, odds } => {
             let latency = latency_ms.map(|ms| millis("latencyMs", "A latency", ms)).transpose()?;
+            let odds = self::odds(odds)?;
             if *bytes_per_second == Some(0) {
                 return Err(Refusal::argument("bytesPerSecond", "A link that carries no bytes is cut: say so with cut."));
             }
@@ -86,7 +87,7 @@ pub(super) fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> 
             if LINKS_MAX <= world.links().len() {
                 return Err(Refusal::argument("from", format!("A session has {LINKS_MAX} links of its own at the most.")));
             }
-            let link = Link { from, to, latency, bytes_per_second: *bytes_per_second, cut: cut.unwrap_or(false) };
+            let link = Link { from, to, latency, bytes_per_second: *bytes_per_second, cut: cut.unwrap_or(false), odds };
             world.set_link(link, trace);
         }
         Command::MessageFault { message, action, delay_ms } => {
@@ -134,11 +135,17 @@ pub(super) fn target(command: &Command) -> String {
         Command::FreezeBroker { broker, ms } => format!("broker {broker} for {} ms", thousandths(*ms)),
         Command::SlowDisk { broker, factor } => format!("broker {broker}, {} times", thousandths(*factor)),
         Command::SkewClock { broker, ms } => format!("broker {broker} by {ms} ms"),
-        Command::SetLink { from, to, latency_ms, bytes_per_second, cut } => {
+        Command::SetLink { from, to, latency_ms, bytes_per_second, cut, odds } => {
             let latency = latency_ms.map(|ms| format!(", {} ms", thousandths(ms)));
             let bandwidth = bytes_per_second.map(|bytes| format!(", {bytes} bytes/s"));
             let cut = if *cut == Some(true) { ", cut" } else { "" };
-            format!("{from} to {to}{}{}{cut}", latency.unwrap_or_default(), bandwidth.unwrap_or_default())
+            let mut text = format!("{from} to {to}{}{}{cut}", latency.unwrap_or_default(), bandwidth.unwrap_or_default());
+            for (what, ratio) in [("lost", odds.drop_ratio), ("doubled", odds.duplicate_ratio), ("late", odds.delay_ratio)] {
+                if let Some(ratio) = ratio.filter(|ratio| 0.0 < *ratio) {
+                    text.push_str(&format!(", {} % {what}", thousandths(ratio * 100.0)));
+                }
+            }
+            text
         }
         Command::MessageFault { message, action, .. } => format!("{message}: {}", action.name()),
         Command::DropNext { api, broker, what } => {
@@ -163,6 +170,25 @@ fn millis(field: &str, what: &str, ms: f64) -> Result<Time, Refusal> {
         return Err(Refusal::argument(field, format!("{what} is 0 to 3600000 ms.")));
     }
     Ok((ms * MS as f64).round() as Time)
+}
+
+/// Chances as whole parts of a million from here on: no float decides what happens.
+fn odds(of: &LinkOdds) -> Result<Odds, Refusal> {
+    let parts = |field: &str, ratio: Option<f64>| match ratio.unwrap_or(0.0) {
+        ratio if (0.0..=1.0).contains(&ratio) => Ok((ratio * CERTAIN as f64).round() as u64),
+        _ => Err(Refusal::argument(field, "A ratio is 0 (none of the messages) to 1 (all of them).")),
+    };
+    let late = of.delay_ms.map(|ms| millis("delayMs", "A delay", ms)).transpose()?;
+    let (drop, duplicate, delay) =
+        (parts("dropRatio", of.drop_ratio)?, parts("duplicateRatio", of.duplicate_ratio)?, parts("delayRatio", of.delay_ratio)?);
+    if CERTAIN < drop + duplicate + delay {
+        return Err(Refusal::argument("dropRatio", "One thing happens to a message: the three ratios come to 1 together at the most."));
+    }
+    match late {
+        None if 0 < delay => Err(Refusal::argument("delayMs", "To delay messages, say by how much.")),
+        Some(_) if delay + duplicate == 0 => Err(Refusal::argument("delayMs", "No message is delayed or doubled: say which part of them.")),
+        _ => Ok(Odds { drop, duplicate, delay, late: late.unwrap_or(0) }),
+    }
 }
 
 /// The nodes that a name of `setLink` means.

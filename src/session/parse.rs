@@ -3,8 +3,8 @@
 //! Owns the names of commands and fields as they are read; what a command or a session means is checked when it is applied or loaded.
 
 use super::command::{
-    Cluster, Command, CommitOffset, ConfigResource, FaultAction, ImportFormat, MessagePart, NOT_YET, Refusal, Saved, SeekEdge, SeekTo,
-    TimedCommand, TopicPartition,
+    Cluster, Command, CommitOffset, ConfigResource, FaultAction, ImportFormat, LinkOdds, MessagePart, NOT_YET, Refusal, Saved, SeekEdge,
+    SeekTo, TimedCommand, TopicPartition,
 };
 use super::fields::{Fields, FromValue, Misfit, Read, object, quoted};
 use crate::protocol::ErrorCode;
@@ -124,6 +124,12 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             latency_ms: fields.optional("latencyMs"),
             bytes_per_second: fields.optional("bytesPerSecond"),
             cut: fields.optional("cut"),
+            odds: LinkOdds {
+                drop_ratio: fields.optional("dropRatio"),
+                duplicate_ratio: fields.optional("duplicateRatio"),
+                delay_ratio: fields.optional("delayRatio"),
+                delay_ms: fields.optional("delayMs"),
+            },
         },
         "messageFault" => Command::MessageFault {
             message: fields.take("message"),

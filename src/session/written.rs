@@ -159,12 +159,16 @@ impl Command {
                 object.put("broker", *broker);
                 object.put("ms", *ms);
             }
-            Command::SetLink { from, to, latency_ms, bytes_per_second, cut } => {
+            Command::SetLink { from, to, latency_ms, bytes_per_second, cut, odds } => {
                 object.put("from", from.as_str());
                 object.put("to", to.as_str());
                 object.put_some("latencyMs", *latency_ms);
                 object.put_some("bytesPerSecond", *bytes_per_second);
                 object.put_some("cut", *cut);
+                object.put_some("dropRatio", odds.drop_ratio);
+                object.put_some("duplicateRatio", odds.duplicate_ratio);
+                object.put_some("delayRatio", odds.delay_ratio);
+                object.put_some("delayMs", odds.delay_ms);
             }
             Command::MessageFault { message, action, delay_ms } => {
                 object.put("message", *message);

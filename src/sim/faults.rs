@@ -182,20 +182,26 @@ impl World {
     }
 
     pub fn fault_message(&mut self, message: u64, fault: MessageFault, trace: &mut Trace) {
+        if let Some((arrives, delivery)) = self.take_message(message) {
+            self.befall(arrives, delivery, fault, trace);
+        }
+    }
+
+    /// Something happens to a message that would have arrived at `arrives`.
+    pub(super) fn befall(&mut self, arrives: Time, delivery: Box<Delivery>, fault: MessageFault, trace: &mut Trace) {
+        let (message, to, summary) = (delivery.message, delivery.to.peer, delivery.summary.clone());
+        let (now, from) = (self.now, delivery.from);
+        let note = |kind| Note { time: now, node: from, kind };
         match fault {
-            MessageFault::Drop => self.drop_message(message, Loss::Dropped, trace),
+            MessageFault::Drop => self.lose(*delivery, Loss::Dropped, trace),
             MessageFault::Delay(by) => {
-                let Some((arrives, delivery)) = self.take_message(message) else { return };
-                let kind = NoteKind::MessageDelayed { message, to: delivery.to.peer, summary: delivery.summary.clone(), by };
-                trace.push(Note { time: self.now, node: delivery.from, kind });
+                trace.push(note(NoteKind::MessageDelayed { message, to, summary, by }));
                 self.queue.push(arrives + by, Event::Deliver(delivery));
             }
             MessageFault::Duplicate(after) => {
-                let Some((arrives, delivery)) = self.take_message(message) else { return };
                 let copy = self.next_message;
+                trace.push(note(NoteKind::MessageDuplicated { message, to, summary, copy }));
                 self.next_message += 1;
-                let kind = NoteKind::MessageDuplicated { message, to: delivery.to.peer, summary: delivery.summary.clone(), copy };
-                trace.push(Note { time: self.now, node: delivery.from, kind });
                 let second = Box::new(Delivery { message: copy, ..(*delivery).clone() });
                 self.queue.push(arrives, Event::Deliver(delivery));
                 self.queue.push(arrives + after, Event::Deliver(second));

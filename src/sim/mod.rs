@@ -13,6 +13,6 @@ mod world;
 
 pub use decided::Decided;
 pub use faults::MessageFault;
-pub use network::{DROPS_MAX, DropNext, End, LINKS_MAX, Link};
+pub use network::{CERTAIN, DROPS_MAX, DropNext, End, LINKS_MAX, Link, Odds};
 pub use trace::{MARKS_MAX, Mark, NOTES_MAX, Trace, TracePoint};
 pub use world::{Application, ClientNode, Flight, ProcessState, World, WorldConfig};

@@ -4,6 +4,7 @@
 //! response it is. In Kafka this is TCP: what is lost here is never sent again by the connection itself, so it is the sender's request
 //! timeout that notices (`NetworkClient.handleTimedOutRequests`).
 
+use super::faults::MessageFault;
 use crate::cost;
 use crate::node::{Body, Chance, Connection, NodeId, Time};
 use crate::ordered::OrderedMap;
@@ -50,6 +51,20 @@ pub struct Link {
     pub bytes_per_second: Option<u64>,
     /// Nothing arrives.
     pub cut: bool,
+    pub odds: Odds,
+}
+
+/// Certainty, as [`Odds`] count it.
+pub const CERTAIN: u64 = 1_000_000;
+
+/// How many of a million messages of a link fare badly. They come to a million together at the most.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Odds {
+    pub drop: u64,
+    pub duplicate: u64,
+    pub delay: u64,
+    /// How much later a delayed message arrives, or a doubled one a second time.
+    pub late: Time,
 }
 
 /// The next message of this kind is lost.
@@ -65,12 +80,14 @@ pub struct DropNext {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fate {
     Arrives(Time),
+    /// At this time it would arrive, and something happens to it before.
+    Mishap(Time, MessageFault),
     Cut,
     Dropped,
 }
 
 /// Everything between the nodes.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct Network {
     /// The newest one that matches holds.
     links: Vec<Link>,
@@ -83,9 +100,23 @@ pub struct Network {
     buffers: OrderedMap<i32, (u64, u64)>,
     /// A message that is not larger fits into any of them.
     buffer_min: u64,
+    /// Decides what happens by chance to the messages of a link that is said to be bad.
+    luck: Chance,
 }
 
 impl Network {
+    pub fn new(luck: Chance) -> Network {
+        Network {
+            links: Vec::new(),
+            drops: Vec::new(),
+            arrivals: OrderedMap::new(),
+            sending: OrderedMap::new(),
+            buffers: OrderedMap::new(),
+            buffer_min: 0,
+            luck,
+        }
+    }
+
     /// What a broker's `socket.receive.buffer.bytes` and `socket.send.buffer.bytes` are.
     pub fn set_buffers(&mut self, broker: i32, receive: u64, send: u64) {
         self.buffers.insert(broker, (receive, send));
@@ -113,7 +144,7 @@ impl Network {
     /// Takes a rule in place of all that it covers. One that changes nothing only takes those away.
     pub fn set(&mut self, link: Link) {
         self.links.retain(|known| !(link.from.covers(&known.from) && link.to.covers(&known.to)));
-        let plain = link.latency.is_none() && link.bytes_per_second.is_none() && !link.cut;
+        let plain = link.latency.is_none() && link.bytes_per_second.is_none() && !link.cut && link.odds == Odds::default();
         if !plain || !self.links.is_empty() {
             self.links.push(link);
         }
@@ -142,7 +173,29 @@ impl Network {
         let bytes = body.bytes();
         let buffer = if self.buffer_min < bytes { self.buffer(from, to.peer, body) } else { u64::MAX };
         let arrives = self.arrival(now, from, to, names, chance, bytes, buffer);
-        if !self.links.is_empty() && self.is_cut(from, to.peer, names) { Fate::Cut } else { Fate::Arrives(arrives) }
+        if self.links.is_empty() {
+            return Fate::Arrives(arrives);
+        }
+        match self.link(from, to.peer, names).map(|link| (link.cut, link.odds)) {
+            Some((true, _)) => Fate::Cut,
+            Some((false, odds)) if odds != Odds::default() => {
+                self.mishap(odds).map_or(Fate::Arrives(arrives), |fault| Fate::Mishap(arrives, fault))
+            }
+            _ => Fate::Arrives(arrives),
+        }
+    }
+
+    fn mishap(&mut self, odds: Odds) -> Option<MessageFault> {
+        let drawn = self.luck.below(CERTAIN);
+        if drawn < odds.drop {
+            Some(MessageFault::Drop)
+        } else if drawn < odds.drop + odds.duplicate {
+            Some(MessageFault::Duplicate(odds.late))
+        } else if drawn < odds.drop + odds.duplicate + odds.delay {
+            Some(MessageFault::Delay(odds.late))
+        } else {
+            None
+        }
     }
 
     /// When something sent now arrives: not earlier than whatever was sent before it on the same connection.

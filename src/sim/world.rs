@@ -200,7 +200,7 @@ impl World {
         };
         let controllers = voters.iter().map(controller).collect();
         let node = |(id, config): (i32, BrokerConfig)| (id, BrokerNode::new(Broker::new(id, config, chance.fork(1_000 + id as u64))));
-        let mut network = Network::default();
+        let mut network = Network::new(chance.fork(3));
         for (id, broker) in &config.brokers {
             network.set_buffers(*id, broker.costs.receive_buffer, broker.costs.send_buffer);
         }
@@ -457,6 +457,7 @@ impl World {
             let delivery = Delivery { message, sent: self.now, from: node, to: sent.to, process, correlation, body, summary };
             match fate {
                 Fate::Arrives(at) => self.queue.push(at, Event::Deliver(Box::new(delivery))),
+                Fate::Mishap(at, fault) => self.befall(at, Box::new(delivery), fault, trace),
                 Fate::Cut => self.lose(delivery, Loss::Cut, trace),
                 Fate::Dropped => self.lose(delivery, Loss::Dropped, trace),
             }

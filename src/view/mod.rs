@@ -23,7 +23,7 @@ use crate::protocol::metadata::TopicMetadata;
 use crate::protocol::{murmur2, topic_id_base64};
 use crate::replica::{PartitionKey, Replica};
 use crate::session::{Session, effective_topic_configs};
-use crate::sim::{Application, ClientNode, DropNext, End, Link, ProcessState, World};
+use crate::sim::{Application, CERTAIN, ClientNode, DropNext, End, Link, Odds, ProcessState, World};
 pub use shape::*;
 
 fn millis(time: Time) -> f64 {
@@ -75,7 +75,19 @@ fn link_view(world: &World, link: &Link) -> LinkView {
         End::Client(name) => name.to_string(),
     };
     let (from, to) = (name(&link.from), name(&link.to));
-    LinkView { from, to, latency_ms: link.latency.map(millis), bytes_per_second: link.bytes_per_second, cut: link.cut }
+    let Odds { drop, duplicate, delay, late } = link.odds;
+    let ratio = |parts: u64| (0 < parts).then(|| parts as f64 / CERTAIN as f64);
+    LinkView {
+        from,
+        to,
+        latency_ms: link.latency.map(millis),
+        bytes_per_second: link.bytes_per_second,
+        cut: link.cut,
+        drop_ratio: ratio(drop),
+        duplicate_ratio: ratio(duplicate),
+        delay_ratio: ratio(delay),
+        delay_ms: (0 < late).then(|| millis(late)),
+    }
 }
 
 fn drop_view(drop: &DropNext) -> DropView {

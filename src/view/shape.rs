@@ -44,6 +44,14 @@ pub struct LinkView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_per_second: Option<u64>,
     pub cut: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicate_ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<f64>,
 }
 
 /// The fields of a `dropNext` command.

@@ -116,9 +116,10 @@ pub fn of(command: &Command) -> String {
             format!("ssh broker-{broker} 'date -s \"{ms} milliseconds\"'  # with time synchronisation off")
         }
         Command::SetLink { from, to, cut: Some(true), .. } => format!("ssh {from} 'iptables -A OUTPUT -d {to} -j DROP'"),
-        Command::SetLink { from, to, latency_ms, .. } => {
+        Command::SetLink { from, to, latency_ms, odds, .. } => {
             let ms = latency_ms.unwrap_or(0.0) as u64;
-            format!("ssh {from} 'tc qdisc replace dev eth0 root netem delay {ms}ms'  # for packets to {to}")
+            let loss = odds.drop_ratio.map(|ratio| format!(" loss {}%", (ratio * 100.0) as u64)).unwrap_or_default();
+            format!("ssh {from} 'tc qdisc replace dev eth0 root netem delay {ms}ms{loss}'  # for packets to {to}")
         }
         Command::MessageFault { .. } | Command::DropNext { .. } => {
             "# no kafka-* tool; a proxy between the two that reads Kafka's protocol can do it".to_owned()

@@ -78,6 +78,7 @@ fn any_command(chance: &mut Chance) -> Value {
         json!({ "type": "restartController", "controller": 1 }),
         json!({ "type": "setLink", "from": "broker-1", "to": "controller-1", "latencyMs": 2.5, "bytesPerSecond": 100_000, "cut": false }),
         json!({ "type": "setLink", "from": "web-shop", "to": "*", "cut": true }),
+        json!({ "type": "setLink", "from": "*", "to": "*", "dropRatio": 0.5, "duplicateRatio": 0.25, "delayRatio": 0.25, "delayMs": 20 }),
         json!({ "type": "powerLoss", "broker": 2 }),
         json!({ "type": "stopBroker", "broker": 3 }),
         json!({ "type": "addBroker", "broker": chance.below(12), "rack": "a" }),

@@ -37,6 +37,7 @@ enum Act {
     SkewClock,
     CutLink,
     SlowLink,
+    BadLink,
     HealLinks,
     FaultMessage,
     DropNext,
@@ -65,6 +66,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::SkewClock, 1),
             (Act::CutLink, 2),
             (Act::SlowLink, 1),
+            (Act::BadLink, 1),
             (Act::HealLinks, 3),
             (Act::FaultMessage, 4),
             (Act::DropNext, 2),
@@ -130,6 +132,7 @@ pub const SCENARIOS: &[Scenario] = &[
         weights: &[
             (Act::CutLink, 3),
             (Act::SlowLink, 2),
+            (Act::BadLink, 2),
             (Act::HealLinks, 4),
             (Act::FaultMessage, 8),
             (Act::DropNext, 4),
@@ -388,6 +391,11 @@ impl Drawer {
                 let (from, to) = self.ends(view)?;
                 let (latency, bytes) = (self.one_of(&[5, 200, 1_000]), self.one_of(&[2_000, 100_000]));
                 json!({ "type": "setLink", "from": from, "to": to, "latencyMs": latency, "bytesPerSecond": bytes })
+            }
+            Act::BadLink => {
+                let (from, to) = self.ends(view)?;
+                let (lost, late) = (self.one_of(&[0.0, 0.02, 0.2])?, self.one_of(&[1, 40, 2_000])?);
+                json!({ "type": "setLink", "from": from, "to": to, "dropRatio": lost, "duplicateRatio": 0.05, "delayRatio": 0.1, "delayMs": late })
             }
             Act::HealLinks => json!({ "type": "setLink", "from": "*", "to": "*" }),
             Act::FaultMessage => {
