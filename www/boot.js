@@ -30,14 +30,23 @@ async function lessons() {
   return Promise.all(names.map((name) => text(`lessons/${name}`)));
 }
 
+// The program lies gzipped in its file, by a compressor that takes its time (Trunk.toml): a server that compresses nothing sends less than half
+// of it, and one that does could not send less. It is compiled while it arrives.
+async function program() {
+  const answer = await fetch(new URL(wasm, document.baseURI));
+  if (!answer.ok) throw new Error(`${wasm}: ${answer.status}`);
+  const unzipped = answer.body.pipeThrough(new DecompressionStream("gzip"));
+  return new Response(unzipped, { headers: { "content-type": "application/wasm" } });
+}
+
 try {
-  const program = fetch(new URL(wasm, document.baseURI));
+  const arriving = program();
   const [page, files] = await Promise.all([
     import(new URL(js, document.baseURI)),
     lessons().catch((error) => (console.error(error), [])),
   ]);
   globalThis.brokerlabLessons = files;
-  await page.default({ module_or_path: program });
+  await page.default({ module_or_path: arriving });
   document.getElementById("loading").remove();
 } catch (error) {
   // The engine stopped as it started, or the browser lacks what the page needs.
