@@ -52,6 +52,14 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("reassigned-keeps-log", "a broker keeps the log of a partition that was moved away from it"),
     ("snapshot-lacks-last", "a snapshot of the metadata lacks the last record that it stands for"),
     ("sessions-never-end", "a broker that is not heard of is not fenced"),
+    ("pending-isr-counts-alone", "a leader counts on a smaller ISR before the controller has granted it"),
+    ("isr-joined-unasked", "the controller takes a broker that is back into the ISR without its leader's word"),
+    ("follower-serves-uncommitted", "a follower gives consumers what its high watermark does not cover"),
+    ("session-forgets-the-unnamed", "an incremental fetch takes what it does not name out of its session"),
+    (
+        "session-tells-of-high-watermarks-alone",
+        "an incremental answer leaves out a partition whose high watermark has not moved, records and all",
+    ),
 ];
 
 #[cfg(feature = "mutants")]

@@ -99,6 +99,8 @@ pub enum Timer {
     BrokerHeartbeat,
     /// Broker: shrink the ISR of partitions whose followers lag.
     ReplicaLag,
+    /// Broker: ask again for ISR changes that the controller could not decide.
+    IsrRetry,
     /// Broker: write the high watermarks to disk.
     HighWatermarkCheckpoint,
     /// Broker: delete segments that are old enough.

@@ -10,7 +10,7 @@ use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::Response;
-use crate::replica::{PartitionKey, Read, Replica};
+use crate::replica::{Held, PartitionKey, Read, Replica};
 use k::fetch_request::{FetchPartition, ReplicaState};
 use k::fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages as k;
@@ -102,7 +102,8 @@ impl Broker {
                 if !agrees || check_fetcher(&self.image, replica, &message.replica_state, asked).is_err() {
                     continue;
                 }
-                replica.follower_fetched(now, follower, message.replica_state.replica_epoch, asked.fetch_offset);
+                let has = Held { log_start: asked.log_start_offset, log_end: asked.fetch_offset };
+                replica.follower_fetched(now, follower, message.replica_state.replica_epoch, has);
                 self.maybe_expand_isr(now, key, follower, out);
                 self.advance(now, key, out);
             }
@@ -124,15 +125,18 @@ impl Broker {
                 data.partition_index = asked.partition;
                 data.high_watermark = -1;
                 let mut batches = Vec::new();
-                match self.find_partition(key, asked, &message.replica_state, left, bytes == 0, unknown) {
+                match self.find_partition(key, asked, message, left, bytes == 0, unknown) {
                     Err(error) => {
                         data.error_code = error.code();
                         found.at_once = true;
                     }
-                    Ok((replica, read)) => {
-                        data.high_watermark = replica.high_watermark();
-                        data.last_stable_offset = replica.high_watermark();
-                        data.log_start_offset = replica.log.start_offset();
+                    Ok((replica, Answer::Elsewhere(near))) => {
+                        set_offsets(&mut data, replica);
+                        data.preferred_read_replica = k::BrokerId(near);
+                        found.at_once = true;
+                    }
+                    Ok((replica, Answer::Here(read))) => {
+                        set_offsets(&mut data, replica);
                         if let Some(end) = read.diverging {
                             data.diverging_epoch = EpochEndOffset::default().with_epoch(end.epoch).with_end_offset(end.end);
                             found.at_once = true;
@@ -156,33 +160,52 @@ impl Broker {
         &self,
         key: PartitionKey,
         asked: &FetchPartition,
-        fetcher: &ReplicaState,
+        message: &k::FetchRequest,
         left: usize,
         first: bool,
         unknown: ErrorCode,
-    ) -> Result<(&Replica, Read), ErrorCode> {
+    ) -> Result<(&Replica, Answer), ErrorCode> {
         if !self.image.topics.contains_key(&key.topic) {
             return Err(unknown);
         }
         let replica = self.replica(key)?;
+        let fetcher = &message.replica_state;
         check_fetcher(&self.image, replica, fetcher, asked)?;
-        let is_follower = 0 <= fetcher.replica_id.0 && !mutant::is("follower-reads-committed") || mutant::is("consumer-reads-uncommitted");
-        let limit = if is_follower { replica.log.end_offset() } else { replica.high_watermark() };
+        let is_follower = 0 <= fetcher.replica_id.0;
+        if let Some(near) = self.read_replica(replica, &message.rack_id, asked.fetch_offset).filter(|_| !is_follower) {
+            return Ok((replica, Answer::Elsewhere(near)));
+        }
+        let reads_all = is_follower && !mutant::is("follower-reads-committed")
+            || mutant::is("consumer-reads-uncommitted")
+            || replica.leader().is_none() && mutant::is("follower-serves-uncommitted");
+        let limit = if reads_all { replica.log.end_offset() } else { replica.high_watermark() };
         let most = left.min(usize::try_from(asked.partition_max_bytes).unwrap_or(0));
-        let last_epoch = asked.last_fetched_epoch;
-        let read = replica.read(asked.fetch_offset, last_epoch, limit, most, first).map_err(|error| error.0)?;
-        Ok((replica, read))
+        let read = replica.read(asked.fetch_offset, asked.last_fetched_epoch, limit, most, first).map_err(|error| error.0)?;
+        Ok((replica, Answer::Here(read)))
     }
+}
+
+/// What a partition's part of a fetch comes to.
+enum Answer {
+    Here(Read),
+    /// The consumer should read from this replica.
+    Elsewhere(i32),
+}
+
+fn set_offsets(data: &mut PartitionData, replica: &Replica) {
+    (data.high_watermark, data.last_stable_offset) = (replica.high_watermark(), replica.high_watermark());
+    data.log_start_offset = replica.log.start_offset();
 }
 
 /// Whether the fetcher has the right idea of who leads, and is what it says: a replica of this partition, in the process that is registered now.
 /// What a follower has is believed, so one that is none must not move the high watermark (`Partition.followerReplicaOrThrow`, KIP-903).
 fn check_fetcher(image: &MetadataImage, replica: &Replica, fetcher: &ReplicaState, asked: &FetchPartition) -> Result<(), ErrorCode> {
-    replica.check_leader(asked.current_leader_epoch)?;
     let follower = fetcher.replica_id.0;
     if follower < 0 {
-        return Ok(());
+        // Consumers may read from followers, too (KIP-392).
+        return replica.check_epoch(asked.current_leader_epoch);
     }
+    replica.check_leader(asked.current_leader_epoch)?;
     if replica.leader().is_none_or(|leader| !leader.has_follower(follower)) {
         let knows_epoch = asked.current_leader_epoch != -1;
         return Err(if knows_epoch { ErrorCode::UnknownLeaderEpoch } else { ErrorCode::NotLeaderOrFollower });

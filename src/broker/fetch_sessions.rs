@@ -3,28 +3,19 @@
 //! Owns the sessions, their epochs, and which one has to go when there is no room. Knows nothing of logs: it sees a request before it is
 //! handled and a response before it is sent. Source: `FetchManager`, `FetchSessionCache`, `FetchSession`; KIP-227.
 
+use crate::mutant;
 use crate::node::{MS, Time};
-use crate::ordered::OrderedMap;
-use crate::protocol::{Batch, ErrorCode};
+use crate::ordered::{OrderedMap, OrderedSet};
+use crate::protocol::{Batch, ErrorCode, FINAL_EPOCH, INITIAL_EPOCH, NO_SESSION, next_epoch};
 use crate::replica::PartitionKey;
-use k::fetch_request::FetchPartition;
+use k::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
+use k::fetch_response::PartitionData;
 use kafka_protocol::messages as k;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// The epoch of a request that reads everything and opens a session.
-const INITIAL_EPOCH: i32 = 0;
-/// The epoch of a request that reads everything and wants no session.
-const FINAL_EPOCH: i32 = -1;
-/// The session id of a request without a session.
-const NO_SESSION: i32 = 0;
 /// A session that was used or, for a place of a smaller one, made within this time is not evicted.
 const MIN_EVICTION: Time = 120_000 * MS;
-
-/// The epoch behind this one: after the last comes 1, for 0 opens a session.
-fn next_epoch(epoch: i32) -> i32 {
-    if epoch == i32::MAX { 1 } else { epoch + 1 }
-}
 
 /// One partition as its fetcher asked for it last, and what the fetcher was told last.
 #[derive(Clone, Debug)]
@@ -33,6 +24,22 @@ struct Cached {
     asked: FetchPartition,
     high_watermark: i64,
     log_start: i64,
+    /// Whether the last answer had records of it.
+    was_read: bool,
+}
+
+impl Cached {
+    /// Remembers what the fetcher is told; whether that is worth telling.
+    fn told(&mut self, data: &PartitionData, has_records: bool) -> bool {
+        let moved = self.high_watermark != data.high_watermark || self.log_start != data.log_start_offset;
+        let failed = data.error_code != 0;
+        // After an error, or where the logs part, the fetcher makes no use of the high watermark: the next answer is news in any case.
+        let is_unused = failed || 0 <= data.diverging_epoch.epoch;
+        (self.high_watermark, self.log_start) = (if is_unused { -1 } else { data.high_watermark }, data.log_start_offset);
+        self.was_read = has_records;
+        let has_records = has_records && !mutant::is("session-tells-of-high-watermarks-alone");
+        has_records || moved || failed || 0 <= data.preferred_read_replica.0 || 0 <= data.diverging_epoch.epoch
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -53,21 +60,32 @@ impl Session {
         MIN_EVICTION < self.last_used - self.created
     }
 
-    fn ask(&mut self, key: PartitionKey, asked: &FetchPartition) {
-        match self.partitions.iter_mut().find(|cached| cached.key == key) {
-            Some(cached) => cached.asked.clone_from(asked),
-            None => self.partitions.push(Cached { key, asked: asked.clone(), high_watermark: -1, log_start: -1 }),
-        }
-    }
-
     fn update(&mut self, message: &k::FetchRequest) {
-        for topic in &message.forgotten_topics_data {
-            let forgotten = |key: PartitionKey| key.topic == topic.topic_id && topic.partitions.contains(&key.index);
-            self.partitions.retain(|cached| !forgotten(cached.key));
+        let forgotten: OrderedSet<PartitionKey> = message.forgotten_topics_data.iter().flat_map(forgotten_keys).collect();
+        if !forgotten.is_empty() {
+            self.partitions.retain(|cached| !forgotten.contains(&cached.key));
         }
-        for topic in &message.topics {
-            for asked in &topic.partitions {
-                self.ask(PartitionKey { topic: topic.topic_id, index: asked.partition }, asked);
+        if message.topics.is_empty() {
+            return;
+        }
+        let asked = || message.topics.iter().flat_map(|topic| topic.partitions.iter().map(|asked| (key_of(topic, asked), asked)));
+        // What is named twice counts as it was named last.
+        let newest: OrderedMap<PartitionKey, &FetchPartition> = asked().collect();
+        // The mistake: what is not named is not wanted any more.
+        if mutant::is("session-forgets-the-unnamed") {
+            self.partitions.retain(|cached| newest.contains_key(&cached.key));
+        }
+        let mut known = OrderedSet::new();
+        for cached in &mut self.partitions {
+            known.insert(cached.key);
+            if let Some(asked) = newest.get(&cached.key) {
+                cached.asked.clone_from(asked);
+            }
+        }
+        for (key, asked) in asked() {
+            if known.insert(key) {
+                let asked = newest.get(&key).copied().unwrap_or(asked).clone();
+                self.partitions.push(Cached { key, asked, high_watermark: -1, log_start: -1, was_read: false });
             }
         }
     }
@@ -88,20 +106,23 @@ impl Session {
         whole
     }
 
-    /// Remembers what the fetcher is told of a partition; whether that is worth telling.
-    fn told(&mut self, key: PartitionKey, data: &k::fetch_response::PartitionData, has_records: bool) -> bool {
-        let Some(place) = self.partitions.iter().position(|cached| cached.key == key) else { return true };
-        let cached = &mut self.partitions[place];
-        let moved = cached.high_watermark != data.high_watermark || cached.log_start != data.log_start_offset;
-        let failed = data.error_code != 0;
-        // After an error the next answer is news in any case.
-        (cached.high_watermark, cached.log_start) = (if failed { -1 } else { data.high_watermark }, data.log_start_offset);
-        if has_records {
-            let cached = self.partitions.remove(place);
-            self.partitions.push(cached);
+    /// What was read goes to the back, so that everything has its turn.
+    fn rotate(&mut self) {
+        if self.partitions.iter().any(|cached| cached.was_read) {
+            let (read, mut order): (Vec<Cached>, Vec<Cached>) =
+                std::mem::take(&mut self.partitions).into_iter().partition(|cached| cached.was_read);
+            order.extend(read);
+            self.partitions = order;
         }
-        has_records || moved || failed || 0 <= data.preferred_read_replica.0 || 0 <= data.diverging_epoch.epoch
     }
+}
+
+fn key_of(topic: &FetchTopic, asked: &FetchPartition) -> PartitionKey {
+    PartitionKey { topic: topic.topic_id, index: asked.partition }
+}
+
+fn forgotten_keys(topic: &ForgottenTopic) -> impl Iterator<Item = PartitionKey> + '_ {
+    topic.partitions.iter().map(|index| PartitionKey { topic: topic.topic_id, index: *index })
 }
 
 /// The fetch sessions of a broker.
@@ -114,6 +135,10 @@ pub(super) struct FetchSessions {
 impl FetchSessions {
     pub(super) fn new(slots: usize) -> FetchSessions {
         FetchSessions { slots, sessions: OrderedMap::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len()
     }
 
     /// What a request asks for, with what its session remembers.
@@ -165,18 +190,21 @@ impl FetchSessions {
                     batches.clear();
                     return;
                 }
+                // The answer is in the session's own order: it was asked for as a whole.
                 let mut found = std::mem::take(batches).into_iter();
+                let mut cached = session.partitions.iter_mut();
                 for topic in &mut response.responses {
                     topic.partitions.retain(|data| {
                         let records = found.next().unwrap_or_default();
                         let key = PartitionKey { topic: topic.topic_id, index: data.partition_index };
-                        let kept = session.told(key, data, !records.is_empty());
+                        let kept = cached.find(|cached| cached.key == key).is_none_or(|cached| cached.told(data, !records.is_empty()));
                         if kept {
                             batches.push(records);
                         }
                         kept
                     });
                 }
+                session.rotate();
                 response.responses.retain(|topic| !topic.partitions.is_empty());
             }
         }
@@ -189,9 +217,13 @@ impl FetchSessions {
         if session.partitions.is_empty() || !self.make_room(now, privileged, session.partitions.len()) {
             return NO_SESSION;
         }
+        let mut places: OrderedMap<PartitionKey, &mut Cached> = session.partitions.iter_mut().map(|cached| (cached.key, cached)).collect();
         for topic in &response.responses {
             for data in &topic.partitions {
-                session.told(PartitionKey { topic: topic.topic_id, index: data.partition_index }, data, false);
+                let key = PartitionKey { topic: topic.topic_id, index: data.partition_index };
+                if let Some(cached) = places.get_mut(&key) {
+                    cached.told(data, false);
+                }
             }
         }
         loop {

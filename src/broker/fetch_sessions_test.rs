@@ -1,8 +1,7 @@
 //! After Kafka's `FetchSessionTest`.
 
 use super::*;
-use k::fetch_request::{FetchTopic, ForgottenTopic};
-use k::fetch_response::{FetchableTopicResponse, PartitionData};
+use k::fetch_response::FetchableTopicResponse;
 use uuid::Uuid;
 
 const SECOND: Time = 1_000 * MS;
@@ -72,11 +71,6 @@ fn opened(sessions: &mut FetchSessions, now: Time, replica: i32, size: i32) -> i
 
 fn open(sessions: &mut FetchSessions, now: Time, message: k::FetchRequest) -> Result<Arc<k::FetchRequest>, ErrorCode> {
     sessions.open(now, Arc::new(message))
-}
-
-#[test]
-fn the_epoch_behind_the_last_is_one() {
-    assert_eq!([0, 1, i32::MAX - 1, i32::MAX].map(next_epoch), [1, 2, i32::MAX, 1]);
 }
 
 #[test]

@@ -3,12 +3,15 @@
 //! Source: `Partition.maybeExpandIsr`, `maybeShrinkIsr`, `AlterPartitionManager`; KIP-497, KIP-841.
 
 use super::Broker;
-use crate::node::{Channel, Outputs, Time};
+use crate::node::{Channel, MS, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::Request;
 use crate::replica::PartitionKey;
 use kafka_protocol::messages as k;
 use std::sync::Arc;
+
+/// How long a change waits that the controller could not decide (`DefaultAlterPartitionManager`).
+const RETRY_BACKOFF: Time = 50 * MS;
 
 impl Broker {
     /// Moves the high watermark as far as the ISR allows.
@@ -103,7 +106,7 @@ impl Broker {
         let error = ErrorCode::of(if message.error_code != 0 { message.error_code } else { answer.map_or(0, |answer| answer.error_code) });
         match (error, answer) {
             (ErrorCode::None, Some(granted)) if granted.leader_epoch == leader.epoch => {
-                leader.adopt(granted.partition_epoch, granted.isr.iter().map(|member| member.0).collect());
+                leader.granted(granted.partition_epoch, granted.isr.iter().map(|member| member.0).collect());
             }
             // The controller has decided something newer, which is on its way in the metadata log: until then nothing may be assumed.
             (
@@ -116,8 +119,13 @@ impl Broker {
                 | ErrorCode::None,
                 _,
             ) => {}
-            // Refused for what it is: the ISR is what it was.
-            _ => leader.pending_isr = None,
+            // Refused for what it is, by a controller that knows the partition as this leader does: the ISR is what it was.
+            (ErrorCode::IneligibleReplica | ErrorCode::OperationNotAttempted, _) => leader.pending_isr = None,
+            // Nobody knows what became of it: both ISRs count on, and the same is asked for again.
+            _ => {
+                self.controllers.refused.insert(key);
+                out.timer(now + RETRY_BACKOFF, Timer::IsrRetry);
+            }
         }
         self.advance(now, key, out);
         self.moved.insert(key);

@@ -16,6 +16,7 @@ mod lifecycle;
 mod lookup;
 mod maintenance;
 mod produce;
+mod read_replica;
 mod replication;
 mod shutdown;
 mod timeouts;
@@ -84,6 +85,8 @@ pub struct BrokerConfig {
     pub log_task_delay: Time,
     /// `fetch.max.bytes`
     pub fetch_max_bytes: i32,
+    /// `replica.selector.class` is RackAwareReplicaSelector: consumers are sent to a replica in their rack.
+    pub reads_by_rack: bool,
     /// `max.incremental.fetch.session.cache.slots`
     pub fetch_session_slots: usize,
     /// `auto.create.topics.enable`
@@ -224,6 +227,11 @@ impl Broker {
     /// The quorum's epoch of the last record of the metadata log that it applied.
     pub fn applied_epoch(&self) -> i32 {
         self.controllers.applied_epoch
+    }
+
+    /// Kafka's metric `NumIncrementalFetchSessions`.
+    pub fn fetch_sessions(&self) -> usize {
+        self.sessions.len()
     }
 
     pub fn coordinator(&self) -> &Coordinator {
@@ -419,6 +427,7 @@ impl Broker {
                 self.shrink_isrs(now, out);
                 out.timer(now + self.config.replica_lag_time_max / 2, Timer::ReplicaLag);
             }
+            Timer::IsrRetry => self.alter_refused(now, out),
             Timer::HighWatermarkCheckpoint => {
                 self.replicas.values_mut().for_each(Replica::checkpoint_high_watermark);
                 out.timer(now + self.config.checkpoint_interval, Timer::HighWatermarkCheckpoint);

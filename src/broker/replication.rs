@@ -7,9 +7,10 @@ use super::EARLIEST_LOCAL_TIMESTAMP;
 use crate::node::{Channel, Connection, NodeId, Outputs, Time, Timer};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::wire::{self, Request};
-use crate::protocol::{Batch, ErrorCode};
-use crate::replica::PartitionKey;
+use crate::protocol::{Batch, ErrorCode, FetchSession};
+use crate::replica::{PartitionKey, Replica};
 use crate::storage::EpochEnd;
+use k::fetch_request::FetchPartition;
 use kafka_protocol::messages as k;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct Fetcher {
     /// After an error: wait for the timer before asking again, for everything or for these partitions.
     backing_off: bool,
     delayed: OrderedSet<PartitionKey>,
+    /// What the leader remembers of what is asked.
+    session: FetchSession,
     /// Questions for where the leader's log starts, by correlation.
     log_starts: OrderedMap<u32, PartitionKey>,
 }
@@ -59,36 +62,28 @@ impl Broker {
     }
 
     fn fetch_from(&mut self, now: Time, leader: i32, out: &mut Outputs) {
-        let Some(fetcher) = self.fetchers.get(&leader) else { return };
+        let (own_id, own_epoch, max_bytes) = (self.id, self.epoch(), self.config.replica_fetch_max_bytes);
+        let Some(fetcher) = self.fetchers.get_mut(&leader) else { return };
         if fetcher.in_flight.is_some() || fetcher.backing_off {
             return;
         }
+        if fetcher.partitions.is_empty() {
+            // An idle fetcher ends, and its session with it.
+            fetcher.session = FetchSession::default();
+            return;
+        }
         let mut message = k::FetchRequest::default();
-        message.replica_state.replica_id = k::BrokerId(self.id);
-        message.replica_state.replica_epoch = self.epoch();
+        (message.replica_state.replica_id, message.replica_state.replica_epoch) = (k::BrokerId(own_id), own_epoch);
         message.max_wait_ms = i32::try_from(self.config.replica_fetch_wait_max / crate::node::MS).unwrap_or(i32::MAX);
         message.min_bytes = self.config.replica_fetch_min_bytes;
         message.max_bytes = self.config.replica_fetch_response_max_bytes;
-        for key in fetcher.partitions.iter().filter(|key| !fetcher.delayed.contains(*key)) {
-            let Some(replica) = self.replicas.get(key) else { continue };
-            let Some((_, leader_epoch)) = replica.following() else { continue };
-            let mut asked = k::fetch_request::FetchPartition::default();
-            asked.partition = key.index;
-            asked.current_leader_epoch = leader_epoch;
-            asked.fetch_offset = replica.log.end_offset();
-            asked.last_fetched_epoch = replica.log.latest_epoch().unwrap_or(-1);
-            asked.log_start_offset = replica.log.start_offset();
-            asked.partition_max_bytes = self.config.replica_fetch_max_bytes;
-            if message.topics.last().is_none_or(|topic| topic.topic_id != key.topic) {
-                let mut topic = k::fetch_request::FetchTopic::default();
-                topic.topic_id = key.topic;
-                message.topics.push(topic);
-            }
-            if let Some(topic) = message.topics.last_mut() {
-                topic.partitions.push(asked);
-            }
-        }
-        if message.topics.is_empty() {
+        let replicas = &self.replicas;
+        let Fetcher { partitions, delayed, session, .. } = fetcher;
+        let wanted = partitions
+            .iter()
+            .filter(|key| !delayed.contains(*key))
+            .filter_map(|key| Some((key.topic, wanted(*key, replicas.get(key)?, max_bytes)?)));
+        if !session.ask(&mut message, wanted) {
             return;
         }
         let correlation = self.correlation();
@@ -108,9 +103,18 @@ impl Broker {
         out: &mut Outputs,
     ) {
         let NodeId::Broker(leader) = from.peer else { return };
-        match self.fetchers.get_mut(&leader) {
-            Some(fetcher) if fetcher.in_flight.is_some_and(|(own, _)| own == correlation) => fetcher.in_flight = None,
-            _ => return,
+        let Some(fetcher) = self.fetchers.get_mut(&leader).filter(|fetcher| fetcher.in_flight.is_some_and(|(own, _)| own == correlation))
+        else {
+            return;
+        };
+        fetcher.in_flight = None;
+        if !fetcher.session.answered(message) {
+            // The session is lost: the next request opens another. With ids of topics that do not fit it waits first.
+            if message.error_code == ErrorCode::FetchSessionTopicIdError.code() {
+                self.back_off(now, leader, out);
+            }
+            self.fetch_from(now, leader, out);
+            return;
         }
         let now_ms = self.wall_clock(now);
         let (mut failed, mut out_of_range) = (Vec::new(), Vec::new());
@@ -193,6 +197,7 @@ impl Broker {
     pub(super) fn fetch_failed(&mut self, now: Time, leader: i32, out: &mut Outputs) {
         if let Some(fetcher) = self.fetchers.get_mut(&leader).filter(|fetcher| fetcher.in_flight.is_some()) {
             fetcher.in_flight = None;
+            fetcher.session.lost();
             fetcher.log_starts = OrderedMap::new();
             self.back_off(now, leader, out);
         }
@@ -212,4 +217,12 @@ impl Broker {
             out.timer(now + self.config.replica_fetch_backoff, Timer::FetchBackoff { leader });
         }
     }
+}
+
+/// What a follower asks of its leader; `None` if it follows nobody.
+fn wanted(key: PartitionKey, replica: &Replica, max_bytes: i32) -> Option<FetchPartition> {
+    let (_, leader_epoch) = replica.following()?;
+    let asked = FetchPartition::default().with_partition(key.index).with_current_leader_epoch(leader_epoch);
+    let asked = asked.with_fetch_offset(replica.log.end_offset()).with_last_fetched_epoch(replica.log.latest_epoch().unwrap_or(-1));
+    Some(asked.with_log_start_offset(replica.log.start_offset()).with_partition_max_bytes(max_bytes))
 }

@@ -10,7 +10,7 @@
 //! A partition whose replica lost records with the power, or whose leader was elected uncleanly, is *unclean* from then on: what was committed may be gone (R6, R9, R10, R12), as in
 //! Kafka, which trusts the other replicas and not the disk. So is one whose last member of the ISR was taken away with its disk.
 //!
-//! Not checked yet: R11. Nor what the engine has no part for: eligible leader replicas, transactions.
+//! Not checked is what the engine has no part for: eligible leader replicas, transactions.
 
 mod committed;
 mod compaction;

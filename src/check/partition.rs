@@ -137,10 +137,21 @@ impl PartitionCheck {
         }
     }
 
-    /// R1, R7, and R13: who joins the ISR holds everything that is committed, and the leader's epoch from its start.
+    /// R1, R7, R11: a leader asks for every ISR that grows. R13: who joins the ISR holds everything that is committed, and the leader's epoch from its start.
     pub fn isr_changed(&mut self, world: &World, name: &Partition, added: &[i32]) -> Verdict {
         self.epochs_rise(world, name)?;
         let Some(state) = decided(world, name) else { return Ok(()) };
+        let asker =
+            state.leader.and_then(|leader| replica(world, name, leader)?.leader()).filter(|asker| asker.epoch == state.leader_epoch);
+        if let Some(asker) = asker.filter(|_| !added.is_empty())
+            && (asker.partition_epoch + 1 != state.partition_epoch || asker.pending_isr.as_ref() != Some(&state.isr))
+        {
+            let told = format!(
+                "the ISR of {name} became {:?} in partition epoch {}; its leader knows epoch {} and asks for {:?}",
+                state.isr, state.partition_epoch, asker.partition_epoch, asker.pending_isr
+            );
+            return Err(("R11", told));
+        }
         let start = state
             .leader
             .and_then(|leader| replica(world, name, leader))
@@ -213,7 +224,7 @@ impl PartitionCheck {
         Ok(())
     }
 
-    /// R5: within the log. R6: a leader's high watermark lies within the log of every member of the controller's ISR. R8: not below the
+    /// R5: within the log. R11: a leader that was replaced completes nothing that its successor, once it leads, does not have. R6: a leader's high watermark lies within the log of every member of the controller's ISR. R8: not below the
     /// minimum ISR. A follower knows no more than is committed.
     pub fn advanced(&mut self, world: &World, name: &Partition, broker: i32, to: i64, leader: bool) -> Verdict {
         self.high_watermarks.insert(broker, to);
@@ -246,6 +257,18 @@ impl PartitionCheck {
             return Err(("R8", format!("broker {broker} advanced the high watermark of {name} to {to} below the minimum ISR")));
         }
         MetadataCheck::led(world, name, broker, own)?;
+        if let Some(state) = decided(world, name)
+            && let Some(new) = state.leader.filter(|_| role.epoch < state.leader_epoch)
+            && let Some(leads) = replica(world, name, new).and_then(|replica| replica.leader())
+            && leads.epoch == state.leader_epoch
+            && leads.epoch_start < to
+        {
+            let (old, epoch, start) = (role.epoch, leads.epoch, leads.epoch_start);
+            let told = format!(
+                "broker {broker} advanced the high watermark of {name} to {to} in epoch {old}; broker {new} leads from {start} on in epoch {epoch}"
+            );
+            return Err(("R11", told));
+        }
         let from = self.committed.end();
         self.committed.extend(&own.log, to);
         if self.committed.end() < to {

@@ -3,7 +3,7 @@
 //! Source: `NetworkClient`, `Metadata`, `ExponentialBackoff`; KIP-580.
 
 use super::links::{Line, LinkConfig, Links};
-use crate::node::{Chance, Channel, MS, NodeId, Outputs, Time, TopicName};
+use crate::node::{Chance, Channel, NodeId, Outputs, Time, TopicName};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request};
@@ -11,14 +11,13 @@ use kafka_protocol::messages as k;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// `metadata.max.age.ms`: metadata older than this is asked for again even if nothing went wrong.
-const METADATA_MAX_AGE: Time = 300_000 * MS;
-
 /// Times that producer and consumer share, with Kafka's names.
 #[derive(Clone, Debug)]
 pub struct NetworkConfig {
     /// `request.timeout.ms`
     pub request_timeout: Time,
+    /// `metadata.max.age.ms`: metadata older than this is asked for again even if nothing went wrong.
+    pub metadata_max_age: Time,
     /// `retry.backoff.ms`
     pub retry_backoff: Time,
     /// `retry.backoff.max.ms`
@@ -117,6 +116,11 @@ impl<T> Network<T> {
     pub fn leader(&self, topic: &str, partition: i32) -> Option<(i32, i32)> {
         let info = self.topics.get(topic)?.partitions.get(usize::try_from(partition).ok()?)?;
         Some((info.leader?, info.leader_epoch))
+    }
+
+    /// Whether this broker is up, by the newest metadata.
+    pub fn knows(&self, broker: i32) -> bool {
+        self.brokers.contains(&broker)
     }
 
     pub fn send(
@@ -317,7 +321,7 @@ impl<T> Network<T> {
             self.topics.insert(name, info);
         }
         self.metadata.failures = if complete { 0 } else { self.metadata.failures + 1 };
-        let again = now + if complete { METADATA_MAX_AGE } else { self.backoff(self.metadata.failures) };
+        let again = now + if complete { self.config.metadata_max_age } else { self.backoff(self.metadata.failures) };
         self.metadata.due = Some(self.metadata.due.map_or(again, |due| due.min(again)));
         true
     }

@@ -41,6 +41,17 @@ impl Controller {
     }
 
     /// A broker that became live may be the one that a leaderless partition waits for.
+    pub(super) fn became_live(&mut self, broker: i32, out: &mut Outputs) {
+        self.elect_for_leaderless(out);
+        if mutant::is("isr-joined-unasked") {
+            for (topic, partition) in self.partitions_where(|state| state.replicas.contains(&broker) && !state.isr.contains(&broker)) {
+                let Some(mut state) = self.image.partition(&topic, partition).cloned() else { continue };
+                state.isr.push(broker);
+                self.change(topic, partition, state, out);
+            }
+        }
+    }
+
     pub(super) fn elect_for_leaderless(&mut self, out: &mut Outputs) {
         for (topic, partition) in self.partitions_where(|state| state.leader.is_none()) {
             let Some(state) = self.image.partition(&topic, partition).cloned() else { continue };

@@ -257,7 +257,7 @@ impl Controller {
             let epoch = known.epoch;
             self.decide(MetadataRecord::BrokerFencing { broker, epoch, fenced: false });
             out.note(NoteKind::BrokerUnfenced { broker });
-            self.elect_for_leaderless(out);
+            self.became_live(broker, out);
         }
         response.is_caught_up = caught_up;
         response.is_fenced = self.image.brokers.get(&broker).is_none_or(|known| known.fenced);

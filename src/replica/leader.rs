@@ -26,6 +26,7 @@ pub struct Leader {
 /// A follower as its fetches show it.
 #[derive(Clone, Debug)]
 struct Follower {
+    log_start: i64,
     log_end: i64,
     /// The last time at which it had everything that the leader had, if it ever had.
     caught_up: Option<Time>,
@@ -34,9 +35,16 @@ struct Follower {
     broker_epoch: i64,
 }
 
+/// What a follower has of the log, by its own words.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    pub log_start: i64,
+    pub log_end: i64,
+}
+
 impl Follower {
     fn new(caught_up: Option<Time>) -> Follower {
-        Follower { log_end: -1, caught_up, last_fetch: 0, leader_end_at_last_fetch: 0, broker_epoch: -1 }
+        Follower { log_start: -1, log_end: -1, caught_up, last_fetch: 0, leader_end_at_last_fetch: 0, broker_epoch: -1 }
     }
 
     /// Whether it had everything not longer ago than a member of the ISR may lag.
@@ -81,6 +89,14 @@ impl Leader {
         }
     }
 
+    /// Takes over what the controller answers to an AlterPartition request: also an ISR that it had already, in the same partition epoch, settles it.
+    pub fn granted(&mut self, partition_epoch: i32, isr: Vec<i32>) {
+        if self.partition_epoch == partition_epoch {
+            self.pending_isr = None;
+        }
+        self.adopt(partition_epoch, isr);
+    }
+
     /// Takes over whose replicas there are: a reassignment adds some within the leader's epoch.
     pub(super) fn assign(&mut self, broker: i32, replicas: &[i32]) {
         for replica in replicas.iter().filter(|replica| **replica != broker) {
@@ -111,12 +127,23 @@ impl Leader {
     }
 
     fn in_maximal_isr(&self, replica: i32) -> bool {
+        if let Some(pending) = self.pending_isr.as_ref().filter(|_| mutant::is("pending-isr-counts-alone")) {
+            return pending.contains(&replica);
+        }
         self.isr.contains(&replica) || self.pending_isr.as_ref().is_some_and(|pending| pending.contains(&replica))
     }
 
     /// Whether it is another replica of the partition.
     pub fn has_follower(&self, replica: i32) -> bool {
         self.followers.contains_key(&replica)
+    }
+
+    /// Of the followers that are near, in sync and hold this offset, the one that has most; among equals the one that caught up last, then the one with
+    /// the largest id. Who is not in sync may fall behind for good, and its readers with it.
+    pub fn read_replica(&self, offset: i64, is_near: impl Fn(i32) -> bool) -> Option<i32> {
+        let holds = |follower: &Follower| follower.log_start <= offset && offset <= follower.log_end;
+        let fit = self.followers.iter().filter(|(id, follower)| self.isr.contains(id) && holds(follower) && is_near(**id));
+        fit.max_by_key(|(id, follower)| (follower.log_end, follower.caught_up, **id)).map(|(id, _)| *id)
     }
 
     /// The broker epoch that a replica fetches with; AlterPartition names it, so that the controller can refuse an older process.
@@ -165,13 +192,22 @@ impl Replica {
         base_offset
     }
 
-    /// Whether the sender of a request has the right idea of who leads (KIP-320). An epoch of -1 asks for no check.
+    /// Whether this is the leader, and the sender of a request knows its epoch (KIP-320). An epoch of -1 asks for no check.
     pub fn check_leader(&self, epoch: i32) -> Result<(), ErrorCode> {
-        let Role::Leader(leader) = &self.role else { return Err(ErrorCode::NotLeaderOrFollower) };
-        match epoch {
-            -1 => Ok(()),
-            older if older < leader.epoch => Err(ErrorCode::FencedLeaderEpoch),
-            newer if leader.epoch < newer => Err(ErrorCode::UnknownLeaderEpoch),
+        if self.leader().is_none() {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        self.check_epoch(epoch)
+    }
+
+    /// Whether the sender of a request knows the leader epoch in which this replica leads or follows.
+    pub fn check_epoch(&self, epoch: i32) -> Result<(), ErrorCode> {
+        let own = self.leader_epoch();
+        match (&self.role, epoch) {
+            (Role::Offline, _) => Err(ErrorCode::NotLeaderOrFollower),
+            (_, -1) => Ok(()),
+            (_, older) if older < own => Err(ErrorCode::FencedLeaderEpoch),
+            (_, newer) if own < newer => Err(ErrorCode::UnknownLeaderEpoch),
             _ => Ok(()),
         }
     }
@@ -197,19 +233,19 @@ impl Replica {
         Ok(Read { batches: self.log.read(from, limit, max_bytes, first_whole), diverging: None })
     }
 
-    /// A follower's fetch says that it has everything below `offset`.
-    pub fn follower_fetched(&mut self, now: Time, replica: i32, broker_epoch: i64, offset: i64) {
+    /// A follower's fetch says what it has.
+    pub fn follower_fetched(&mut self, now: Time, replica: i32, broker_epoch: i64, held: Held) {
         if mutant::is("follower-fetch-unheeded") {
             return;
         }
-        let log_end = self.log.end_offset();
+        let (log_end, offset) = (self.log.end_offset(), held.log_end);
         let Some(follower) = self.leader_mut().and_then(|leader| leader.followers.get_mut(&replica)) else { return };
         if log_end <= offset {
             follower.caught_up = follower.caught_up.max(Some(now));
         } else if follower.leader_end_at_last_fetch <= offset {
             follower.caught_up = follower.caught_up.max(Some(follower.last_fetch));
         }
-        follower.log_end = offset;
+        (follower.log_start, follower.log_end) = (held.log_start, offset);
         follower.broker_epoch = broker_epoch;
         follower.last_fetch = now;
         follower.leader_end_at_last_fetch = log_end;

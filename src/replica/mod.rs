@@ -9,7 +9,7 @@ mod leader;
 mod page_cache;
 pub mod purgatory;
 
-pub use leader::{Leader, Read, ReadError, effective_min_insync};
+pub use leader::{Held, Leader, Read, ReadError, effective_min_insync};
 
 use crate::cost::FlushRule;
 use crate::mutant;

@@ -52,6 +52,26 @@ impl Direct {
         said
     }
 
+    /// Everything that a request makes it do.
+    pub fn does(&mut self, peer: NodeId, request: Request) -> Outputs {
+        self.hand_in(peer, request).1
+    }
+
+    /// Gives it the controller's answer to one of its requests.
+    pub fn is_told(&mut self, correlation: u32, response: Response) -> Outputs {
+        let from = Connection { peer: NodeId::Controller(1), channel: Channel::Control };
+        let mut out = Outputs::default();
+        self.broker.handle(self.now, Input::Response { from, correlation, response }, &mut out);
+        out
+    }
+
+    pub fn rings(&mut self, at: u64, timer: Timer) -> Outputs {
+        self.now = at;
+        let mut out = Outputs::default();
+        self.broker.handle(at, Input::Timer(timer), &mut out);
+        out
+    }
+
     fn hand_in(&mut self, peer: NodeId, request: Request) -> (Connection, Outputs) {
         self.correlation += 1;
         let from = Connection { peer, channel: Channel::Data };

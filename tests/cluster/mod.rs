@@ -31,12 +31,18 @@ impl Cluster {
 
     /// A broker for each rack that is named.
     pub fn racked(racks: &[&str]) -> Cluster {
+        Cluster::racked_with(racks, json!({}))
+    }
+
+    /// The same, with settings of their own.
+    pub fn racked_with(racks: &[&str], configs: Value) -> Cluster {
         let racks: Vec<String> = racks.iter().map(|rack| (*rack).to_owned()).collect();
-        let brokers = racks.len() as u32;
-        Cluster::loaded(
-            7,
-            ClusterSpec { brokers, controllers: None, racks: Some(racks), configs: Default::default(), start_timestamp: None },
-        )
+        Cluster::loaded(7, ClusterSpec { racks: Some(racks.clone()), ..spec(racks.len() as u32, configs) })
+    }
+
+    /// Why a cluster with such settings does not start.
+    pub fn refusal_of(configs: Value) -> Refusal {
+        Session::load(&saved(7, spec(3, configs))).expect_err("a refusal")
     }
 
     /// Three controllers, and the time that their first election takes.
@@ -57,14 +63,11 @@ impl Cluster {
     }
 
     fn with(seed: u64, brokers: u32, configs: Value) -> Cluster {
-        let configs: BTreeMap<String, String> = serde_json::from_value(configs).expect("settings are text by name");
-        let configs = configs.into_iter().collect();
-        Cluster::loaded(seed, ClusterSpec { brokers, controllers: None, racks: None, configs, start_timestamp: None })
+        Cluster::loaded(seed, spec(brokers, configs))
     }
 
     fn loaded(seed: u64, cluster: ClusterSpec) -> Cluster {
-        let saved = Saved { format: "brokerlab".to_owned(), version: 1, seed, cluster, commands: Vec::new(), until: 1_000.0 };
-        Cluster { session: Session::load(&saved).expect("an empty session loads") }
+        Cluster { session: Session::load(&saved(seed, cluster)).expect("an empty session loads") }
     }
 
     pub fn topic(mut self, name: &str, partitions: i32, factor: i16) -> Cluster {
@@ -167,4 +170,13 @@ impl Cluster {
             assert!(strips.all(|strip| strip.cells == first.cells), "the replicas of {topic}-{} differ", partition.partition);
         }
     }
+}
+
+fn spec(brokers: u32, configs: Value) -> ClusterSpec {
+    let configs: BTreeMap<String, String> = serde_json::from_value(configs).expect("settings are text by name");
+    ClusterSpec { brokers, controllers: None, racks: None, configs: configs.into_iter().collect(), start_timestamp: None }
+}
+
+fn saved(seed: u64, cluster: ClusterSpec) -> Saved {
+    Saved { format: "brokerlab".to_owned(), version: 1, seed, cluster, commands: Vec::new(), until: 1_000.0 }
 }

@@ -5,13 +5,13 @@ use brokerlab::view;
 use serde_json::json;
 
 /// Virtual seconds lived after the scene, with and without a broker's crash, and the hash.
-const TABLE: &[(f64, bool, &str)] = &[(20.0, false, "69229ffbd7cc49ad"), (60.0, true, "89c88ef60b42f865")];
+const TABLE: &[(f64, bool, &str)] = &[(20.0, false, "cc81f99a47406d73"), (60.0, true, "56b921b25ace9c05")];
 /// A producer of this codec beside the scene's own, the hash after twenty seconds, and the bytes that all replicas have by then.
 const COMPRESSED: &[(&str, &str, u64)] = &[
-    ("gzip", "8792dcf64bc11ee0", 552_723),
-    ("snappy", "50ed3bb5b084e3ca", 714_351),
-    ("lz4", "1a4adb4535491bff", 720_984),
-    ("zstd", "1b3cf6488ccdfb9a", 665_667),
+    ("gzip", "abb5565ffa8686e7", 552_723),
+    ("snappy", "1aede2d08029b2c5", 714_351),
+    ("lz4", "8920f30e7b31262a", 720_984),
+    ("zstd", "507b2a355d247bc1", 665_667),
 ];
 
 /// Plays the scene and compares.

@@ -226,6 +226,7 @@ impl Drawer {
         }
         let mut cluster = json!({ "brokers": brokers, "controllers": controllers, "configs": configs });
         if self.chance.below(2) == 0 {
+            cluster["configs"]["replica.selector.class"] = json!("RackAwareReplicaSelector");
             cluster["racks"] = (0..brokers).map(|_| self.one_of(&["rack-a", "rack-b", "rack-c"])).collect();
         }
         let saved = json!({ "format": "brokerlab", "version": 1, "seed": seed, "cluster": cluster, "commands": [], "until": 0 });
@@ -303,6 +304,8 @@ impl Drawer {
             "processingMs": self.one_of(&[0, 0, 5]),
             "configs": {
                 "auto.offset.reset": "earliest",
+                "client.rack": self.one_of(&["", "rack-a", "rack-b"]),
+                "metadata.max.age.ms": self.one_of(&["5000", "300000"]),
                 "auto.commit.interval.ms": self.one_of(&["500", "5000"]),
                 "session.timeout.ms": self.one_of(&["6000", "45000"]),
                 "heartbeat.interval.ms": "2000",

@@ -2,30 +2,41 @@
 //!
 //! Source: `SubscriptionState`, `OffsetFetcher`, `Fetcher`, `FetchCollector`; KIP-320 for logs that were cut.
 
+use super::validation::Check;
 use super::{Asked, Consumer, OffsetReset, Reads};
 use crate::node::{Channel, NoteKind, Outputs, Partition, Time};
-use crate::ordered::OrderedMap;
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request};
+use k::fetch_request::FetchPartition;
 use kafka_protocol::messages as k;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// One partition of a consumer.
 #[derive(Clone, Debug)]
 pub struct PartitionState {
     whence: Whence,
-    /// The epoch of the last record read, so that the leader can tell that the log was cut; -1 before the first.
-    last_epoch: i32,
-    buffer: VecDeque<Batch>,
-    /// Read again no earlier, after an error.
-    not_before: Time,
+    /// The epoch of the last record read, so that a new leader can tell that the log was cut; -1 before the first.
+    pub(super) last_epoch: i32,
+    /// The leader, and its epoch, that the position holds for or is checked with.
+    pub(super) leader: Option<(i32, i32)>,
+    pub(super) check: Check,
+    /// The replica that the leader sent this consumer to, and until when it reads there (KIP-392).
+    pub(super) read_replica: Option<(i32, Time)>,
+    pub(super) buffer: VecDeque<Batch>,
+    /// Read or asked about again no earlier, after an error.
+    pub(super) not_before: Time,
 }
+
+/// Partitions of a fetch by topic id and index, each with the offset asked for.
+pub type AskedOffsets = OrderedMap<(Uuid, i32), (Partition, i64)>;
 
 /// Where to read next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Whence {
+pub(super) enum Whence {
     /// The group's committed offset, to be asked for.
     Committed {
         asked: bool,
@@ -42,7 +53,15 @@ enum Whence {
 
 impl PartitionState {
     fn new(whence: Whence) -> PartitionState {
-        PartitionState { whence, last_epoch: -1, buffer: VecDeque::new(), not_before: 0 }
+        PartitionState {
+            whence,
+            last_epoch: -1,
+            leader: None,
+            check: Check::Passed,
+            read_replica: None,
+            buffer: VecDeque::new(),
+            not_before: 0,
+        }
     }
 
     /// The offset of the next record that a poll hands out.
@@ -57,9 +76,9 @@ impl PartitionState {
         (0 < self.not_before).then_some(self.not_before)
     }
 
-    fn go_to(&mut self, whence: Whence) {
+    pub(super) fn go_to(&mut self, whence: Whence) {
         self.whence = whence;
-        self.last_epoch = -1;
+        (self.last_epoch, self.leader, self.check) = (-1, None, Check::Passed);
         self.buffer.clear();
     }
 }
@@ -83,7 +102,7 @@ impl Consumer {
         }
     }
 
-    fn reset_whence(&self) -> Whence {
+    pub(super) fn reset_whence(&self) -> Whence {
         match self.config.offset_reset {
             OffsetReset::Earliest => Whence::Timestamp { timestamp: -2, asked: false },
             OffsetReset::Latest => Whence::Timestamp { timestamp: -1, asked: false },
@@ -98,6 +117,7 @@ impl Consumer {
             SeekTarget::Offset(offset) => Whence::Offset(offset),
             SeekTarget::Timestamp(timestamp) => Whence::Timestamp { timestamp, asked: false },
         });
+        self.positions_suspect = true;
         self.processing.retain(|(own, _)| own != partition);
         self.drive(now, out);
         true
@@ -154,12 +174,13 @@ impl Consumer {
         }
     }
 
-    /// The leader is not there: ask who leads now, and read again after a while.
-    pub(super) fn fetch_lost(&mut self, now: Time, asked: &[(Partition, i64)]) {
+    /// The broker is not there: ask who leads now, and read again after a while.
+    pub(super) fn fetch_lost(&mut self, now: Time, broker: i32, asked: &AskedOffsets) {
+        self.sessions.or_default(broker).lost();
         let at = now + self.network.backoff(0);
-        for (partition, _) in asked {
+        for (partition, _) in asked.values() {
             if let Some(state) = self.partitions.get_mut(partition) {
-                state.not_before = at;
+                (state.not_before, state.read_replica) = (at, None);
             }
         }
         self.network.refresh(now);
@@ -179,7 +200,7 @@ impl Consumer {
             self.committed_unknown(now, ErrorCode::of(group.error_code));
             return;
         }
-        let reset = self.reset_whence();
+        self.positions_suspect = true;
         for topic in &group.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
             for found in &topic.partitions {
@@ -193,16 +214,7 @@ impl Consumer {
                     state.go_to(Whence::Offset(found.committed_offset));
                     state.last_epoch = found.committed_leader_epoch;
                 } else {
-                    state.go_to(reset);
-                    if reset == Whence::Lost {
-                        self.error = Some(ErrorCode::OffsetOutOfRange);
-                        out.note(NoteKind::RecordFailed {
-                            partition: Some(partition),
-                            topic: name.clone(),
-                            records: 0,
-                            error: ErrorCode::OffsetOutOfRange,
-                        });
-                    }
+                    self.begin_anew(partition, out);
                 }
             }
         }
@@ -218,6 +230,7 @@ impl Consumer {
     }
 
     pub(super) fn offsets_listed(&mut self, now: Time, message: &k::ListOffsetsResponse, out: &mut Outputs) {
+        self.positions_suspect = true;
         let at = now + self.network.backoff(0);
         let mut stale = false;
         for topic in &message.topics {
@@ -255,28 +268,40 @@ impl Consumer {
         self.network.refresh(now);
     }
 
-    /// One fetch to each leader that has none under way, for the partitions whose records have all been polled.
+    /// One fetch to each broker that has none under way, for the partitions whose records have all been polled. A broker that has another partition
+    /// whose records have not waits: its session would have to forget that one, and be told of it again (`AbstractFetch.bufferedNodes`).
     pub(super) fn send_fetches(&mut self, now: Time, out: &mut Outputs) {
         if self.paused {
             return;
         }
-        let mut by_leader: OrderedMap<i32, Vec<(Partition, i64, i32, i32)>> = OrderedMap::new();
+        let mut by_broker: OrderedMap<i32, Vec<(Uuid, FetchPartition, Partition)>> = OrderedMap::new();
+        let mut buffered = OrderedSet::new();
         let mut leaderless = false;
         for (partition, state) in &self.partitions {
             let Whence::Offset(offset) = state.whence else { continue };
-            if !state.buffer.is_empty() || now < state.not_before {
+            let Some((leader, epoch)) = self.network.leader(&partition.topic, partition.index) else {
+                leaderless = true;
+                continue;
+            };
+            let from = state.read_replica.filter(|(_, until)| now <= *until).map_or(leader, |(near, _)| near);
+            if !state.buffer.is_empty() {
+                buffered.insert(from);
                 continue;
             }
-            match self.network.leader(&partition.topic, partition.index) {
-                Some((leader, epoch)) => by_leader.or_default(leader).push((partition.clone(), offset, epoch, state.last_epoch)),
-                None => leaderless = true,
-            }
+            let Some(info) = self.network.topics.get(&partition.topic).filter(|_| state.not_before <= now && state.check == Check::Passed)
+            else {
+                continue;
+            };
+            let asked = FetchPartition::default().with_partition(partition.index).with_current_leader_epoch(epoch);
+            let asked = asked.with_fetch_offset(offset).with_last_fetched_epoch(-1);
+            let asked = asked.with_partition_max_bytes(self.config.max_partition_fetch_bytes);
+            by_broker.or_default(from).push((info.id, asked, partition.clone()));
         }
         if leaderless {
             self.network.refresh(now);
         }
-        for (leader, wanted) in by_leader {
-            if self.network.pending().any(|pending| pending.to == leader && matches!(pending.what, Asked::Fetch(_))) {
+        for (broker, wanted) in by_broker.into_iter().filter(|(broker, _)| !buffered.contains(broker)) {
+            if self.network.pending().any(|pending| pending.to == broker && matches!(pending.what, Asked::Fetch(_))) {
                 continue;
             }
             let mut message = k::FetchRequest::default();
@@ -284,44 +309,48 @@ impl Consumer {
             message.max_wait_ms = self.config.fetch_max_wait_ms;
             message.min_bytes = self.config.fetch_min_bytes;
             message.max_bytes = self.config.fetch_max_bytes;
-            let mut in_order = Vec::new();
-            for (partition, offset, epoch, last_epoch) in wanted {
-                let Some(info) = self.network.topics.get(&partition.topic) else { continue };
-                let mut asked = k::fetch_request::FetchPartition::default();
-                asked.partition = partition.index;
-                asked.current_leader_epoch = epoch;
-                asked.fetch_offset = offset;
-                asked.last_fetched_epoch = last_epoch;
-                asked.partition_max_bytes = self.config.max_partition_fetch_bytes;
-                if message.topics.last().is_none_or(|topic| topic.topic_id != info.id) {
-                    let mut topic = k::fetch_request::FetchTopic::default();
-                    topic.topic_id = info.id;
-                    message.topics.push(topic);
-                }
-                if let Some(topic) = message.topics.last_mut() {
-                    topic.partitions.push(asked);
-                }
-                in_order.push((partition, offset));
+            message.rack_id = self.config.rack.as_deref().map(wire::text).unwrap_or_default();
+            let wanted: OrderedMap<(Uuid, i32), (FetchPartition, Partition)> =
+                wanted.into_iter().map(|(id, asked, partition)| ((id, asked.partition), (asked, partition))).collect();
+            self.sessions.or_default(broker).ask(&mut message, wanted.iter().map(|((id, _), (asked, _))| (*id, asked.clone())));
+            let offsets = wanted.into_iter().map(|(key, (asked, partition))| (key, (partition, asked.fetch_offset))).collect();
+            self.network.send(now, broker, Channel::Data, Asked::Fetch(offsets), Request::Fetch(Arc::new(message)), None, out);
+        }
+    }
+
+    /// Brokers need not remember any longer what this consumer reads.
+    pub(super) fn end_sessions(&mut self, now: Time, out: &mut Outputs) {
+        for (broker, mut session) in std::mem::take(&mut self.sessions) {
+            if let Some(message) = session.end().filter(|_| self.network.is_open(broker)) {
+                self.network.send(now, broker, Channel::Data, Asked::EndSession, Request::Fetch(Arc::new(message)), None, out);
             }
-            self.network.send(now, leader, Channel::Data, Asked::Fetch(in_order), Request::Fetch(Arc::new(message)), None, out);
         }
     }
 
     pub(super) fn fetched(
         &mut self,
         now: Time,
-        leader: i32,
-        asked: Vec<(Partition, i64)>,
+        broker: i32,
+        mut asked: AskedOffsets,
         message: &k::FetchResponse,
         batches: &[Vec<Batch>],
         out: &mut Outputs,
     ) {
-        let found = message.responses.iter().flat_map(|topic| &topic.partitions).zip(batches);
-        for ((partition, offset), (data, batches)) in asked.into_iter().zip(found) {
-            // After a seek, or with another owner, what was asked for is of no use any more. Nor is what an old leader says of it when the new one
-            // has answered first.
-            if self.partitions.get(&partition).is_some_and(|state| state.whence == Whence::Offset(offset) && state.buffer.is_empty()) {
-                self.partition_fetched(now, leader, partition, offset, data, batches, out);
+        if !self.sessions.or_default(broker).answered(message) {
+            if message.error_code == ErrorCode::FetchSessionTopicIdError.code() {
+                self.network.refresh(now);
+            }
+            return;
+        }
+        let told = message.responses.iter().flat_map(|topic| topic.partitions.iter().map(|data| (topic.topic_id, data)));
+        for ((topic, data), batches) in told.zip(batches) {
+            let Some((partition, offset)) = asked.remove(&(topic, data.partition_index)) else { continue };
+            // After a seek, with another owner or with another leader, what was asked for is of no use any more. Nor is what an old leader says of it
+            // when the new one has answered first.
+            let is_wanted =
+                |state: &PartitionState| state.whence == Whence::Offset(offset) && state.check == Check::Passed && state.buffer.is_empty();
+            if self.partitions.get(&partition).is_some_and(is_wanted) {
+                self.partition_fetched(now, broker, partition, data, batches, out);
             }
         }
     }
@@ -329,39 +358,33 @@ impl Consumer {
     fn partition_fetched(
         &mut self,
         now: Time,
-        leader: i32,
+        broker: i32,
         partition: Partition,
-        position: i64,
         data: &k::fetch_response::PartitionData,
         batches: &[Batch],
         out: &mut Outputs,
     ) {
-        let (reset, at) = (self.reset_whence(), now + self.network.backoff(0));
-        let is_at_work = self.processing.iter().any(|(own, _)| *own == partition);
+        let (at, until) = (now + self.network.backoff(0), now + self.network.config.metadata_max_age);
         let Some(state) = self.partitions.get_mut(&partition) else { return };
         state.not_before = 0;
         match ErrorCode::of(data.error_code) {
-            // A poll moves positions, and there is none while the application is at work on this partition's records: asked again then.
-            ErrorCode::None if 0 <= data.diverging_epoch.epoch && is_at_work => state.not_before = at,
-            ErrorCode::None if 0 <= data.diverging_epoch.epoch => {
-                // The log was cut below what this consumer has read: go on where the logs part.
-                let offset = data.diverging_epoch.end_offset.min(position);
-                state.go_to(Whence::Offset(offset));
-                out.note(NoteKind::OffsetReset { partition, offset });
-            }
-            ErrorCode::None => state.buffer.extend(batches.iter().cloned()),
-            ErrorCode::OffsetOutOfRange => {
-                state.go_to(reset);
-                if reset == Whence::Lost {
-                    self.error = Some(ErrorCode::OffsetOutOfRange);
-                    let topic = partition.topic.clone();
-                    out.note(NoteKind::RecordFailed { partition: Some(partition), topic, records: 0, error: ErrorCode::OffsetOutOfRange });
+            ErrorCode::None => {
+                let near = data.preferred_read_replica.0;
+                if 0 <= near && state.read_replica.is_none_or(|(known, until)| known != near || until < now) {
+                    state.read_replica = Some((near, until));
                 }
+                state.buffer.extend(batches.iter().cloned());
             }
+            // A follower may be behind: the leader has the last word.
+            ErrorCode::OffsetOutOfRange if state.read_replica.take().is_some() => {}
+            ErrorCode::OffsetOutOfRange => self.begin_anew(partition, out),
+            // Whom it asks has not heard of the epoch yet.
+            ErrorCode::UnknownLeaderEpoch => state.not_before = at,
             _ => {
                 state.not_before = at;
-                // Only a leader that is still thought to be the leader makes the metadata suspect.
-                if self.network.leader(&partition.topic, partition.index).is_some_and(|(known, _)| known == leader) {
+                // Only a leader that is still thought to be the leader, or a replica that it named, makes the metadata suspect.
+                let is_leader = self.network.leader(&partition.topic, partition.index).is_some_and(|(known, _)| known == broker);
+                if state.read_replica.take().is_some() || is_leader {
                     self.network.refresh(now);
                 }
             }
@@ -402,7 +425,8 @@ impl Consumer {
 
     /// Positions of all its partitions, for a commit.
     pub(super) fn offsets_to_commit(&self) -> Vec<(Partition, i64)> {
-        self.partitions.iter().filter_map(|(partition, state)| Some((partition.clone(), state.position()?))).collect()
+        let checked = self.partitions.iter().filter(|(_, state)| state.check == Check::Passed);
+        checked.filter_map(|(partition, state)| Some((partition.clone(), state.position()?))).collect()
     }
 
     pub(super) fn last_epoch(&self, partition: &Partition) -> i32 {

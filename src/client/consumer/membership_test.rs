@@ -10,6 +10,7 @@ fn consumer() -> Consumer {
     let links = LinkConfig { backoff: 50 * MS, backoff_max: 1_000 * MS, setup_timeout: 10_000 * MS };
     let network = NetworkConfig {
         request_timeout: 30_000 * MS,
+        metadata_max_age: 300_000 * MS,
         retry_backoff: 100 * MS,
         retry_backoff_max: 1_000 * MS,
         links,
@@ -25,6 +26,7 @@ fn consumer() -> Consumer {
         auto_commit: true,
         auto_commit_interval: 5_000 * MS,
         offset_reset: OffsetReset::Earliest,
+        rack: None,
         fetch_min_bytes: 1,
         fetch_max_wait_ms: 500,
         fetch_max_bytes: 52_428_800,

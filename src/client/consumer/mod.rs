@@ -5,6 +5,7 @@
 
 mod fetching;
 mod membership;
+mod validation;
 
 pub use fetching::SeekTarget;
 pub use membership::MemberState;
@@ -12,12 +13,13 @@ pub use membership::MemberState;
 use super::network::{Alarm, Network, NetworkConfig, Pending};
 use crate::node::{Chance, Input, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
-use crate::protocol::ErrorCode;
 use crate::protocol::wire::Response;
-use fetching::PartitionState;
+use crate::protocol::{ErrorCode, FetchSession};
+use fetching::{AskedOffsets, PartitionState};
 use membership::Membership;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use validation::AskedPosition;
 
 /// Settings of a consumer, with Kafka's names and defaults.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct ConsumerConfig {
     pub auto_commit_interval: Time,
     /// `auto.offset.reset`
     pub offset_reset: OffsetReset,
+    /// `client.rack`
+    pub rack: Option<Arc<str>>,
     /// `fetch.min.bytes`
     pub fetch_min_bytes: i32,
     /// `fetch.max.wait.ms`
@@ -80,8 +84,10 @@ enum Asked {
     OffsetFetch,
     OffsetCommit,
     ListOffsets(Vec<Partition>),
-    /// The partitions in the request's order, with the offset asked for.
-    Fetch(Vec<(Partition, i64)>),
+    /// What is read there, by topic id and index, with the offset asked for.
+    Fetch(AskedOffsets),
+    EndSession,
+    EpochEnds(Vec<AskedPosition>),
 }
 
 #[derive(Clone, Debug)]
@@ -91,6 +97,10 @@ pub struct Consumer {
     reads: Reads,
     membership: Membership,
     partitions: OrderedMap<Partition, PartitionState>,
+    /// With each broker that it reads from.
+    sessions: OrderedMap<i32, FetchSession>,
+    /// A position or a leader is another than before, or waits to be asked about.
+    positions_suspect: bool,
     /// Records handed out by the last poll and not processed yet.
     processing: VecDeque<(Partition, i64)>,
     /// When the application is done with the record it works on; it polls when it has none.
@@ -110,6 +120,8 @@ impl Consumer {
             reads,
             membership: Membership::default(),
             partitions: OrderedMap::new(),
+            sessions: OrderedMap::new(),
+            positions_suspect: false,
             processing: VecDeque::new(),
             busy_until: 0,
             paused: false,
@@ -166,6 +178,7 @@ impl Consumer {
             Input::Response { correlation, response: Response::ApiVersions(_), .. } => self.network.opened(correlation, out),
             Input::Response { correlation, response: Response::Metadata(message), .. } => {
                 self.network.learn(now, correlation, &message);
+                self.positions_suspect = true;
                 self.metadata_changed(now);
             }
             Input::Response { correlation, response, .. } => {
@@ -197,6 +210,7 @@ impl Consumer {
         match (pending.what, response) {
             (Asked::Fetch(asked), Response::Fetch(message, batches)) => self.fetched(now, pending.to, asked, &message, &batches, out),
             (Asked::ListOffsets(_), Response::ListOffsets(message)) => self.offsets_listed(now, &message, out),
+            (Asked::EpochEnds(asked), Response::OffsetForLeaderEpoch(message)) => self.epoch_ends_told(now, &asked, &message, out),
             (Asked::OffsetFetch, Response::OffsetFetch(message)) => self.offsets_fetched(now, &message, out),
             (Asked::OffsetCommit, Response::OffsetCommit(message)) => self.committed(now, &message),
             (Asked::FindCoordinator, Response::FindCoordinator(message)) => self.coordinator_found(now, &message),
@@ -209,7 +223,9 @@ impl Consumer {
 
     fn lost(&mut self, now: Time, pending: Pending<Asked>) {
         match pending.what {
-            Asked::Fetch(asked) => self.fetch_lost(now, &asked),
+            Asked::Fetch(asked) => self.fetch_lost(now, pending.to, &asked),
+            Asked::EndSession => {}
+            Asked::EpochEnds(asked) => self.epoch_ends_lost(now, &asked),
             Asked::ListOffsets(partitions) => self.offsets_lost(now, &partitions),
             Asked::FindCoordinator => self.find_coordinator_again(now),
             what => self.coordinator_lost(now, &what),
@@ -229,6 +245,7 @@ impl Consumer {
         self.network.ask_for_metadata(now, out);
         self.finish_work(now, out);
         self.keep_membership(now, out);
+        self.check_positions(now, out);
         self.poll(now, out);
         self.find_positions(now, out);
         self.send_fetches(now, out);
@@ -290,6 +307,7 @@ impl Consumer {
     /// The application calls `close`: commits what it has read, if it commits by itself, and leaves its group.
     pub fn close(&mut self, now: Time, out: &mut Outputs) {
         self.leave_group(now, out);
+        self.end_sessions(now, out);
         self.closing = true;
         self.drive(now, out);
     }

@@ -9,6 +9,9 @@ use super::{Kind, Setting, Valid, boolean, double, int, list, long, short, text,
 /// 2^63 - 1: never.
 const NEVER: &str = "9223372036854775807";
 
+/// The only selector that Kafka brings beside none.
+pub const RACK_AWARE_SELECTOR: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+
 pub static BROKER: &[Setting] = &[
     boolean("auto.create.topics.enable", "true", "Whether asking for a topic that does not exist may create it."),
     boolean("auto.leader.rebalance.enable", "true", "Whether the controller moves leadership back to preferred replicas."),
@@ -112,6 +115,12 @@ pub static BROKER: &[Setting] = &[
     int("replica.fetch.wait.max.ms", "500", "How long a leader may hold a follower's fetch back."),
     long("replica.high.watermark.checkpoint.interval.ms", "5000", "How often high watermarks are written to disk."),
     long("replica.lag.time.max.ms", "30000", "A follower that has not caught up for this long leaves the in-sync replicas."),
+    unset(
+        "replica.selector.class",
+        Kind::Class,
+        "Which replica consumers read from: unset, the leader; RackAwareReplicaSelector, one in their client.rack.",
+    )
+    .valid(Valid::OneOf(&["RackAwareReplicaSelector", RACK_AWARE_SELECTOR])),
     int("socket.receive.buffer.bytes", "102400", "Bytes of a request that may be on their way unconfirmed; -1: as many as there are."),
     int("socket.request.max.bytes", "104857600", "Bytes that a request may have.").at_least(1),
     int("socket.send.buffer.bytes", "102400", "Bytes of an answer that may be on their way unconfirmed; -1: as many as there are."),
