@@ -51,6 +51,8 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("reassignment-not-awaited", "a reassignment is done before its new replicas are in sync"),
     ("reassigned-keeps-log", "a broker keeps the log of a partition that was moved away from it"),
     ("snapshot-lacks-last", "a snapshot of the metadata lacks the last record that it stands for"),
+    ("max-in-flight-unheeded", "a producer that may have one request in flight sends more of them"),
+    ("base-offset-zero", "a produce response names offset 0, wherever the records are"),
     ("sessions-never-end", "a broker that is not heard of is not fenced"),
     ("pending-isr-counts-alone", "a leader counts on a smaller ISR before the controller has granted it"),
     ("isr-joined-unasked", "the controller takes a broker that is back into the ISR without its leader's word"),

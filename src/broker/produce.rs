@@ -104,7 +104,7 @@ impl Broker {
                         result.record_errors = refused.records.iter().map(of_record).collect();
                     }
                     Ok(Appended { base_offset, required, leader_epoch, log_append_time }) => {
-                        result.base_offset = base_offset;
+                        result.base_offset = if mutant::is("base-offset-zero") { 0 } else { base_offset };
                         result.log_append_time_ms = log_append_time.unwrap_or(-1);
                         result.log_start_offset = self.replicas.get(&key).map_or(-1, |replica| replica.log.start_offset());
                         waiting.push(Waiting {

@@ -32,10 +32,6 @@ impl Committed {
         let mut held = log.batches_from(start);
         self.from(start).iter().find(|batch| held.next().is_none_or(|held| !same(batch, held))).map(|batch| batch.base_offset)
     }
-
-    pub fn holds(&self, offset: i64) -> bool {
-        offset < self.end()
-    }
 }
 
 /// Whether two batches are one: the same place, epoch and bytes.

@@ -84,8 +84,6 @@ pub struct Counts {
     pub compactions: u64,
     /// How often settings of a topic were changed.
     pub configs_altered: u64,
-    /// Acknowledged with acks=1 and in no log any more: acks=1 promises no more.
-    pub lost_unsafe: u64,
 }
 
 impl Counts {
@@ -181,13 +179,22 @@ impl Checker {
             {
                 self.violations.push(Violation { invariant, time: world.now(), sentence, note: self.seen });
             }
-            self.counts.lost_unsafe += check.lost_unsafe();
         }
         if let Err((invariant, sentence)) = deleted_leave_no_log(world).and_then(|()| self.metadata.in_full(world))
             && self.violations.len() < VIOLATIONS_MAX
         {
             self.violations.push(Violation { invariant, time: world.now(), sentence, note: self.seen });
         }
+    }
+
+    /// Whether nothing is promised about committed records of a partition any more.
+    pub fn is_unclean(&self, partition: &Partition) -> bool {
+        self.partitions.get(partition).is_some_and(PartitionCheck::is_unclean)
+    }
+
+    /// No replica's log of a partition has gaps from here on.
+    pub fn compacted_end(&self, partition: &Partition) -> i64 {
+        self.partitions.get(partition).map_or(0, PartitionCheck::compacted_end)
     }
 
     fn partition(&mut self, partition: &Partition) -> &mut PartitionCheck {

@@ -31,8 +31,6 @@ pub struct PartitionCheck {
     high_watermarks: OrderedMap<i32, i64>,
     /// Brokers whose disk was taken away and that have not appended since.
     emptied: OrderedSet<i32>,
-    /// Records acknowledged with acks=1, by their last offset, until they are committed.
-    unsafe_acknowledged: Vec<(i64, i32)>,
     /// How far partitions of this name were committed whose topics are deleted: clients may still speak of those.
     former_end: i64,
     /// How far those were compacted.
@@ -102,11 +100,6 @@ impl PartitionCheck {
         let lost = if self.unclean { 0 } else { (self.committed.end() - end).max(0) as u64 };
         self.unclean = true;
         lost
-    }
-
-    /// Records acknowledged with acks=1 that never became committed.
-    pub fn lost_unsafe(&self) -> u64 {
-        self.unsafe_acknowledged.iter().filter(|(last, _)| !self.committed.holds(*last)).map(|(_, records)| *records as u64).sum()
     }
 
     /// What is left of a high watermark is the one that was last written to disk.
@@ -344,10 +337,6 @@ impl PartitionCheck {
         let last = base + i64::from(records) - 1;
         if self.unclean {
             return Ok(());
-        }
-        if acks == 1 && !self.committed.holds(last) {
-            self.unsafe_acknowledged.retain(|(last, _)| !self.committed.holds(*last));
-            self.unsafe_acknowledged.push((last, records));
         }
         let end = self.committed_end();
         if acks == -1 && end <= last {

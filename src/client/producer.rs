@@ -346,7 +346,7 @@ impl Producer {
     fn can_send(&self, partition: &Partition) -> bool {
         self.network
             .leader(&partition.topic, partition.index)
-            .is_some_and(|(leader, _)| self.network.is_open(leader) && self.network.in_flight(leader) < self.config.max_in_flight)
+            .is_some_and(|(leader, _)| self.network.is_open(leader) && self.network.in_flight(leader) < self.max_in_flight())
     }
 
     /// One request to each leader that something is ready for, with at most one batch of each partition.
@@ -356,7 +356,7 @@ impl Producer {
             let mut leaderless = false;
             for (partition, at) in self.accumulator.ready().filter(|(_, at)| *at <= now) {
                 match self.network.leader(&partition.topic, partition.index) {
-                    Some((leader, _)) if self.network.in_flight(leader) < self.config.max_in_flight => {
+                    Some((leader, _)) if self.network.in_flight(leader) < self.max_in_flight() => {
                         by_leader.or_default(leader).push(partition.clone());
                     }
                     Some(_) => {}
@@ -453,6 +453,10 @@ impl Producer {
         batch.attempts += 1;
         self.network.refresh(now);
         self.accumulator.put_back(&partition, batch);
+    }
+
+    fn max_in_flight(&self) -> usize {
+        if mutant::is("max-in-flight-unheeded") { 5 } else { self.config.max_in_flight }
     }
 
     fn acknowledge(&mut self, partition: Partition, base_offset: i64, records: i32, out: &mut Outputs) {

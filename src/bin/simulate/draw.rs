@@ -1,5 +1,6 @@
 //! What a seed stands for: a cluster, its workload, and one fault after another.
 
+use super::history::value_of;
 use brokerlab::node::Chance;
 use brokerlab::protocol::wire::Api;
 use brokerlab::session::command::Saved;
@@ -285,8 +286,9 @@ impl Drawer {
 
     fn producer(&mut self, topics: &[String]) -> Value {
         let keys: Vec<String> = (0..self.between(1, 8)).map(|key| format!("key-{key}")).collect();
+        let id = self.name("producer");
         json!({
-            "type": "addProducer", "id": self.name("producer"), "topic": self.one_of(topics), "keys": keys,
+            "type": "addProducer", "id": id, "topic": self.one_of(topics), "keys": keys, "value": value_of(&id),
             "recordsPerSecond": self.between(2, 60),
             "configs": {
                 "acks": self.one_of(&["all", "all", "1", "0"]),

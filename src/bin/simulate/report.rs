@@ -1,6 +1,7 @@
 //! What the seeds came to, for people and as JSON.
 
 use super::draw::Scenario;
+use super::history::Fates;
 use super::run::Outcome;
 use brokerlab::check::{Counts, Violation};
 use brokerlab::session::Session;
@@ -51,8 +52,8 @@ impl Found {
         self.invariant
     }
 
-    pub fn unrest(seed: u64, scenario: &Scenario, sentence: String, session: &Session) -> Found {
-        Found { seed, invariant: "liveness", time: session.time_ms(), sentence, events: Vec::new(), command: again(seed, scenario) }
+    pub fn in_the_end(seed: u64, scenario: &Scenario, invariant: &'static str, sentence: String, session: &Session) -> Found {
+        Found { seed, invariant, time: session.time_ms(), sentence, events: Vec::new(), command: again(seed, scenario) }
     }
 }
 
@@ -66,6 +67,7 @@ pub struct Summary {
     seeds: u64,
     events: u64,
     counts: Counts,
+    fates: Fates,
     found: Vec<Found>,
     elapsed: Duration,
 }
@@ -101,13 +103,18 @@ impl Summary {
         all.failed += one.failed;
         all.delivered += one.delivered;
         all.redelivered += one.redelivered;
-        all.lost_unsafe += one.lost_unsafe;
         all.segments_deleted += one.segments_deleted;
         all.unclean_elections += one.unclean_elections;
         all.lost_unclean += one.lost_unclean;
         all.topics_deleted += one.topics_deleted;
         all.compactions += one.compactions;
         all.configs_altered += one.configs_altered;
+        let (all, one) = (&mut self.fates, outcome.fates);
+        all.lost_acks_none += one.lost_acks_none;
+        all.lost_acks_one += one.lost_acks_one;
+        all.lost_acks_all += one.lost_acks_all;
+        all.duplicated += one.duplicated;
+        all.reordered += one.reordered;
         self.found.extend(outcome.found);
     }
 
@@ -116,8 +123,8 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 33] {
-        let counts = &self.counts;
+    fn counted(&self) -> [(&'static str, u64); 37] {
+        let (counts, fates) = (&self.counts, &self.fates);
         [
             ("elections", counts.elections),
             ("isrShrinks", counts.isr_shrinks),
@@ -145,7 +152,11 @@ impl Summary {
             ("failed", counts.failed),
             ("delivered", counts.delivered),
             ("redelivered", counts.redelivered),
-            ("lostUnsafe", counts.lost_unsafe),
+            ("lostAcks0", fates.lost_acks_none),
+            ("lostAcks1", fates.lost_acks_one),
+            ("lostAcksAll", fates.lost_acks_all),
+            ("duplicated", fates.duplicated),
+            ("reordered", fates.reordered),
             ("segmentsDeleted", counts.segments_deleted),
             ("uncleanElections", counts.unclean_elections),
             ("lostUnclean", counts.lost_unclean),

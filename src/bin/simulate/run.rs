@@ -1,6 +1,7 @@
 //! Runs seeds: a safety phase with faults, then healing, then what must come to rest.
 
 use super::draw::{Drawer, Scenario, give, healing, restarts};
+use super::history::{Fates, History};
 use super::report::{Found, Summary};
 use brokerlab::broker::Broker;
 use brokerlab::check::Checker;
@@ -109,12 +110,14 @@ pub fn run_mutants(scenarios: &'static [Scenario]) -> Vec<(&'static str, Option<
 pub struct Outcome {
     pub events: u64,
     pub counts: brokerlab::check::Counts,
+    pub fates: Fates,
     pub found: Vec<Found>,
 }
 
 struct Run {
     session: Session,
     checker: Checker,
+    history: History,
     /// The virtual second that was begun last, and the events before it.
     second: (Time, u64),
     /// Something goes round without end.
@@ -127,6 +130,7 @@ impl Run {
         while self.now() < time && self.is_sound() {
             self.session.run(time - self.now(), 1);
             self.checker.after(self.session.world(), self.session.trace());
+            self.history.after(&self.session);
             let (events, second) = (self.session.world().events(), self.now() / SECOND);
             if self.second.0 < second {
                 self.second = (second, events);
@@ -137,8 +141,10 @@ impl Run {
 
     /// Gives a command, and looks at what it did: the next may leave nothing of it to see.
     fn give(&mut self, command: Value) {
+        self.history.given(&command);
         give(&mut self.session, command);
         self.checker.after(self.session.world(), self.session.trace());
+        self.history.after(&self.session);
     }
 
     fn is_sound(&self) -> bool {
@@ -168,8 +174,8 @@ impl Run {
 pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
     let mut drawer = Drawer::new(seed);
     let saved = drawer.cluster(seed);
-    let mut run =
-        Run { session: Session::load(&saved).expect("a drawn cluster starts"), checker: Checker::new(), second: (0, 0), storm: false };
+    let session = Session::load(&saved).expect("a drawn cluster starts");
+    let mut run = Run { session, checker: Checker::new(), history: History::default(), second: (0, 0), storm: false };
     run.to(START);
     for command in drawer.workload(&run.view()) {
         run.give(command);
@@ -197,10 +203,12 @@ pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
     };
     let mut found: Vec<Found> =
         run.checker.violations().iter().map(|violation| Found::of(seed, scenario, violation, &run.session)).collect();
-    if let Some(sentence) = unrest.filter(|_| found.is_empty()) {
-        found.push(Found::unrest(seed, scenario, sentence, &run.session));
+    let (fates, broken) = run.history.fates(run.session.world(), &run.checker);
+    let unrest = unrest.map(|sentence| ("liveness", sentence));
+    if let Some((invariant, sentence)) = unrest.or(broken).filter(|_| found.is_empty()) {
+        found.push(Found::in_the_end(seed, scenario, invariant, sentence, &run.session));
     }
-    Outcome { events: run.session.world().events(), counts: run.checker.counts(), found }
+    Outcome { fates, events: run.session.world().events(), counts: run.checker.counts(), found }
 }
 
 /// What has not come to rest: a partition without leader or with replicas out of sync, a group that rebalances or lags.
