@@ -103,6 +103,8 @@ pub enum Timer {
     IsrRetry,
     /// Broker: write the high watermarks to disk.
     HighWatermarkCheckpoint,
+    /// Broker: write the log start offsets to disk.
+    LogStartCheckpoint,
     /// Broker: delete segments that are old enough.
     LogRetention,
     /// Broker: compact what has become dirty enough.
@@ -465,6 +467,16 @@ pub enum NoteKind {
         isr: Vec<i32>,
         /// By an admin's request; else by `unclean.leader.election.enable`.
         requested: bool,
+    },
+    /// Leader: records are deleted, as an admin asked.
+    RecordsDeleted {
+        partition: Partition,
+        before: i64,
+    },
+    /// Leader: the logs of all live replicas start at this offset or later, as an admin who waits for it is told.
+    LowWatermarkReached {
+        partition: Partition,
+        offset: i64,
     },
 }
 

@@ -110,6 +110,7 @@ fn errors(response: &Response) -> Vec<E> {
         Response::LeaveGroup(m) if m.error_code == 0 => m.members.iter().map(|member| member.error_code).collect(),
         Response::OffsetCommit(m) => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
         Response::OffsetFetch(m) => m.groups.iter().map(|g| g.error_code).collect(),
+        Response::DeleteRecords(m) => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
         Response::CreateTopics(m) => m.topics.iter().map(|t| t.error_code).collect(),
         Response::DeleteTopics(m) => m.responses.iter().map(|t| t.error_code).collect(),
         Response::CreatePartitions(m) => m.results.iter().map(|t| t.error_code).collect(),
@@ -257,6 +258,28 @@ fn questions_are_refused_where_there_is_no_answer() {
         let message = k::FindCoordinatorRequest::default().with_key_type(key_type).with_coordinator_keys(vec![wire::text("readers")]);
         target.broker_refuses(leader, "a coordinator of nothing", Request::FindCoordinator(Arc::new(message)), E::InvalidRequest);
     }
+}
+
+#[test]
+fn records_are_not_deleted_where_they_may_not_be() {
+    let mut target = Target::new();
+    let Facts { topic, leader, .. } = target.facts.clone();
+    let end = target.broker(leader).replica(topic, 0).log.end_offset();
+    let delete = |name: &str, partition: i32, offset: i64| {
+        let asked = k::delete_records_request::DeleteRecordsPartition::default().with_partition_index(partition).with_offset(offset);
+        let topic = k::delete_records_request::DeleteRecordsTopic::default().with_name(wire::topic(name)).with_partitions(vec![asked]);
+        Request::DeleteRecords(Arc::new(k::DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(100)))
+    };
+    for offset in [end + 1, i64::MAX, -2, i64::MIN] {
+        target.broker_refuses(leader, "an offset", delete("orders", 0, offset), E::OffsetOutOfRange);
+    }
+    for partition in [2, -1, i32::MAX, i32::MIN] {
+        target.broker_refuses(leader, "a partition", delete("orders", partition, 0), E::UnknownTopicOrPartition);
+    }
+    for name in ["nothing", "", "a/b"] {
+        target.broker_refuses(leader, "a topic", delete(name, 0, 0), E::UnknownTopicOrPartition);
+    }
+    target.broker_refuses(leader % 3 + 1, "a follower", delete("orders", 0, 1), E::NotLeaderOrFollower);
 }
 
 #[test]

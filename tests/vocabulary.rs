@@ -18,6 +18,7 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "alterConfigs", "resource": "broker", "name": "1", "set": { "a": "b" }, "delete": ["c"] }),
         json!({ "type": "alterConfigs", "resource": "group", "name": "g", "delete": ["c", "d"] }),
         json!({ "type": "createPartitions", "topic": "t", "partitions": i32::MIN }),
+        json!({ "type": "deleteRecords", "topic": "t", "partition": i32::MIN, "beforeOffset": i64::MAX }),
         json!({ "type": "electLeader", "topic": "t", "partition": 0 }),
         json!({ "type": "electLeader", "topic": "t", "partition": i32::MAX, "unclean": true }),
         json!({ "type": "reassign", "topic": "t", "partition": 0 }),
@@ -119,7 +120,7 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
             let mut other = json.clone();
             other[name] = Value::Null;
             // A partition and a topic are asked for by other commands.
-            let required = matches!((kind, name.as_str()), ("seek" | "electLeader" | "reassign", "partition"));
+            let required = matches!((kind, name.as_str()), ("seek" | "electLeader" | "reassign" | "deleteRecords", "partition"));
             let optional = !required && (may.contains(&name.as_str()) || may_in_one.contains(&(kind, name)));
             assert_eq!(parse_command(other.clone()).is_ok(), optional, "{other}");
             let absent = json.as_object().expect("an object").clone().into_iter().filter(|(one, _)| one != name).collect();

@@ -70,13 +70,15 @@ impl Broker {
         }
     }
 
-    /// A waiting request's time ran out: a fetch is answered with what there is, a produce with the error.
+    /// A waiting request's time ran out: a fetch is answered with what there is, others with the error.
     pub(super) fn expire(&mut self, now: Time, operation: u64, out: &mut Outputs) {
         if let Some(delayed) = self.fetches.expire(operation) {
             let found = self.find(&delayed.message, ErrorCode::UnknownTopicOrPartition);
             self.answer_fetch(now, delayed.from, delayed.correlation, &delayed.message, found, out);
         } else if let Some(delayed) = self.produces.expire(operation) {
             self.produce_timed_out(delayed, out);
+        } else if let Some(delayed) = self.deletes.expire(operation) {
+            self.answer_deletion(delayed, out);
         }
     }
 
@@ -103,7 +105,9 @@ impl Broker {
                     continue;
                 }
                 let has = Held { log_start: asked.log_start_offset, log_end: asked.fetch_offset };
-                replica.follower_fetched(now, follower, message.replica_state.replica_epoch, has);
+                if replica.follower_fetched(now, follower, message.replica_state.replica_epoch, has) {
+                    self.moved.insert(key);
+                }
                 self.maybe_expand_isr(now, key, follower, out);
                 self.advance(now, key, out);
             }

@@ -35,7 +35,7 @@ const GROUP_COORDINATOR: i8 = 0;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 13] = [
+const APIS: [(i16, i16, i16); 14] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -48,6 +48,7 @@ const APIS: [(i16, i16, i16); 13] = [
     (13, 0, 5), // LeaveGroup
     (14, 0, 5), // SyncGroup
     (18, 0, 4), // ApiVersions
+    (21, 0, 2), // DeleteRecords
     (23, 2, 4), // OffsetForLeaderEpoch
 ];
 

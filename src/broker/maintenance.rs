@@ -10,6 +10,7 @@ use crate::node::{Outputs, Time, Timer};
 impl Broker {
     pub(super) fn start_maintenance(&mut self, now: Time, out: &mut Outputs) {
         out.timer(now + self.config.log_task_delay, Timer::LogRetention);
+        out.timer(now + self.config.log_task_delay, Timer::LogStartCheckpoint);
         out.timer(now + self.config.cleaner_backoff, Timer::LogCleaner);
     }
 

@@ -6,6 +6,7 @@
 
 mod connections;
 mod controllers;
+mod delete_records;
 mod deletion;
 mod fetch;
 mod fetch_sessions;
@@ -34,6 +35,7 @@ use crate::replica::{PartitionKey, Replica};
 use crate::storage::LogConfig;
 use connections::{Arrived, Connections};
 use controllers::Controllers;
+use delete_records::DelayedDelete;
 use fetch::DelayedFetch;
 use fetch_sessions::FetchSessions;
 use produce::DelayedProduce;
@@ -69,6 +71,8 @@ pub struct BrokerConfig {
     pub replica_fetch_backoff: Time,
     /// `replica.high.watermark.checkpoint.interval.ms`
     pub checkpoint_interval: Time,
+    /// `log.flush.start.offset.checkpoint.interval.ms`
+    pub log_start_checkpoint_interval: Time,
     /// `controlled.shutdown.enable`
     pub controlled_shutdown: bool,
     /// `min.insync.replicas`, where the topic does not set it
@@ -140,6 +144,7 @@ pub struct Broker {
     work: Work,
     produces: Purgatory<DelayedProduce>,
     fetches: Purgatory<DelayedFetch>,
+    deletes: Purgatory<DelayedDelete>,
     sessions: FetchSessions,
     coordinator: Coordinator,
     /// When the coordinator asked to be woken, so that it is not asked twice.
@@ -182,8 +187,9 @@ impl Broker {
             connections: Connections::default(),
             charged,
             work: Work::default(),
-            produces: Purgatory::new(0, 2),
-            fetches: Purgatory::new(1, 2),
+            produces: Purgatory::new(0, 3),
+            fetches: Purgatory::new(1, 3),
+            deletes: Purgatory::new(2, 3),
             sessions,
             coordinator,
             groups_wake: None,
@@ -246,12 +252,14 @@ impl Broker {
         }
         // Correlations and purgatory numbers go on: an answer to the old process must not look like one to the new.
         let machine = self.machine;
-        let (correlation, produces, fetches) = (self.next_correlation, self.produces.emptied(), self.fetches.emptied());
+        let correlation = self.next_correlation;
+        let (produces, fetches, deletes) = (self.produces.emptied(), self.fetches.emptied(), self.deletes.emptied());
         *self = Broker {
             replicas,
             next_correlation: correlation,
             produces,
             fetches,
+            deletes,
             ..Broker::new(self.id, self.config.clone(), self.chance.fork(2))
         };
         self.set_machine(machine);
@@ -312,6 +320,7 @@ impl Broker {
             if let Some(key) = self.moved.pop_first() {
                 self.try_delayed_produces(now, key, out);
                 self.try_delayed_fetches(now, key, out);
+                self.try_delayed_deletes(key, out);
             } else if let Some(ready) = self.connections.next_ready() {
                 self.enqueue(now, ready, out);
             } else {
@@ -342,6 +351,7 @@ impl Broker {
                 let response = self.find_coordinator(now, &message, out);
                 self.respond(from, correlation, Response::FindCoordinator(Arc::new(response)), out);
             }
+            Request::DeleteRecords(message) => self.delete_records(now, from, correlation, &message, out),
             request @ (Request::JoinGroup(_)
             | Request::SyncGroup(_)
             | Request::Heartbeat(_)
@@ -405,6 +415,7 @@ impl Broker {
         self.work.forget(gone);
         self.produces.retain(|delayed| delayed.from().is_none_or(|from| !gone(from)));
         self.fetches.retain(|delayed| !gone(delayed.from()));
+        self.deletes.retain(|delayed| !gone(delayed.from()));
         match peer {
             // A follower that gives up its own fetch says so on the same channel, in the other direction: each side has its own connection.
             NodeId::Broker(leader) if channel.is_none() => self.fetch_failed(now, leader, out),
@@ -431,6 +442,10 @@ impl Broker {
             Timer::HighWatermarkCheckpoint => {
                 self.replicas.values_mut().for_each(Replica::checkpoint_high_watermark);
                 out.timer(now + self.config.checkpoint_interval, Timer::HighWatermarkCheckpoint);
+            }
+            Timer::LogStartCheckpoint => {
+                self.replicas.values_mut().for_each(Replica::checkpoint_log_start);
+                out.timer(now + self.config.log_start_checkpoint_interval, Timer::LogStartCheckpoint);
             }
             Timer::LogRetention => self.retention_due(now, out),
             Timer::LogCleaner => self.cleaner_due(now, out),

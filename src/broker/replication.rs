@@ -135,8 +135,7 @@ impl Broker {
                     }
                 } else if 0 <= data.diverging_epoch.epoch {
                     replica.truncate_to(EpochEnd { epoch: data.diverging_epoch.epoch, end: data.diverging_epoch.end_offset }, out);
-                } else if batches.first().is_none_or(|batch| replica.log.end_offset() <= batch.base_offset) {
-                    // Compaction leaves gaps: the next batch need not begin where this log ends.
+                } else if replica.goes_on_with(batches) {
                     replica.append_as_follower(now, now_ms, batches, data.high_watermark, data.log_start_offset, out);
                     self.moved.insert(key);
                 }

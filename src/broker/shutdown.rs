@@ -54,6 +54,7 @@ impl Broker {
     pub(super) fn end(&mut self, now: Time, out: &mut Outputs) {
         self.replicas.values_mut().for_each(|replica| replica.flush(now));
         self.replicas.values_mut().for_each(Replica::checkpoint_high_watermark);
+        self.replicas.values_mut().for_each(Replica::checkpoint_log_start);
         out.exits = true;
     }
 }

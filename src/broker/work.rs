@@ -9,7 +9,7 @@
 use super::Broker;
 use super::connections::Arrived;
 use crate::cost::SMALL_APPEND_BYTES;
-use crate::node::{Connection, Outputs, Send, Time, Timer};
+use crate::node::{Connection, NodeId, Outputs, Send, Time, Timer};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::wire::{FetchBatches, Request, Response};
 use crate::replica::PartitionKey;
@@ -121,6 +121,11 @@ impl Work {
 impl Broker {
     /// A request has come.
     pub(super) fn request(&mut self, now: Time, arrived: Arrived, out: &mut Outputs) {
+        if arrived.from.peer == NodeId::Admin {
+            // Each is the only one of its connection, and takes no time.
+            self.dispatch(now, arrived, out);
+            return;
+        }
         if self.config.costs.request_max_bytes < arrived.request.bytes() {
             // Nobody is told why: the connection is closed (`InvalidReceiveException`).
             out.close(arrived.from.peer, arrived.from.channel);

@@ -9,6 +9,8 @@ use crate::sim::World;
 pub struct Deliveries {
     /// The offset that a consumer is to be given next, since its assignment.
     next: OrderedMap<(NodeId, Partition), i64>,
+    /// From where a consumer fetched last, and what lay below every log start offset by then.
+    fetched: OrderedMap<(NodeId, Partition), (i64, i64)>,
     /// The highest offset that any consumer was given, per partition.
     highest: OrderedMap<Partition, i64>,
 }
@@ -24,9 +26,27 @@ impl Deliveries {
         self.next.insert((consumer, partition.clone()), offset);
     }
 
+    /// A consumer fetches from this offset on, where what is below `gone` is nowhere to be read any more.
+    pub fn fetches(&mut self, consumer: NodeId, partition: &Partition, offset: i64, gone: i64) {
+        if gone == 0 {
+            // Nothing to remember, and most partitions stay at that.
+            if !self.fetched.is_empty() {
+                self.fetched.remove(&(consumer, partition.clone()));
+            }
+            return;
+        }
+        self.fetched.insert((consumer, partition.clone()), (offset, gone));
+    }
+
+    /// A log start offset that was not written to disk goes back with a crash.
+    pub fn crashed(&mut self) {
+        self.fetched.clear();
+    }
+
     /// Its topic is deleted: a partition of this name has other records. Consumers stay where they are until they find out.
     pub fn deleted(&mut self, topic: &str) {
         self.highest.retain(|partition, _| &*partition.topic != topic);
+        self.fetched.retain(|(_, partition), _| &*partition.topic != topic);
     }
 
     /// Returns how many of the records had been given to some consumer before. Gaps end before `compacted`, or there.
@@ -42,6 +62,12 @@ impl Deliveries {
         let highest = self.highest.or_insert_with(partition.clone(), || -1);
         let again = (last.min(*highest) - first + 1).max(0) as u64;
         *highest = last.max(*highest);
+        let fetched = self.fetched.get(&(consumer, partition.clone())).filter(|(offset, gone)| *offset <= last && last < *gone);
+        if let Some((_, gone)) = fetched {
+            let told =
+                format!("{} was given offset {last} of {partition}, and all logs started at {gone} when it asked", world.name(consumer));
+            return (again, Err(("L2", told)));
+        }
         let verdict = match expected {
             Some(expected) if first < expected || expected < first && compacted < first => {
                 Err(("R10", format!("{} was given offset {first} of {partition} where {expected} was next", world.name(consumer))))

@@ -20,9 +20,10 @@ mod partition;
 
 use crate::broker::Broker;
 use crate::coordinator::{OFFSETS_TOPIC, partition_for};
-use crate::node::{NodeId, Note, NoteKind, Partition, Time};
+use crate::node::{DeleteReason, NodeId, Note, NoteKind, Partition, Summary, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::metadata::PartitionState;
+use crate::protocol::wire::Api;
 use crate::replica::{PartitionKey, Replica};
 use crate::sim::{Trace, World};
 use delivery::Deliveries;
@@ -82,6 +83,8 @@ pub struct Counts {
     pub topics_deleted: u64,
     /// Rounds of compaction, on any replica.
     pub compactions: u64,
+    /// Logs that start later because an admin asked for it.
+    pub records_deleted: u64,
     /// How often settings of a topic were changed.
     pub configs_altered: u64,
 }
@@ -117,6 +120,7 @@ impl Counts {
             NoteKind::UncleanElection { .. } => self.unclean_elections += 1,
             NoteKind::TopicDeleted { .. } => self.topics_deleted += 1,
             NoteKind::ConfigsAltered { .. } => self.configs_altered += 1,
+            NoteKind::RecordsDeleted { .. } => self.records_deleted += 1,
             NoteKind::SegmentsDeleted { segments, .. } => self.segments_deleted += u64::from(*segments),
             NoteKind::LogCompacted { .. } => self.compactions += 1,
             _ => {}
@@ -244,6 +248,7 @@ impl Checker {
                 if let NodeId::Broker(broker) = node {
                     self.partitions.values_mut().for_each(|check| check.crashed(broker));
                 }
+                self.deliveries.crashed();
                 Ok(())
             }
             NoteKind::LogDeleted { partition } => {
@@ -291,6 +296,29 @@ impl Checker {
             NoteKind::Truncated { partition, to, .. } => {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
                 self.partition(partition).truncated(partition, broker, *to)
+            }
+            NoteKind::SegmentsDeleted { partition, reason: DeleteReason::Size | DeleteReason::Time, .. } => {
+                if let NodeId::Broker(broker) = node {
+                    self.partition(partition).segments_deleted(broker);
+                }
+                Ok(())
+            }
+            NoteKind::RecordsDeleted { partition, before } => {
+                self.partition(partition).records_deleted(*before);
+                Ok(())
+            }
+            NoteKind::LowWatermarkReached { partition, offset } => {
+                let NodeId::Broker(broker) = node else { return Ok(()) };
+                self.partition(partition).low_watermark_reached(world, partition, broker, *offset)
+            }
+            NoteKind::RequestSent {
+                summary: Summary { api: Api::Fetch, partition: Some(partition), offset: Some(offset), .. }, ..
+            } => {
+                if matches!(node, NodeId::Client(_)) {
+                    let gone = self.partition(partition).low_watermark(world, partition);
+                    self.deliveries.fetches(node, partition, *offset, gone);
+                }
+                Ok(())
             }
             NoteKind::LogStartMoved { partition, from, to } => {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
@@ -370,6 +398,9 @@ fn log_of(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::HighWatermarkAdvanced { partition, .. }
         | NoteKind::Truncated { partition, .. }
         | NoteKind::LogStartMoved { partition, .. }
+        | NoteKind::SegmentsDeleted { partition, .. }
+        | NoteKind::RecordsDeleted { partition, .. }
+        | NoteKind::LowWatermarkReached { partition, .. }
         | NoteKind::LogCompacted { partition, .. } => Some(partition),
         _ => None,
     }

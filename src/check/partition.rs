@@ -31,6 +31,12 @@ pub struct PartitionCheck {
     high_watermarks: OrderedMap<i32, i64>,
     /// Brokers whose disk was taken away and that have not appended since.
     emptied: OrderedSet<i32>,
+    /// The latest log start offset that each broker has told.
+    starts: OrderedMap<i32, i64>,
+    /// Where logs may start: retention or an admin's request let go what is before.
+    start_max: i64,
+    /// Whose retention has just let segments go.
+    retained: Option<i32>,
     /// How far partitions of this name were committed whose topics are deleted: clients may still speak of those.
     former_end: i64,
     /// How far those were compacted.
@@ -306,8 +312,61 @@ impl PartitionCheck {
         }
     }
 
-    /// L2: a log start offset only rises, and never above what is committed or above the replica's own high watermark.
+    /// The latest offset that a broker's log has started at.
+    fn start(&self, broker: i32) -> i64 {
+        self.starts.get(&broker).copied().unwrap_or(0)
+    }
+
+    /// A broker's retention let segments go.
+    pub fn segments_deleted(&mut self, broker: i32) {
+        self.retained = Some(broker);
+    }
+
+    /// An admin lets go what is before this offset.
+    pub fn records_deleted(&mut self, before: i64) {
+        self.start_max = self.start_max.max(before);
+    }
+
+    /// L2: an admin who is told that records are gone is told so when no live replica has them to read any more.
+    pub fn low_watermark_reached(&self, world: &World, name: &Partition, leader: i32, offset: i64) -> Verdict {
+        let (Some((told, _)), Some(own)) = (world.broker(leader), replica(world, name, leader)) else { return Ok(()) };
+        let is_live = |broker: &i32| told.image().brokers.get(broker).is_some_and(|known| !known.fenced);
+        let followers = told.image().topic(&name.topic).and_then(|topic| topic.partitions.get(usize::try_from(name.index).ok()?));
+        let mut followers = followers.iter().flat_map(|state| &state.replicas).filter(|broker| **broker != leader && is_live(broker));
+        match followers.find(|broker| self.start(**broker) < offset) {
+            Some(behind) => {
+                let start = self.start(*behind);
+                let sentence = format!("the low watermark of {name} was said to be {offset}, and broker {behind}'s log starts at {start}");
+                Err(("L2", sentence))
+            }
+            None if own.log.start_offset() < offset => {
+                Err(("L2", format!("the low watermark {offset} of {name} is above the leader's log start")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Where every replica's log starts that is there: what is below is nowhere to be read. Known to be 0 as long as nothing was let go.
+    pub fn low_watermark(&self, world: &World, name: &Partition) -> i64 {
+        if self.start_max == 0 || self.unclean {
+            return 0;
+        }
+        let Some(state) = decided(world, name) else { return 0 };
+        let start = |broker: &i32| replica(world, name, *broker).map_or(0, |replica| replica.log.start_offset());
+        state.replicas.iter().map(start).min().unwrap_or(0)
+    }
+
+    /// L2: a log start offset only rises, for a reason, and never above what is committed or above the replica's own high watermark.
     pub fn log_start_moved(&mut self, world: &World, name: &Partition, broker: i32, from: i64, to: i64) -> Verdict {
+        let start = self.starts.or_insert_with(broker, || 0);
+        *start = to.max(*start);
+        if self.retained.take() == Some(broker) {
+            self.start_max = self.start_max.max(to);
+        }
+        if self.start_max < to {
+            let told = format!("broker {broker}'s log of {name} starts at {to}, and nobody let go what is from {} on", self.start_max);
+            return Err(("L2", told));
+        }
         // A follower that was too far behind starts anew there.
         let end = self.ends.or_insert_with(broker, || 0);
         *end = to.max(*end);
@@ -322,11 +381,11 @@ impl PartitionCheck {
         Ok(())
     }
 
-    /// R12: what a follower knows to be committed is never cut off.
+    /// R12: what a follower knows to be committed is never cut off, if it is to be read at all.
     pub fn truncated(&mut self, name: &Partition, broker: i32, to: i64) -> Verdict {
         self.ends.insert(broker, to);
         let known = self.high_watermarks.get(&broker).copied().unwrap_or(0).min(self.committed.end());
-        if to < known && !self.unclean {
+        if to < known && self.start(broker) < known && !self.unclean {
             return Err(("R12", format!("broker {broker} cut its log of {name} back to {to}, below its high watermark {known}")));
         }
         Ok(())
@@ -361,8 +420,10 @@ impl PartitionCheck {
                 }
                 let begins =
                     |start: i64| start == batch.base_offset || start < batch.base_offset && batch.base_offset < self.compaction.end();
+                // What lies before a log's start, or did before a crash, may be of epochs that it has forgotten.
+                let is_known = self.start(*broker) <= batch.base_offset;
                 let starts = log.epochs().iter().any(|known| known.epoch == batch.leader_epoch && begins(known.start));
-                if epoch < batch.leader_epoch && !starts {
+                if epoch < batch.leader_epoch && !starts && is_known {
                     return Err((
                         "R3",
                         format!(

@@ -45,6 +45,7 @@ pub enum Request {
     AlterPartitionReassignments(Arc<k::AlterPartitionReassignmentsRequest>),
     IncrementalAlterConfigs(Arc<k::IncrementalAlterConfigsRequest>),
     FetchSnapshot(Arc<k::FetchSnapshotRequest>),
+    DeleteRecords(Arc<k::DeleteRecordsRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -79,6 +80,7 @@ pub enum Response {
     IncrementalAlterConfigs(Arc<k::IncrementalAlterConfigsResponse>),
     /// With the snapshot itself, in one piece.
     FetchSnapshot(Arc<k::FetchSnapshotResponse>, Option<Arc<MetadataImage>>),
+    DeleteRecords(Arc<k::DeleteRecordsResponse>),
 }
 
 /// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
@@ -114,10 +116,11 @@ pub enum Api {
     AlterPartitionReassignments,
     IncrementalAlterConfigs,
     FetchSnapshot,
+    DeleteRecords,
 }
 
 impl Api {
-    pub const ALL: [Api; 27] = [
+    pub const ALL: [Api; 28] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -145,6 +148,7 @@ impl Api {
         Api::AlterPartitionReassignments,
         Api::IncrementalAlterConfigs,
         Api::FetchSnapshot,
+        Api::DeleteRecords,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -176,6 +180,7 @@ impl Api {
             Api::AlterPartitionReassignments => "AlterPartitionReassignments",
             Api::IncrementalAlterConfigs => "IncrementalAlterConfigs",
             Api::FetchSnapshot => "FetchSnapshot",
+            Api::DeleteRecords => "DeleteRecords",
         }
     }
 }
@@ -218,6 +223,7 @@ impl Request {
             Request::AlterPartitionReassignments(_) => Api::AlterPartitionReassignments,
             Request::IncrementalAlterConfigs(_) => Api::IncrementalAlterConfigs,
             Request::FetchSnapshot(_) => Api::FetchSnapshot,
+            Request::DeleteRecords(_) => Api::DeleteRecords,
         }
     }
 }
@@ -260,6 +266,7 @@ impl Response {
             Response::AlterPartitionReassignments(_) => Api::AlterPartitionReassignments,
             Response::IncrementalAlterConfigs(_) => Api::IncrementalAlterConfigs,
             Response::FetchSnapshot(..) => Api::FetchSnapshot,
+            Response::DeleteRecords(_) => Api::DeleteRecords,
         }
     }
 
@@ -275,6 +282,9 @@ impl Response {
                 code => code,
             },
             Response::ListOffsets(m) => {
+                m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
+            }
+            Response::DeleteRecords(m) => {
                 m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
             }
             Response::OffsetForLeaderEpoch(m) => {

@@ -15,6 +15,18 @@ impl Replica {
         }
     }
 
+    /// Whether batches of a Fetch response are what this log goes on with. Compaction leaves gaps: the first need not begin where the log ends.
+    pub fn goes_on_with(&self, batches: &[Batch]) -> bool {
+        batches.first().is_none_or(|first| self.log.end_offset() <= first.base_offset) || self.begins_within(batches).is_some()
+    }
+
+    /// The leader's log may start within a batch, and so does one that has nothing before it: the batch is taken whole.
+    fn begins_within(&self, batches: &[Batch]) -> Option<i64> {
+        let (first, end) = (batches.first()?, self.log.end_offset());
+        let is_within = first.base_offset < end && end < first.next_offset() && self.log.start_offset() == end;
+        is_within.then_some(first.base_offset)
+    }
+
     /// Copies batches of a Fetch response, and takes the leader's high watermark as far as the log reaches. So a follower learns of each
     /// advance one fetch later than the leader.
     pub fn append_as_follower(
@@ -26,6 +38,12 @@ impl Replica {
         leader_log_start: i64,
         out: &mut Outputs,
     ) {
+        if let Some(base) = self.begins_within(batches) {
+            let from = self.log.end_offset();
+            self.log.restart(base);
+            self.page_cache.cut(base);
+            out.note(NoteKind::Truncated { partition: self.name.clone(), from, to: base });
+        }
         for batch in batches {
             self.append(batch.clone(), false, now_ms, out);
         }
@@ -33,7 +51,9 @@ impl Replica {
         let end = if mutant::is("follower-high-watermark-unclamped") { i64::MAX } else { self.log.end_offset() };
         let to = leader_high_watermark.clamp(self.log.start_offset(), end);
         self.set_high_watermark(to, out);
-        self.raise_log_start(leader_log_start, out);
+        if !mutant::is("log-start-not-taken") {
+            self.raise_log_start(leader_log_start, out);
+        }
     }
 
     /// The leader's log holds nothing at this log's end. One that ends before the leader's starts, or is empty, begins anew there

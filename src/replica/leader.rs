@@ -2,12 +2,15 @@
 
 use super::{Replica, Role};
 use crate::mutant;
-use crate::node::{Outputs, Time};
+use crate::node::{NoteKind, Outputs, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::PartitionState;
 use crate::storage::EpochEnd;
+
+/// DeleteRecords' name for the high watermark.
+const TO_HIGH_WATERMARK: i64 = -1;
 
 /// What a leader knows besides its log.
 #[derive(Clone, Debug)]
@@ -26,6 +29,7 @@ pub struct Leader {
 /// A follower as its fetches show it.
 #[derive(Clone, Debug)]
 struct Follower {
+    /// -1 before its first fetch, and so is the end.
     log_start: i64,
     log_end: i64,
     /// The last time at which it had everything that the leader had, if it ever had.
@@ -233,22 +237,53 @@ impl Replica {
         Ok(Read { batches: self.log.read(from, limit, max_bytes, first_whole), diverging: None })
     }
 
-    /// A follower's fetch says what it has.
-    pub fn follower_fetched(&mut self, now: Time, replica: i32, broker_epoch: i64, held: Held) {
+    /// A follower's fetch says what it has. Returns whether its log starts elsewhere than before.
+    pub fn follower_fetched(&mut self, now: Time, replica: i32, broker_epoch: i64, held: Held) -> bool {
         if mutant::is("follower-fetch-unheeded") {
-            return;
+            return false;
         }
         let (log_end, offset) = (self.log.end_offset(), held.log_end);
-        let Some(follower) = self.leader_mut().and_then(|leader| leader.followers.get_mut(&replica)) else { return };
+        let Some(follower) = self.leader_mut().and_then(|leader| leader.followers.get_mut(&replica)) else { return false };
         if log_end <= offset {
             follower.caught_up = follower.caught_up.max(Some(now));
         } else if follower.leader_end_at_last_fetch <= offset {
             follower.caught_up = follower.caught_up.max(Some(follower.last_fetch));
         }
-        (follower.log_start, follower.log_end) = (held.log_start, offset);
+        follower.log_end = offset;
         follower.broker_epoch = broker_epoch;
         follower.last_fetch = now;
         follower.leader_end_at_last_fetch = log_end;
+        std::mem::replace(&mut follower.log_start, held.log_start) != held.log_start
+    }
+
+    /// Nothing below this offset is to be read any more: the log starts there, if it does not start later. Returns the offset that is meant.
+    pub fn delete_records(&mut self, before: i64, out: &mut Outputs) -> Result<i64, ErrorCode> {
+        if self.leader().is_none() {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        // Where only compaction removes records, each key keeps its last value.
+        if self.log.config().compact && !self.log.config().delete {
+            return Err(ErrorCode::PolicyViolation);
+        }
+        let before = if before == TO_HIGH_WATERMARK { self.high_watermark } else { before };
+        let limit = if mutant::is("delete-records-beyond-high-watermark") { self.log.end_offset() } else { self.high_watermark };
+        if !(0..=limit).contains(&before) {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        let from = self.log.start_offset();
+        if from < before {
+            out.note(NoteKind::RecordsDeleted { partition: self.name.clone(), before });
+            self.log.raise_start(if mutant::is("deletes-one-more") { before + 1 } else { before });
+            self.note_log_start(from, out);
+        }
+        Ok(before)
+    }
+
+    /// Where the logs of all replicas start whose brokers live, at the least; `None` if this one does not lead.
+    pub fn low_watermark(&self, live: impl Fn(i32) -> bool) -> Option<i64> {
+        let followers = self.leader()?.followers.iter().filter(|(replica, _)| live(**replica)).map(|(_, follower)| follower.log_start);
+        let own = self.log.start_offset();
+        Some(if mutant::is("low-watermark-of-the-leader") { own } else { followers.fold(own, i64::min) })
     }
 
     /// Advances the high watermark to what every member of the maximal ISR has; waits for a follower that has caught up and is about to join.

@@ -36,6 +36,8 @@ pub struct Replica {
     high_watermark: i64,
     /// What a restart after a crash finds (`replication-offset-checkpoint`).
     checkpoint: i64,
+    /// The log start offset that it finds (`log-start-offset-checkpoint`).
+    start_checkpoint: i64,
     page_cache: PageCache,
     /// When the log is forced to disk, by the topic's settings.
     pub flush_rule: FlushRule,
@@ -60,6 +62,7 @@ impl Replica {
             role: Role::Offline,
             high_watermark: 0,
             checkpoint: 0,
+            start_checkpoint: 0,
             page_cache: PageCache::default(),
             flush_rule: FlushRule::default(),
         }
@@ -100,12 +103,18 @@ impl Replica {
         self.checkpoint = self.high_watermark;
     }
 
-    /// What is left after the process was killed: the log (the page cache is the machine's), and the high watermark last written.
+    pub fn checkpoint_log_start(&mut self) {
+        self.start_checkpoint = self.log.start_offset();
+    }
+
+    /// What is left after the process was killed: the log (the page cache is the machine's), and the high watermark and the log start offset last
+    /// written.
     pub fn crash(&mut self) {
         if mutant::is("crash-loses-the-newest") {
             self.log.truncate(self.log.end_offset() - 1);
         }
         self.role = Role::Offline;
+        self.log.recover_start(self.start_checkpoint);
         self.high_watermark = self.checkpoint.clamp(self.log.start_offset(), self.log.end_offset());
     }
 

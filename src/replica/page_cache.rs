@@ -77,5 +77,11 @@ impl Replica {
             self.log.truncate(from);
             out.note(NoteKind::RecordsLost { partition: self.name.clone(), from, to });
         }
+        // Where nothing is left of what may be read, the log begins anew (`LogLoader.deleteSegmentsIfLogStartGreaterThanLogEnd`).
+        if self.log.end_offset() < self.start_checkpoint {
+            let from = self.log.start_offset();
+            self.log.restart(self.start_checkpoint);
+            self.note_log_start(from, out);
+        }
     }
 }

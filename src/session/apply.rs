@@ -36,6 +36,9 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         Command::DeleteTopic { name } => topics::delete_topic(world, trace, name),
         Command::AlterConfigs { resource, name, set, delete } => topics::alter_configs(world, trace, *resource, name, set, delete),
         Command::CreatePartitions { topic, partitions } => topics::create_partitions(world, trace, topic, *partitions),
+        Command::DeleteRecords { topic, partition, before_offset } => {
+            topics::delete_records(world, trace, topic, *partition, *before_offset)
+        }
         Command::ElectLeader { topic, partition, unclean } => topics::elect_leader(world, trace, topic, *partition, *unclean == Some(true)),
         Command::Reassign { topic, partition, replicas } => topics::reassign(world, trace, topic, *partition, replicas.as_deref()),
         Command::AddProducer { id, topic, records_per_second, keys, value, configs } => {
@@ -345,6 +348,7 @@ impl Command {
             Command::DeleteTopic { .. } => "deleteTopic",
             Command::AlterConfigs { .. } => "alterConfigs",
             Command::CreatePartitions { .. } => "createPartitions",
+            Command::DeleteRecords { .. } => "deleteRecords",
             Command::ElectLeader { .. } => "electLeader",
             Command::Reassign { .. } => "reassign",
             Command::AddProducer { .. } => "addProducer",
@@ -388,6 +392,7 @@ impl Command {
             | Command::ResumeConsumer { id } => id.clone(),
             Command::Send { topic, .. }
             | Command::CreatePartitions { topic, .. }
+            | Command::DeleteRecords { topic, .. }
             | Command::ElectLeader { topic, .. }
             | Command::Reassign { topic, .. }
             | Command::Import { topic, .. } => topic.clone(),

@@ -42,6 +42,12 @@ pub enum Command {
         /// How many there are afterwards.
         partitions: i32,
     },
+    DeleteRecords {
+        topic: String,
+        partition: i32,
+        /// The offset that the log starts at then; -1: its high watermark.
+        before_offset: i64,
+    },
     ElectLeader {
         topic: String,
         partition: i32,
@@ -281,8 +287,7 @@ pub enum SeekEdge {
 }
 
 /// Commands of the vocabulary whose engine part does not exist yet: refused with `UNSUPPORTED_VERSION`, never ignored.
-pub const NOT_YET: &[&str] =
-    &["beginTransaction", "commitTransaction", "abortTransaction", "deleteRecords", "resetOffsets", "moveCoordinator"];
+pub const NOT_YET: &[&str] = &["beginTransaction", "commitTransaction", "abortTransaction", "resetOffsets", "moveCoordinator"];
 
 /// A command and when it was given, in virtual milliseconds since the start (fractions are microseconds).
 #[derive(Clone, PartialEq, Debug)]

@@ -58,6 +58,11 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             delete: fields.optional("delete"),
         },
         "createPartitions" => Command::CreatePartitions { topic: fields.take("topic"), partitions: fields.take("partitions") },
+        "deleteRecords" => Command::DeleteRecords {
+            topic: fields.take("topic"),
+            partition: fields.take("partition"),
+            before_offset: fields.take("beforeOffset"),
+        },
         "electLeader" => {
             Command::ElectLeader { topic: fields.take("topic"), partition: fields.take("partition"), unclean: fields.optional("unclean") }
         }

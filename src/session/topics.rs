@@ -1,4 +1,4 @@
-//! Commands about topics: checked and done by the controller.
+//! Commands about topics: checked and done by the controller, or by the leader of the partition.
 
 use super::command::{ConfigResource, Configs, Refusal};
 use super::configs;
@@ -6,10 +6,13 @@ use crate::controller::configs::{DELETE, SET, TOPIC_RESOURCE};
 use crate::controller::elect_leaders::UNCLEAN;
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request, Response};
-use crate::sim::{Trace, World};
+use crate::sim::{ProcessState, Trace, World};
 use kafka_protocol::messages as k;
 use serde_json::Value;
 use std::sync::Arc;
+
+/// `request.timeout.ms` of an admin client: how long a broker may let it wait.
+const REQUEST_TIMEOUT_MS: i32 = 30_000;
 
 pub(super) fn create_topic(
     world: &mut World,
@@ -106,6 +109,33 @@ pub(super) fn create_partitions(world: &mut World, trace: &mut Trace, name: &str
     };
     let result = answer.results.first().map_or((0, None), |result| (result.error_code, result.error_message.as_deref()));
     answered(result, |code| if code == ErrorCode::UnknownTopicOrPartition { "topic" } else { "partitions" })
+}
+
+/// Asked of the partition's leader, who answers when all live replicas have done so.
+pub(super) fn delete_records(world: &mut World, trace: &mut Trace, topic: &str, partition: i32, before: i64) -> Result<Value, Refusal> {
+    let unknown = |what: String, field| Err(Refusal::kafka(ErrorCode::UnknownTopicOrPartition, format!("There is no {what}.")).at(field));
+    let Some(known) = world.controller().image().topic(topic) else { return unknown(format!("topic {topic}"), "topic") };
+    let Some(state) = usize::try_from(partition).ok().and_then(|index| known.partitions.get(index)) else {
+        return unknown(format!("partition {topic}-{partition}"), "partition");
+    };
+    let runs = |broker: &i32| world.broker(*broker).is_some_and(|(_, state)| state == ProcessState::Running);
+    let Some(leader) = state.leader.filter(runs) else {
+        let sentence = format!("No leader of {topic}-{partition} answers.");
+        return Err(Refusal::kafka(ErrorCode::LeaderNotAvailable, sentence).at("partition"));
+    };
+    let asked = k::delete_records_request::DeleteRecordsPartition::default().with_partition_index(partition).with_offset(before);
+    let topic = k::delete_records_request::DeleteRecordsTopic::default().with_name(wire::topic(topic)).with_partitions(vec![asked]);
+    let message = k::DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(REQUEST_TIMEOUT_MS);
+    let Some(Response::DeleteRecords(answer)) = world.ask_broker(leader, Request::DeleteRecords(Arc::new(message)), trace) else {
+        return Ok(Value::Null);
+    };
+    let result = answer.topics.first().and_then(|topic| topic.partitions.first());
+    let field = |code| match code {
+        ErrorCode::OffsetOutOfRange => "beforeOffset",
+        ErrorCode::PolicyViolation | ErrorCode::InvalidTopicException => "topic",
+        _ => "partition",
+    };
+    answered((result.map_or(0, |result| result.error_code), None), field)
 }
 
 pub(super) fn elect_leader(world: &mut World, trace: &mut Trace, topic: &str, partition: i32, unclean: bool) -> Result<Value, Refusal> {

@@ -77,6 +77,11 @@ impl Command {
                 object.put("topic", topic.as_str());
                 object.put("partitions", *partitions);
             }
+            Command::DeleteRecords { topic, partition, before_offset } => {
+                object.put("topic", topic.as_str());
+                object.put("partition", *partition);
+                object.put("beforeOffset", *before_offset);
+            }
             Command::ElectLeader { topic, partition, unclean } => {
                 object.put("topic", topic.as_str());
                 object.put("partition", *partition);

@@ -473,22 +473,31 @@ impl World {
 
     /// The person at the page asks the cluster for something and waits for the answer, which takes no time.
     pub fn ask(&mut self, request: Request, trace: &mut Trace) -> Option<Response> {
-        let from = Connection { peer: NodeId::Admin, channel: Channel::Control };
-        let input = Input::Request { from, client_id: Arc::from("user"), correlation: 0, request };
+        let input = admins(request);
         let active = self.active_controller().filter(|controller| self.reaches_majority(controller.id()))?;
         let id = NodeId::Controller(active.id());
         // What is refused must leave nothing behind, not even a message number: it is tried on a copy first.
         let mut rehearsal = Outputs::default();
         active.clone().handle(self.now, input.clone(), &mut rehearsal);
-        let answer = rehearsal.sends.into_iter().find_map(|sent| match sent.body {
-            Body::Response(response) if sent.to == from => Some(response),
-            _ => None,
-        })?;
+        let answer = answer_to_admin(rehearsal)?;
         if answer.error() != ErrorCode::None {
             return Some(answer);
         }
         self.answer = None;
         self.input(id, input, trace);
+        self.answer.take()
+    }
+
+    /// The same of a broker, which runs. `None`: it has taken the request and answers later.
+    pub fn ask_broker(&mut self, id: i32, request: Request, trace: &mut Trace) -> Option<Response> {
+        let input = admins(request);
+        let mut rehearsal = Outputs::default();
+        self.broker(id)?.0.clone().handle(self.now, input.clone(), &mut rehearsal);
+        if let Some(refused) = answer_to_admin(rehearsal).filter(|answer| answer.error() != ErrorCode::None) {
+            return Some(refused);
+        }
+        self.answer = None;
+        self.input(NodeId::Broker(id), input, trace);
         self.answer.take()
     }
 
@@ -562,4 +571,17 @@ impl World {
             self.reset(other, gone, None);
         }
     }
+}
+
+/// A request of the person at the page or the script.
+fn admins(request: Request) -> Input {
+    let from = Connection { peer: NodeId::Admin, channel: Channel::Control };
+    Input::Request { from, client_id: Arc::from("user"), correlation: 0, request }
+}
+
+fn answer_to_admin(out: Outputs) -> Option<Response> {
+    out.sends.into_iter().find_map(|sent| match sent.body {
+        Body::Response(response) if sent.to.peer == NodeId::Admin => Some(response),
+        _ => None,
+    })
 }

@@ -203,6 +203,12 @@ impl Log {
         rises
     }
 
+    /// A process that starts anew knows the log start offset as it was last written to disk, or as its first segment begins.
+    pub fn recover_start(&mut self, checkpoint: i64) {
+        let first = self.segments().next().map_or(self.end, Segment::base_offset);
+        self.start = self.start.min(checkpoint.max(first));
+    }
+
     pub(super) fn count_bytes(&mut self) {
         self.bytes = self.segments().map(Segment::bytes).sum();
     }

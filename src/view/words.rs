@@ -70,6 +70,8 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::SnapshotWritten { .. } => "snapshotWritten",
         NoteKind::SnapshotFetched { .. } => "snapshotFetched",
         NoteKind::UncleanElection { .. } => "uncleanElection",
+        NoteKind::RecordsDeleted { .. } => "recordsDeleted",
+        NoteKind::LowWatermarkReached { .. } => "lowWatermarkReached",
     }
 }
 
@@ -94,6 +96,8 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::SegmentsDeleted { partition, .. }
         | NoteKind::LogStartMoved { partition, .. }
         | NoteKind::LogCompacted { partition, .. }
+        | NoteKind::RecordsDeleted { partition, .. }
+        | NoteKind::LowWatermarkReached { partition, .. }
         | NoteKind::ReassignmentStarted { partition, .. }
         | NoteKind::ReassignmentCompleted { partition, .. }
         | NoteKind::ReassignmentCancelled { partition, .. } => Some(partition),
@@ -324,6 +328,12 @@ pub fn sentence(world: &World, note: &Note) -> String {
             format!("Deletes {} ({bytes} bytes) of {partition}: {why}", count(*segments, "segment"))
         }
         NoteKind::LogStartMoved { partition, from, to } => format!("Log start offset of {partition} moves from {from} to {to}"),
+        NoteKind::RecordsDeleted { partition, before } => {
+            format!("Deletes the records of {partition} before offset {before}, as was asked for")
+        }
+        NoteKind::LowWatermarkReached { partition, offset } => {
+            format!("Answers that no live replica of {partition} has records before offset {offset} to read")
+        }
         NoteKind::LogCompacted { partition, to, removed, bytes_before, bytes_after, .. } => {
             format!("Compacts {partition} below offset {to}: {removed} records go, {bytes_before} bytes become {bytes_after}")
         }
@@ -371,6 +381,7 @@ pub fn short(world: &World, note: &Note) -> String {
         NoteKind::Truncated { partition, .. } => format!("{partition} truncated"),
         NoteKind::SegmentsDeleted { partition, .. } => format!("{partition}: deleted"),
         NoteKind::LogCompacted { partition, .. } => format!("{partition}: compacted"),
+        NoteKind::RecordsDeleted { partition, before } => format!("{partition}: from {before} on"),
         NoteKind::RecordFailed { error, .. } | NoteKind::ProduceRetried { error, .. } => error.name().to_owned(),
         _ => sentence(world, note),
     }
@@ -487,5 +498,7 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
             Object::of([("leader", (*leader).into()), ("isr", isr.as_slice().into()), ("requested", (*requested).into())])
         }
         NoteKind::LogDeleted { .. } => Object::of([]),
+        NoteKind::RecordsDeleted { before, .. } => Object::of([("before", (*before).into())]),
+        NoteKind::LowWatermarkReached { offset, .. } => Object::of([("offset", (*offset).into())]),
     }
 }

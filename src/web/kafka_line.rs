@@ -32,6 +32,12 @@ pub fn of(command: &Command) -> String {
         Command::CreatePartitions { topic, partitions } => {
             format!("kafka-topics.sh {SERVER} --alter --topic {} --partitions {partitions}", quote(topic))
         }
+        Command::DeleteRecords { topic, partition, before_offset } => {
+            let json = format!(
+                "{{\"version\":1,\"partitions\":[{{\"topic\":\"{topic}\",\"partition\":{partition},\"offset\":{before_offset}}}]}}"
+            );
+            format!("kafka-delete-records.sh {SERVER} --offset-json-file <(echo {})", quote(&json))
+        }
         Command::ElectLeader { topic, partition, unclean } => {
             let kind = if *unclean == Some(true) { "unclean" } else { "preferred" };
             format!("kafka-leader-election.sh {SERVER} --election-type {kind} --topic {} --partition {partition}", quote(topic))

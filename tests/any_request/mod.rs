@@ -51,7 +51,7 @@ struct Fields<'a> {
 
 pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
     let mut fields = Fields { chance, facts };
-    match fields.below(20) {
+    match fields.below(21) {
         0 => Request::ApiVersions(Arc::default()),
         1..=2 => fields.produce(),
         3..=5 => Request::Fetch(Arc::new(fields.fetch())),
@@ -68,6 +68,7 @@ pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
         16 => fields.partitions_or_election(),
         17 => Request::DeleteTopics(Arc::new(fields.delete())),
         18 => Request::AlterPartition(Arc::new(fields.alter())),
+        19 => Request::DeleteRecords(Arc::new(fields.delete_records())),
         _ => fields.registration_or_heartbeat(),
     }
 }
@@ -333,6 +334,17 @@ impl Fields<'_> {
         });
         let names = if self.rarely(4) { self.several(Fields::topic_name) } else { Vec::new() };
         k::DeleteTopicsRequest::default().with_topics(topics).with_topic_names(names)
+    }
+
+    fn delete_records(&mut self) -> k::DeleteRecordsRequest {
+        let topics = self.several(|fields| {
+            let partitions = fields.several(|fields| {
+                let asked = k::delete_records_request::DeleteRecordsPartition::default().with_partition_index(fields.index());
+                asked.with_offset(fields.long(2))
+            });
+            k::delete_records_request::DeleteRecordsTopic::default().with_name(fields.topic_name()).with_partitions(partitions)
+        });
+        k::DeleteRecordsRequest::default().with_topics(topics).with_timeout_ms(self.int(100))
     }
 
     fn partitions_or_election(&mut self) -> Request {

@@ -59,6 +59,7 @@ fn any_command(chance: &mut Chance) -> Value {
         json!({ "type": "createTopic", "name": "orders", "partitions": 3, "replicationFactor": 3, "configs": { "min.insync.replicas": "2" } }),
         json!({ "type": "addProducer", "id": "p", "topic": "orders", "recordsPerSecond": 2, "keys": ["a"], "value": "{seq}", "configs": { "acks": "all" } }),
         json!({ "type": "removeProducer", "id": "web-shop" }),
+        json!({ "type": "deleteRecords", "topic": "user-events", "partition": chance.below(4), "beforeOffset": chance.below(40) as i64 - 1 }),
         json!({ "type": "electLeader", "topic": "user-events", "partition": chance.below(4), "unclean": chance.below(2) == 0 }),
         json!({ "type": "deleteTopic", "name": "user-events" }),
         json!({ "type": "reassign", "topic": "user-events", "partition": chance.below(4), "replicas": [chance.below(4), chance.below(4)] }),

@@ -51,6 +51,7 @@ enum Act {
     RestartController,
     Reassign,
     AlterConfigs,
+    DeleteRecords,
 }
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -89,12 +90,20 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::RestartController, 3),
             (Act::Reassign, 3),
             (Act::AlterConfigs, 2),
+            (Act::DeleteRecords, 2),
         ],
     },
     Scenario {
         name: "brokers",
         sentence: "brokers crash and come back quickly, clients stay",
-        weights: &[(Act::CrashBroker, 4), (Act::RestartBroker, 5), (Act::Send, 1), (Act::ElectLeader, 2), (Act::Reassign, 2)],
+        weights: &[
+            (Act::CrashBroker, 4),
+            (Act::RestartBroker, 5),
+            (Act::Send, 1),
+            (Act::ElectLeader, 2),
+            (Act::Reassign, 2),
+            (Act::DeleteRecords, 2),
+        ],
     },
     Scenario {
         name: "controllers",
@@ -152,6 +161,7 @@ pub const SCENARIOS: &[Scenario] = &[
         weights: &[
             (Act::DeleteTopic, 3),
             (Act::AlterConfigs, 3),
+            (Act::DeleteRecords, 2),
             (Act::CreateTopic, 2),
             (Act::CreatePartitions, 1),
             (Act::CrashBroker, 3),
@@ -472,6 +482,22 @@ impl Drawer {
                     0 => json!({ "type": "alterConfigs", "resource": "topic", "name": name, "delete": [setting] }),
                     _ => json!({ "type": "alterConfigs", "resource": "topic", "name": name, "set": { setting: value } }),
                 }
+            }
+            Act::DeleteRecords => {
+                let partitions = view
+                    .topics
+                    .iter()
+                    .filter(|topic| !topic.internal)
+                    .flat_map(|topic| topic.partitions.iter().map(move |one| (topic, one)));
+                let (topic, one) = self.one_of(&partitions.collect::<Vec<_>>())?;
+                let leader = one.replicas.iter().find(|replica| Some(replica.broker) == one.leader)?;
+                // Now and then all, or more than there is.
+                let before = match self.chance.below(4) {
+                    0 => -1,
+                    1 => leader.log_end_offset,
+                    _ => self.between(leader.log_start_offset as u64, leader.high_watermark.max(leader.log_start_offset) as u64) as i64,
+                };
+                json!({ "type": "deleteRecords", "topic": topic.name, "partition": one.partition, "beforeOffset": before })
             }
             Act::ElectLeader => {
                 let partitions = view.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |one| (topic, one)));

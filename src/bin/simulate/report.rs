@@ -108,6 +108,7 @@ impl Summary {
         all.lost_unclean += one.lost_unclean;
         all.topics_deleted += one.topics_deleted;
         all.compactions += one.compactions;
+        all.records_deleted += one.records_deleted;
         all.configs_altered += one.configs_altered;
         let (all, one) = (&mut self.fates, outcome.fates);
         all.lost_acks_none += one.lost_acks_none;
@@ -123,7 +124,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 37] {
+    fn counted(&self) -> [(&'static str, u64); 38] {
         let (counts, fates) = (&self.counts, &self.fates);
         [
             ("elections", counts.elections),
@@ -162,6 +163,7 @@ impl Summary {
             ("lostUnclean", counts.lost_unclean),
             ("topicsDeleted", counts.topics_deleted),
             ("compactions", counts.compactions),
+            ("recordsDeleted", counts.records_deleted),
             ("configsAltered", counts.configs_altered),
         ]
     }

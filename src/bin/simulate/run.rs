@@ -228,6 +228,12 @@ fn unrest(view: &View) -> Option<String> {
             if one.leader.is_none() {
                 return Some(format!("{name} has no leader"));
             }
+            let start = |broker: Option<i32>| {
+                one.replicas.iter().find(|replica| Some(replica.broker) == broker).map_or(0, |replica| replica.log_start_offset)
+            };
+            if let Some(behind) = one.replicas.iter().find(|replica| replica.log_start_offset < start(one.leader)) {
+                return Some(format!("broker {}'s log of {name} starts before its leader's", behind.broker));
+            }
             if one.isr.len() < one.replicas.len() {
                 return Some(format!("the ISR of {name} is {:?}", one.isr));
             }

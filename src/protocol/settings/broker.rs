@@ -77,6 +77,7 @@ pub static BROKER: &[Setting] = &[
     long("log.flush.interval.messages", NEVER, "After this many records a log is forced to disk.").at_least(1),
     unset("log.flush.interval.ms", Kind::Long, "After this long a log is forced to disk; unset: as log.flush.scheduler.interval.ms."),
     long("log.flush.scheduler.interval.ms", NEVER, "How often the flusher looks whether a log is due."),
+    int("log.flush.start.offset.checkpoint.interval.ms", "60000", "How often log start offsets are written to disk.").at_least(0),
     int("log.index.interval.bytes", "4096", "Bytes between two entries of the offset index.").at_least(0),
     long("log.initial.task.delay.ms", "30000", "How long after its start a broker waits before it looks after its logs.").at_least(0),
     long("log.message.timestamp.after.max.ms", "3600000", "How far ahead of the broker's clock a record's time may be.").at_least(0),
