@@ -52,6 +52,10 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("reassigned-keeps-log", "a broker keeps the log of a partition that was moved away from it"),
     ("snapshot-lacks-last", "a snapshot of the metadata lacks the last record that it stands for"),
     ("max-in-flight-unheeded", "a producer that may have one request in flight sends more of them"),
+    (
+        "order-lost-with-the-leader",
+        "a producer with one request in flight sends a partition's next batch to a new leader while the old one has the last",
+    ),
     ("base-offset-zero", "a produce response names offset 0, wherever the records are"),
     ("delete-records-beyond-high-watermark", "DeleteRecords takes records that are not replicated yet"),
     ("deletes-one-more", "DeleteRecords takes the record at the offset, too, that the log is to start with"),

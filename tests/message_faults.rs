@@ -392,6 +392,36 @@ fn a_link_with_luck_of_its_own_changes_nobody_else_s() {
 }
 
 #[test]
+fn one_request_in_flight_keeps_the_order_over_a_change_of_leaders() {
+    let mut cluster = Cluster::of_brokers(3);
+    cluster.apply(json!({ "type": "createTopic", "name": "orders", "partitions": 2, "replicationFactor": 1 }));
+    cluster.advance(1_000.0);
+    producer(&mut cluster, "p", json!({ "max.in.flight.requests.per.connection": "1", "request.timeout.ms": "10000" }));
+    let send = |cluster: &mut Cluster, partition: i32, value: &str| {
+        cluster.apply(json!({ "type": "send", "producer": "p", "topic": "orders", "partition": partition, "value": value }));
+        cluster.advance(200.0);
+    };
+    // Connections and metadata are there, and the two partitions have leaders of their own.
+    send(&mut cluster, 0, "0");
+    send(&mut cluster, 1, "0");
+    let [old, other] = [0, 1].map(|partition| cluster.partition("orders", partition).leader.expect("a leader"));
+    let new = 6 - old - other;
+    cluster.apply(json!({ "type": "setLink", "from": "p", "to": format!("broker-{old}"), "latencyMs": 3_000 }));
+    send(&mut cluster, 0, "1");
+    for partition in [0, 1] {
+        cluster.apply(json!({ "type": "reassign", "topic": "orders", "partition": partition, "replicas": [new] }));
+    }
+    cluster.advance(1_000.0);
+    // Its old leader says so, and the producer learns whom both partitions have now.
+    send(&mut cluster, 1, "1");
+    send(&mut cluster, 0, "2");
+    assert_eq!(cluster.view().producers[0].in_flight, 1, "the next batch waits for the last one");
+    cluster.advance(10_000.0);
+    assert_eq!(cluster.values("orders", 0), ["0", "1", "2"]);
+    assert_eq!(cluster.values("orders", 1), ["0", "1"]);
+}
+
+#[test]
 fn faults_are_part_of_the_session_s_history() {
     let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
     producer(&mut cluster, "p", json!({}));

@@ -283,8 +283,8 @@ impl Checker {
             NoteKind::LeaderElected { partition, leader, leader_epoch, .. } => {
                 self.partition(partition).elected(world, partition, *leader, *leader_epoch)
             }
-            NoteKind::IsrShrunk { partition, .. } => self.partition(partition).isr_changed(world, partition, &[]),
-            NoteKind::IsrExpanded { partition, added, .. } => self.partition(partition).isr_changed(world, partition, added),
+            NoteKind::IsrShrunk { partition, isr, .. } => self.partition(partition).isr_changed(world, partition, isr, &[]),
+            NoteKind::IsrExpanded { partition, isr, added } => self.partition(partition).isr_changed(world, partition, isr, added),
             NoteKind::RecordAppended { partition, base_offset, last_offset, leader_epoch, leader } => {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
                 self.partition(partition).appended(world, partition, broker, (*base_offset, *last_offset), *leader_epoch, *leader)

@@ -137,12 +137,13 @@ impl PartitionCheck {
     }
 
     /// R1, R7, R11: a leader asks for every ISR that grows. R13: who joins the ISR holds everything that is committed, and the leader's epoch from its start.
-    pub fn isr_changed(&mut self, world: &World, name: &Partition, added: &[i32]) -> Verdict {
+    pub fn isr_changed(&mut self, world: &World, name: &Partition, isr: &[i32], added: &[i32]) -> Verdict {
         self.epochs_rise(world, name)?;
         let Some(state) = decided(world, name) else { return Ok(()) };
         let asker =
             state.leader.and_then(|leader| replica(world, name, leader)?.leader()).filter(|asker| asker.epoch == state.leader_epoch);
-        if let Some(asker) = asker.filter(|_| !added.is_empty())
+        // What a quorum commits at once is told one by one, and the metadata has the last word of it already.
+        if let Some(asker) = asker.filter(|_| !added.is_empty() && state.isr == isr)
             && (asker.partition_epoch + 1 != state.partition_epoch || asker.pending_isr.as_ref() != Some(&state.isr))
         {
             let told = format!(

@@ -346,7 +346,16 @@ impl Producer {
     fn can_send(&self, partition: &Partition) -> bool {
         self.network
             .leader(&partition.topic, partition.index)
-            .is_some_and(|(leader, _)| self.network.is_open(leader) && self.network.in_flight(leader) < self.max_in_flight())
+            .is_some_and(|(leader, _)| self.network.is_open(leader) && self.may_send(partition, leader))
+    }
+
+    /// Whether one more request may be under way to this leader. With one at a time that is one of each partition, too: its next batch waits for
+    /// the last one although another broker leads by now, or they would change places (`RecordAccumulator.mutePartition`).
+    fn may_send(&self, partition: &Partition, leader: i32) -> bool {
+        let most = if mutant::is("max-in-flight-unheeded") { 5 } else { self.config.max_in_flight };
+        let keeps_order = most == 1 && !mutant::is("order-lost-with-the-leader");
+        let is_under_way = || self.network.pending().any(|pending| pending.what.iter().any(|(own, _)| own == partition));
+        self.network.in_flight(leader) < most && !(keeps_order && is_under_way())
     }
 
     /// One request to each leader that something is ready for, with at most one batch of each partition.
@@ -356,7 +365,7 @@ impl Producer {
             let mut leaderless = false;
             for (partition, at) in self.accumulator.ready().filter(|(_, at)| *at <= now) {
                 match self.network.leader(&partition.topic, partition.index) {
-                    Some((leader, _)) if self.network.in_flight(leader) < self.max_in_flight() => {
+                    Some((leader, _)) if self.may_send(partition, leader) => {
                         by_leader.or_default(leader).push(partition.clone());
                     }
                     Some(_) => {}
@@ -453,10 +462,6 @@ impl Producer {
         batch.attempts += 1;
         self.network.refresh(now);
         self.accumulator.put_back(&partition, batch);
-    }
-
-    fn max_in_flight(&self) -> usize {
-        if mutant::is("max-in-flight-unheeded") { 5 } else { self.config.max_in_flight }
     }
 
     fn acknowledge(&mut self, partition: Partition, base_offset: i64, records: i32, out: &mut Outputs) {
