@@ -66,6 +66,10 @@ pub struct Costs {
     pub page_expires: Time,
     /// What holds for logs whose topic does not say.
     pub flush_rule: FlushRule,
+    /// `brokerlab.remote.latency.ms`: what each request of the remote store takes, and the store serves everybody at once,
+    pub remote_latency: Time,
+    /// `brokerlab.remote.bytes.per.second`: and how many bytes of it a broker sends there or gets from there in a second.
+    pub remote_bytes_per_second: u64,
 }
 
 /// When a log is forced to disk.

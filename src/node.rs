@@ -125,7 +125,9 @@ pub enum Timer {
     WriteBack,
     /// Broker: logs whose `flush.ms` is over are forced to disk.
     Flush,
-    /// Broker: a thread or the disk is done with this.
+    /// Broker: copy to the remote store what is rolled, and delete there what is old.
+    RemoteLog,
+    /// Broker: a thread, the disk or the remote store is done with this.
     Work { job: u64 },
     /// Client: the application's next record is due.
     Generate { round: u32 },
@@ -478,6 +480,37 @@ pub enum NoteKind {
         partition: Partition,
         offset: i64,
     },
+    /// A leader begins to copy a segment to the remote store.
+    RemoteCopyStarted {
+        partition: Partition,
+        base_offset: i64,
+        last_offset: i64,
+    },
+    RemoteCopyFinished {
+        partition: Partition,
+        base_offset: i64,
+        last_offset: i64,
+        bytes: u64,
+    },
+    RemoteSegmentsDeleted {
+        partition: Partition,
+        segments: u32,
+        bytes: u64,
+    },
+    /// A leader has read records from the remote store, for a consumer.
+    RemoteRead {
+        partition: Partition,
+        first_offset: i64,
+        last_offset: i64,
+        /// Of the last one.
+        leader_epoch: i32,
+    },
+    /// A follower goes on where the leader's local log starts: what is before is in the remote store.
+    RemoteStateBuilt {
+        partition: Partition,
+        log_start: i64,
+        local_start: i64,
+    },
 }
 
 /// Why a message does not arrive although somebody listens there.
@@ -498,6 +531,10 @@ pub enum DeleteReason {
     Size,
     /// `retention.ms`
     Time,
+    /// `local.retention.bytes`
+    LocalSize,
+    /// `local.retention.ms`
+    LocalTime,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

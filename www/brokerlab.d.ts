@@ -80,7 +80,8 @@ interface BrokerlabView {
       leaderEpoch: number;
       partitionEpoch: number;
       isr: number[];
-      replicas: { broker: number; logStartOffset: number; logEndOffset: number; highWatermark: number; lastStableOffset: number; leaderEpoch: number; inSync: boolean; bytes: number }[];
+      replicas: { broker: number; logStartOffset: number; localLogStartOffset?: number; logEndOffset: number; highWatermark: number; lastStableOffset: number; leaderEpoch: number; inSync: boolean; bytes: number }[];
+      remoteSegments?: { baseOffset: number; lastOffset: number; bytes: number; state: "COPY_SEGMENT_STARTED" | "COPY_SEGMENT_FINISHED" | "DELETE_SEGMENT_STARTED"; leaderEpoch: number }[];
     }[];
   }[];
   producers: { id: string; topic: string; sent: number; acknowledged: number; failed: number; retries: number; buffered: number; inFlight: number; configs: Record<string, string> }[];

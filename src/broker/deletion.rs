@@ -2,7 +2,8 @@
 //! forget where they were in a deleted topic.
 //!
 //! A broker that was down meanwhile finds out when it has caught up with the metadata log: what that does not know is a stray. Here a log's
-//! bytes go at once; in Kafka its files stay for another `file.delete.delay.ms`, out of reach. Source: `ReplicaManager.applyDelta`,
+//! bytes go at once; in Kafka its files stay for another `file.delete.delay.ms`, out of reach. What the remote store has of a deleted topic goes by
+//! whoever deletes a log of it, in Kafka by its last leader only. Source: `ReplicaManager.applyDelta`,
 //! `LogManager.isStrayKraftReplica`, `BrokerMetadataPublisher`.
 
 use super::Broker;
@@ -40,6 +41,9 @@ impl Broker {
                 let mut effects = Effects::default();
                 self.coordinator.unload(key.index, &mut effects);
                 self.carry_out(now, effects, out);
+            }
+            if !self.image.topics.contains_key(&key.topic) && !mutant::is("remote-outlives-topic") {
+                self.delete_remote_log(now, key, replica.name.clone(), out);
             }
             out.note(NoteKind::LogDeleted { partition: replica.name });
             // Whoever waits here finds nothing any more.

@@ -4,6 +4,7 @@
 
 use super::Broker;
 use super::fetch_sessions::refused;
+use super::remote::{RemoteFetch, RemoteRead};
 use crate::mutant;
 use crate::node::{Connection, MS, Outputs, Time, Timer};
 use crate::protocol::Batch;
@@ -31,10 +32,13 @@ impl DelayedFetch {
 }
 
 /// What a fetch finds at one moment.
-struct Found {
-    response: k::FetchResponse,
-    batches: Vec<Vec<Batch>>,
-    /// Not worth waiting: enough bytes, an error, or a log that has parted.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub(super) response: k::FetchResponse,
+    pub(super) batches: Vec<Vec<Batch>>,
+    /// What has to be read from the remote store, all of it for one answer (KAFKA-14915).
+    pub(super) remote: Vec<RemoteRead>,
+    /// Not worth waiting: enough bytes, an error, a log that has parted, or something in the remote store.
     at_once: bool,
 }
 
@@ -82,7 +86,19 @@ impl Broker {
         }
     }
 
-    fn answer_fetch(&mut self, now: Time, to: Connection, correlation: u32, message: &k::FetchRequest, found: Found, out: &mut Outputs) {
+    pub(super) fn answer_fetch(
+        &mut self,
+        now: Time,
+        to: Connection,
+        correlation: u32,
+        message: &Arc<k::FetchRequest>,
+        found: Found,
+        out: &mut Outputs,
+    ) {
+        if !found.remote.is_empty() {
+            self.read_remote(now, RemoteFetch { from: to, correlation, message: message.clone(), found, in_time: true }, out);
+            return;
+        }
         let Found { mut response, mut batches, .. } = found;
         self.sessions.close(now, message, &mut response, &mut batches, || self.chance.draw());
         self.respond(to, correlation, Response::Fetch(Arc::new(response), batches.into()), out);
@@ -99,8 +115,8 @@ impl Broker {
                 let key = PartitionKey { topic: topic.topic_id, index: asked.partition };
                 let Some(replica) = self.replicas.get_mut(&key) else { continue };
                 // A follower that is elsewhere than this log has nothing of it, whatever its offset.
-                let agrees =
-                    replica.read(asked.fetch_offset, asked.last_fetched_epoch, 0, 0, false).is_ok_and(|read| read.diverging.is_none());
+                let read = replica.read(asked.fetch_offset, asked.last_fetched_epoch, 0, 0, false);
+                let agrees = read.is_ok_and(|read| read.diverging.is_none() && !read.tiered);
                 if !agrees || check_fetcher(&self.image, replica, &message.replica_state, asked).is_err() {
                     continue;
                 }
@@ -118,7 +134,7 @@ impl Broker {
     /// with its id names nothing; one that waits has lost the partition that it had found by then.
     fn find(&self, message: &k::FetchRequest, unknown: ErrorCode) -> Found {
         let mut left = usize::try_from(message.max_bytes.min(self.config.fetch_max_bytes)).unwrap_or(0);
-        let mut found = Found { response: k::FetchResponse::default(), batches: Vec::new(), at_once: false };
+        let mut found = Found { response: k::FetchResponse::default(), batches: Vec::new(), remote: Vec::new(), at_once: false };
         let mut bytes = 0;
         for topic in &message.topics {
             let mut answer = FetchableTopicResponse::default();
@@ -129,7 +145,8 @@ impl Broker {
                 data.partition_index = asked.partition;
                 data.high_watermark = -1;
                 let mut batches = Vec::new();
-                match self.find_partition(key, asked, message, left, bytes == 0, unknown) {
+                let first = bytes == 0 && found.remote.is_empty();
+                match self.find_partition(key, asked, message, left, first, unknown) {
                     Err(error) => {
                         data.error_code = error.code();
                         found.at_once = true;
@@ -143,6 +160,15 @@ impl Broker {
                         set_offsets(&mut data, replica);
                         if let Some(end) = read.diverging {
                             data.diverging_epoch = EpochEndOffset::default().with_epoch(end.epoch).with_end_offset(end.end);
+                            found.at_once = true;
+                        }
+                        if read.tiered && 0 <= message.replica_state.replica_id.0 {
+                            data.error_code = ErrorCode::OffsetMovedToTieredStorage.code();
+                            found.at_once = true;
+                        } else if read.tiered {
+                            let most = left.min(usize::try_from(asked.partition_max_bytes).unwrap_or(0));
+                            let place = found.batches.len();
+                            found.remote.push(RemoteRead { place, key, offset: asked.fetch_offset, most, first });
                             found.at_once = true;
                         }
                         batches = read.batches;

@@ -131,14 +131,20 @@ impl Broker {
         }
         let min_insync = self.min_insync(topic);
         let is_offsets_topic = &*topic.name == OFFSETS_TOPIC;
-        let name = || Partition { topic: topic.name.clone(), index: key.index };
-        let replica = self.replicas.or_insert_with(key, || Replica::new(name()));
+        let name = Partition { topic: topic.name.clone(), index: key.index };
+        let replica = self.replicas.or_insert_with(key, || Replica::new(name.clone()));
         replica.flush_rule = self.config.costs.flush_rule.of_topic(&topic.configs);
         self.charged |= replica.flush_rule.messages != NEVER;
         if let Some(at) = replica.next_flush().filter(|_| !self.work.flushes()) {
             out.timer(at.max(now + 1), Timer::Flush);
         }
+        let local_start = replica.log.local_start_offset();
         replica.log.configure(self.config.log.of_topic(&topic.configs));
+        let is_tiered = replica.log.config().remote;
+        if !is_tiered {
+            // What was only in the remote store goes with the setting.
+            replica.raise_log_start(local_start, out);
+        }
         let new_role = replica.assume(now, self.id, state, min_insync);
         let leads = replica.leader().is_some();
         if is_offsets_topic && new_role {
@@ -152,6 +158,11 @@ impl Broker {
         }
         if leads {
             self.advance(now, key, out);
+        }
+        if is_tiered && new_role {
+            self.tier(now, key, out);
+        } else if leads && !is_tiered {
+            self.delete_remote_log(now, key, name, out);
         }
         // Whoever waits here finds out that the leader, the epoch or the ISR is another.
         self.moved.insert(key);

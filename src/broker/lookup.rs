@@ -140,7 +140,9 @@ impl Broker {
         answer
     }
 
-    pub(super) fn list_offsets<'m>(&self, message: &'m k::ListOffsetsRequest) -> k::ListOffsetsResponse {
+    /// The answer, and whether it needs the remote store.
+    pub(super) fn list_offsets<'m>(&self, message: &'m k::ListOffsetsRequest) -> (k::ListOffsetsResponse, bool) {
+        let mut needs_remote = false;
         let mut response = k::ListOffsetsResponse::default();
         let is_follower = 0 <= message.replica_id.0;
         let named = |topic: &'m ListOffsetsTopic| topic.partitions.iter().map(|asked| (topic.name.as_str(), asked.partition_index));
@@ -155,7 +157,7 @@ impl Broker {
                 let found = if repeated.contains(&(topic.name.as_str(), asked.partition_index)) {
                     Err(ErrorCode::InvalidRequest)
                 } else {
-                    self.find_offset(topic.name.as_str(), asked, is_follower)
+                    self.find_offset(topic.name.as_str(), asked, is_follower, &mut needs_remote)
                 };
                 match found {
                     Err(error) => result.error_code = error.code(),
@@ -167,7 +169,7 @@ impl Broker {
             }
             response.topics.push(answer);
         }
-        response
+        (response, needs_remote)
     }
 
     fn find_offset(
@@ -175,13 +177,15 @@ impl Broker {
         topic: &str,
         asked: &k::list_offsets_request::ListOffsetsPartition,
         is_follower: bool,
+        needs_remote: &mut bool,
     ) -> Result<Found, ErrorCode> {
         const NOTHING: Found = Found { offset: -1, timestamp: -1, leader_epoch: -1 };
         if asked.timestamp < LATEST_TIERED_TIMESTAMP {
             return Err(ErrorCode::UnsupportedVersion);
         }
         let id = *self.image.topic_ids.get(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        let replica = self.replica(PartitionKey { topic: id, index: asked.partition_index })?;
+        let key = PartitionKey { topic: id, index: asked.partition_index };
+        let replica = self.replica(key)?;
         replica.check_leader(asked.current_leader_epoch)?;
         let leader = replica.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
         let (log, high_watermark) = (&replica.log, replica.high_watermark());
@@ -190,15 +194,24 @@ impl Broker {
         let is_uncertain = !is_follower && high_watermark < leader.epoch_start;
         let end = if is_follower { log.end_offset() } else { high_watermark };
         let found = match asked.timestamp {
-            // Without tiered storage everything is on the broker's own disk.
             EARLIEST_TIMESTAMP | EARLIEST_LOCAL_TIMESTAMP => {
-                return Ok(edge(log.start_offset(), log.epoch_at(log.start_offset()).unwrap_or(-1)));
+                let start = if asked.timestamp == EARLIEST_TIMESTAMP { log.start_offset() } else { log.local_start_offset() };
+                return Ok(edge(start, log.epoch_at(start).unwrap_or(-1)));
             }
             LATEST_TIMESTAMP if is_uncertain => None,
             LATEST_TIMESTAMP => return Ok(edge(end, leader.epoch)),
+            LATEST_TIERED_TIMESTAMP if log.config().remote && 0 < log.remote_end() => {
+                let last = log.remote_end() - 1;
+                return Ok(edge(last, log.epoch_at(last).unwrap_or(-1)));
+            }
             LATEST_TIERED_TIMESTAMP => return Ok(NOTHING),
+            // As in Kafka, of what is local.
             MAX_TIMESTAMP => log.newest(),
-            timestamp => log.first_at(timestamp),
+            timestamp => {
+                let tiered = self.remote.get(&key).and_then(|remote| remote.first_at(log, timestamp));
+                *needs_remote |= tiered.is_some();
+                tiered.or_else(|| log.first_at(timestamp))
+            }
         };
         match found.filter(|found| found.offset < end) {
             Some(found) => Ok(found),

@@ -12,6 +12,9 @@ impl Broker {
         out.timer(now + self.config.log_task_delay, Timer::LogRetention);
         out.timer(now + self.config.log_task_delay, Timer::LogStartCheckpoint);
         out.timer(now + self.config.cleaner_backoff, Timer::LogCleaner);
+        if let Some(interval) = self.config.remote_task_interval {
+            out.timer(now + interval, Timer::RemoteLog);
+        }
     }
 
     pub(super) fn retention_due(&mut self, now: Time, out: &mut Outputs) {

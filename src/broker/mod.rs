@@ -18,6 +18,7 @@ mod lookup;
 mod maintenance;
 mod produce;
 mod read_replica;
+mod remote;
 mod replication;
 mod shutdown;
 mod timeouts;
@@ -31,7 +32,7 @@ use crate::protocol::ErrorCode;
 use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::{Request, Response};
 use crate::replica::purgatory::Purgatory;
-use crate::replica::{PartitionKey, Replica};
+use crate::replica::{PartitionKey, RemoteStore, Replica};
 use crate::storage::LogConfig;
 use connections::{Arrived, Connections};
 use controllers::Controllers;
@@ -47,7 +48,7 @@ use shutdown::Shutdown;
 use std::sync::Arc;
 use uuid::Uuid;
 pub use validation::LogRules;
-use work::Work;
+use work::{Job, Work};
 
 /// Settings of a broker, with Kafka's names and defaults.
 #[derive(Clone, Debug)]
@@ -93,6 +94,10 @@ pub struct BrokerConfig {
     pub reads_by_rack: bool,
     /// `max.incremental.fetch.session.cache.slots`
     pub fetch_session_slots: usize,
+    /// `remote.log.manager.task.interval.ms`; `None`: there is no remote store (`remote.log.storage.system.enable`)
+    pub remote_task_interval: Option<Time>,
+    /// `remote.fetch.max.wait.ms`
+    pub remote_fetch_wait_max: Time,
     /// `auto.create.topics.enable`
     pub auto_create_topics: bool,
     /// `offsets.topic.replication.factor`
@@ -137,6 +142,8 @@ pub struct Broker {
     /// Logs on disk may be of topics that the metadata does not know any more: it has been started, or a topic was deleted.
     may_have_strays: bool,
     replicas: OrderedMap<PartitionKey, Replica>,
+    /// The cluster's remote store: the world's, which lends it while something is handled.
+    remote: RemoteStore,
     fetchers: OrderedMap<i32, Fetcher>,
     connections: Connections,
     /// Whether anything that it does may take longer than on a healthy broker. If not, nothing of [`Work`] is used.
@@ -183,6 +190,7 @@ impl Broker {
             controllers,
             image: MetadataImage::default(),
             replicas: OrderedMap::new(),
+            remote: RemoteStore::default(),
             fetchers: OrderedMap::new(),
             connections: Connections::default(),
             charged,
@@ -295,6 +303,11 @@ impl Broker {
         self.replicas.get(&key).ok_or(ErrorCode::NotLeaderOrFollower)
     }
 
+    /// Lends it the cluster's remote store, or takes it back.
+    pub fn swap_remote(&mut self, remote: &mut RemoteStore) {
+        std::mem::swap(&mut self.remote, remote);
+    }
+
     /// What the machine's wall clock shows, in Kafka's epoch milliseconds.
     pub fn wall_clock(&self, now: Time) -> i64 {
         (self.config.coordinator.start_timestamp + (now / MS) as i64 + self.machine.clock_skew_ms).max(0)
@@ -335,10 +348,13 @@ impl Broker {
             Request::Produce(message, batches) => self.produce(now, from, correlation, &message, &batches, out),
             Request::Fetch(message) => self.fetch(now, from, correlation, message, out),
             Request::ApiVersions(_) => self.respond(from, correlation, Response::ApiVersions(Arc::new(lookup::api_versions())), out),
-            Request::ListOffsets(message) => {
-                let response = self.list_offsets(&message);
-                self.respond(from, correlation, Response::ListOffsets(Arc::new(response)), out);
-            }
+            Request::ListOffsets(message) => match self.list_offsets(&message) {
+                (response, false) => self.respond(from, correlation, Response::ListOffsets(Arc::new(response)), out),
+                (_, true) => {
+                    let until = self.work.use_remote(now, 0, &self.config.costs);
+                    self.work.start(until, Job::RemoteOffsets { from, correlation, message }, out);
+                }
+            },
             Request::Metadata(message) => {
                 let response = self.metadata(now, &message, out);
                 self.respond(from, correlation, Response::Metadata(Arc::new(response)), out);
@@ -401,6 +417,7 @@ impl Broker {
                 self.heartbeat_answered(now, &message, out)
             }
             Response::ListOffsets(message) => self.log_start_told(now, from, correlation, &message, out),
+            Response::OffsetForLeaderEpoch(message) => self.epoch_before_told(now, from, correlation, &message, out),
             Response::AlterPartition(message) => self.isr_altered(now, correlation, &message, out),
             Response::CreateTopics(_) => {
                 self.creating.remove(&correlation);
@@ -449,6 +466,7 @@ impl Broker {
             }
             Timer::LogRetention => self.retention_due(now, out),
             Timer::LogCleaner => self.cleaner_due(now, out),
+            Timer::RemoteLog => self.remote_logs_due(now, out),
             Timer::FetchBackoff { leader } => self.fetch_again(now, leader, out),
             Timer::MetadataBackoff => self.fetch_metadata_again(out),
             Timer::Purgatory { operation } => self.expire(now, operation, out),

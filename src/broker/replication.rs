@@ -3,7 +3,8 @@
 //! Source: `ReplicaFetcherManager`, `ReplicaFetcherThread`.
 
 use super::Broker;
-use super::EARLIEST_LOCAL_TIMESTAMP;
+use super::remote::Behind;
+use super::{EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP};
 use crate::node::{Channel, Connection, NodeId, Outputs, Time, Timer};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::wire::{self, Request};
@@ -25,8 +26,10 @@ pub struct Fetcher {
     delayed: OrderedSet<PartitionKey>,
     /// What the leader remembers of what is asked.
     session: FetchSession,
-    /// Questions for where the leader's log starts, by correlation.
-    log_starts: OrderedMap<u32, PartitionKey>,
+    /// Questions for where the leader's log starts, by correlation; where its local log does, with where the whole one does.
+    log_starts: OrderedMap<u32, (PartitionKey, Option<i64>)>,
+    /// Questions for the epoch before that of where the leader's local log starts.
+    epochs_before: OrderedMap<u32, Behind>,
 }
 
 impl Fetcher {
@@ -131,7 +134,9 @@ impl Broker {
                 if data.error_code != 0 {
                     failed.push(key);
                     if data.error_code == ErrorCode::OffsetOutOfRange.code() {
-                        out_of_range.push(key);
+                        out_of_range.push((key, None));
+                    } else if data.error_code == ErrorCode::OffsetMovedToTieredStorage.code() {
+                        out_of_range.push((key, Some(data.log_start_offset)));
                     }
                 } else if 0 <= data.diverging_epoch.epoch {
                     replica.truncate_to(EpochEnd { epoch: data.diverging_epoch.epoch, end: data.diverging_epoch.end_offset }, out);
@@ -141,8 +146,8 @@ impl Broker {
                 }
             }
         }
-        for key in out_of_range {
-            self.ask_log_start(leader, key, out);
+        for (key, tiered) in out_of_range {
+            self.ask_log_start(leader, key, tiered, out);
         }
         if !failed.is_empty() {
             self.delay(now, leader, failed, out);
@@ -151,12 +156,13 @@ impl Broker {
     }
 
     /// What this replica needs next is not in the leader's log: where does that start? The backoff goes on meanwhile, in case no answer comes.
-    fn ask_log_start(&mut self, leader: i32, key: PartitionKey, out: &mut Outputs) {
+    /// Where the leader's log starts at `tiered` and what is needed is only in the remote store: where does the local log start?
+    fn ask_log_start(&mut self, leader: i32, key: PartitionKey, tiered: Option<i64>, out: &mut Outputs) {
         let Some(replica) = self.replicas.get(&key) else { return };
         let mut asked = k::list_offsets_request::ListOffsetsPartition::default();
         asked.partition_index = key.index;
         asked.current_leader_epoch = replica.leader_epoch();
-        asked.timestamp = EARLIEST_LOCAL_TIMESTAMP;
+        asked.timestamp = if tiered.is_some() { EARLIEST_LOCAL_TIMESTAMP } else { EARLIEST_TIMESTAMP };
         let mut topic = k::list_offsets_request::ListOffsetsTopic::default();
         topic.name = wire::topic(&replica.name.topic);
         topic.partitions.push(asked);
@@ -165,7 +171,7 @@ impl Broker {
         message.topics.push(topic);
         let correlation = self.correlation();
         if let Some(fetcher) = self.fetchers.get_mut(&leader) {
-            fetcher.log_starts.insert(correlation, key);
+            fetcher.log_starts.insert(correlation, (key, tiered));
             out.request(NodeId::Broker(leader), Channel::Data, correlation, Request::ListOffsets(Arc::new(message)));
         }
     }
@@ -181,14 +187,72 @@ impl Broker {
     ) {
         let NodeId::Broker(leader) = from.peer else { return };
         let Some(fetcher) = self.fetchers.get_mut(&leader) else { return };
-        let Some(key) = fetcher.log_starts.remove(&correlation) else { return };
+        let Some((key, tiered)) = fetcher.log_starts.remove(&correlation) else { return };
         let Some(told) = message.topics.first().and_then(|topic| topic.partitions.first()) else { return };
         let Some(replica) = self.replicas.get_mut(&key) else { return };
-        if told.error_code == 0 && replica.following().is_some_and(|(following, _)| following == leader) {
-            replica.start_at_leader(told.offset, out);
+        if told.error_code != 0 || replica.following().is_none_or(|(following, _)| following != leader) {
+            return;
+        }
+        if let Some(log_start) = tiered {
+            let behind = Behind { key, log_start, local_start: told.offset, epoch: told.leader_epoch };
+            self.ask_epoch_before(now, leader, behind, out);
+            return;
+        }
+        replica.start_at_leader(told.offset, out);
+        self.moved.insert(key);
+        self.fetch_undelayed(now, leader, key, out);
+    }
+
+    /// This partition needs to wait no more.
+    pub(super) fn fetch_undelayed(&mut self, now: Time, leader: i32, key: PartitionKey, out: &mut Outputs) {
+        if let Some(fetcher) = self.fetchers.get_mut(&leader) {
             fetcher.delayed.remove(&key);
-            self.moved.insert(key);
             self.fetch_from(now, leader, out);
+        }
+    }
+
+    /// Which epoch wrote what is before the leader's local log: the one that it starts with, unless the one before reaches up to there.
+    fn ask_epoch_before(&mut self, now: Time, leader: i32, behind: Behind, out: &mut Outputs) {
+        let Some((replica, (_, current))) = self.replicas.get(&behind.key).and_then(|replica| Some((replica, replica.following()?))) else {
+            return;
+        };
+        if behind.epoch <= 0 {
+            self.ask_epochs(now, leader, behind, out);
+            return;
+        }
+        let mut asked = k::offset_for_leader_epoch_request::OffsetForLeaderPartition::default();
+        asked.partition = behind.key.index;
+        asked.current_leader_epoch = current;
+        asked.leader_epoch = behind.epoch - 1;
+        let mut topic = k::offset_for_leader_epoch_request::OffsetForLeaderTopic::default();
+        topic.topic = wire::topic(&replica.name.topic);
+        topic.partitions.push(asked);
+        let mut message = k::OffsetForLeaderEpochRequest::default();
+        message.replica_id = k::BrokerId(self.id);
+        message.topics.push(topic);
+        let correlation = self.correlation();
+        if let Some(fetcher) = self.fetchers.get_mut(&leader) {
+            fetcher.epochs_before.insert(correlation, behind);
+            out.request(NodeId::Broker(leader), Channel::Data, correlation, Request::OffsetForLeaderEpoch(Arc::new(message)));
+        }
+    }
+
+    pub(super) fn epoch_before_told(
+        &mut self,
+        now: Time,
+        from: Connection,
+        correlation: u32,
+        message: &k::OffsetForLeaderEpochResponse,
+        out: &mut Outputs,
+    ) {
+        let NodeId::Broker(leader) = from.peer else { return };
+        let asked = self.fetchers.get_mut(&leader).and_then(|fetcher| fetcher.epochs_before.remove(&correlation));
+        let told = message.topics.first().and_then(|topic| topic.partitions.first()).filter(|told| told.error_code == 0);
+        if let (Some(mut behind), Some(told)) = (asked, told) {
+            if behind.local_start <= told.end_offset {
+                behind.epoch = told.leader_epoch;
+            }
+            self.ask_epochs(now, leader, behind, out);
         }
     }
 
@@ -197,7 +261,8 @@ impl Broker {
         if let Some(fetcher) = self.fetchers.get_mut(&leader).filter(|fetcher| fetcher.in_flight.is_some()) {
             fetcher.in_flight = None;
             fetcher.session.lost();
-            fetcher.log_starts = OrderedMap::new();
+            fetcher.log_starts.clear();
+            fetcher.epochs_before.clear();
             self.back_off(now, leader, out);
         }
     }

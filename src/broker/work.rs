@@ -4,11 +4,13 @@
 //! reads a request and puts it into the one queue of all; an io thread takes it out, and its effect comes when the work on it is over. A
 //! queue that is full stops the network thread that has the next request in hand, with everything that comes and goes through it.
 //!
-//! Only what takes longer than on a healthy broker is charged ([`Costs`](crate::cost::Costs)): as long as nothing does, none of this is used.
+//! Only what takes longer than on a healthy broker is charged ([`Costs`](crate::cost::Costs)): as long as nothing does, none of this is used, but for the
+//! remote store, which always takes its time.
 
 use super::Broker;
 use super::connections::Arrived;
-use crate::cost::SMALL_APPEND_BYTES;
+use super::remote::{RemoteFetch, RemoteJob};
+use crate::cost::{Costs, SMALL_APPEND_BYTES, transmission};
 use crate::node::{Connection, NodeId, Outputs, Send, Time, Timer};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::wire::{FetchBatches, Request, Response};
@@ -39,11 +41,13 @@ pub(super) struct Work {
     disk: Time,
     /// Whether the alarm for `flush.ms` is set.
     flushes: bool,
+    /// Until when bytes are under way to the remote store or from there.
+    remote: Time,
 }
 
 /// What ends at a time.
 #[derive(Clone, Debug)]
-enum Job {
+pub(super) enum Job {
     Read(Arrived),
     Handle(Arrived),
     /// The disk takes in what a leader sent.
@@ -53,6 +57,27 @@ enum Job {
         message: Arc<k::FetchResponse>,
         batches: FetchBatches,
     },
+    /// The remote store is done with something that no client waits for.
+    Remote(RemoteJob),
+    /// The remote store has what a consumer asked for.
+    RemoteFetch(Box<RemoteFetch>),
+    /// And what it needs to find an offset by time.
+    RemoteOffsets {
+        from: Connection,
+        correlation: u32,
+        message: Arc<k::ListOffsetsRequest>,
+    },
+}
+
+impl Job {
+    /// Who waits for the remote store.
+    fn waits(&self) -> Option<Connection> {
+        match self {
+            Job::RemoteFetch(fetch) => Some(fetch.from),
+            Job::RemoteOffsets { from, .. } => Some(*from),
+            _ => None,
+        }
+    }
 }
 
 /// A request that a network thread has in hand.
@@ -65,7 +90,7 @@ enum Blocked {
 }
 
 impl Work {
-    fn start(&mut self, until: Time, job: Job, out: &mut Outputs) {
+    pub(super) fn start(&mut self, until: Time, job: Job, out: &mut Outputs) {
         let number = self.next;
         self.next += 1;
         self.jobs.insert(number, job);
@@ -104,11 +129,18 @@ impl Work {
     pub(super) fn forget(&mut self, gone: impl Fn(Connection) -> bool) {
         self.accepted.retain(|connection, _| !gone(*connection));
         self.held_back.retain(|(_, answer)| !gone(answer.to));
+        self.jobs.retain(|_, job| job.waits().is_none_or(|from| !gone(from)));
     }
 
     /// Whether the alarm for `flush.ms` is set; it is from now on.
     pub(super) fn flushes(&mut self) -> bool {
         std::mem::replace(&mut self.flushes, true)
+    }
+
+    /// When the remote store is done with a request that is made now, for so many bytes either way.
+    pub(super) fn use_remote(&mut self, now: Time, bytes: u64, costs: &Costs) -> Time {
+        self.remote = now.max(self.remote) + transmission(bytes, costs.remote_bytes_per_second);
+        self.remote + costs.remote_latency
     }
 
     /// The disk works for so long, after what it has to do already and not before `from`. Returns when it is done.
@@ -247,6 +279,12 @@ impl Broker {
                 self.feed_threads(now, out);
             }
             Some(Job::Copy { from, correlation, message, batches }) => self.fetched(now, from, correlation, &message, &batches, out),
+            Some(Job::Remote(job)) => self.remote_done(now, job, out),
+            Some(Job::RemoteFetch(fetch)) => self.remote_fetched(now, *fetch, out),
+            Some(Job::RemoteOffsets { from, correlation, message }) => {
+                let response = self.list_offsets(&message).0;
+                self.respond(from, correlation, Response::ListOffsets(Arc::new(response)), out);
+            }
             None => {}
         }
     }

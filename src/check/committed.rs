@@ -28,7 +28,7 @@ impl Committed {
 
     /// The first offset at or after `from` at which a log holds something else, or nothing.
     pub fn parting(&self, log: &Log, from: i64) -> Option<i64> {
-        let start = from.max(log.start_offset());
+        let start = from.max(log.local_start_offset());
         let mut held = log.batches_from(start);
         self.from(start).iter().find(|batch| held.next().is_none_or(|held| !same(batch, held))).map(|batch| batch.base_offset)
     }

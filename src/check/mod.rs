@@ -324,6 +324,11 @@ impl Checker {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
                 self.partition(partition).log_start_moved(world, partition, broker, *from, *to)
             }
+            NoteKind::RemoteStateBuilt { partition, local_start, .. } => {
+                let NodeId::Broker(broker) = node else { return Ok(()) };
+                self.partition(partition).remote_state_built(broker, *local_start);
+                Ok(())
+            }
             NoteKind::LogCompacted { partition, to, .. } => {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
                 let now_ms = world.broker(broker).map_or(0, |(broker, _)| broker.wall_clock(note.time));
@@ -401,6 +406,7 @@ fn log_of(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::SegmentsDeleted { partition, .. }
         | NoteKind::RecordsDeleted { partition, .. }
         | NoteKind::LowWatermarkReached { partition, .. }
+        | NoteKind::RemoteStateBuilt { partition, .. }
         | NoteKind::LogCompacted { partition, .. } => Some(partition),
         _ => None,
     }

@@ -382,6 +382,11 @@ impl PartitionCheck {
         Ok(())
     }
 
+    /// A follower goes on behind what is only in the remote store.
+    pub fn remote_state_built(&mut self, broker: i32, local_start: i64) {
+        self.ends.insert(broker, local_start);
+    }
+
     /// R12: what a follower knows to be committed is never cut off, if it is to be read at all.
     pub fn truncated(&mut self, name: &Partition, broker: i32, to: i64) -> Verdict {
         self.ends.insert(broker, to);
@@ -412,15 +417,19 @@ impl PartitionCheck {
             state.replicas.iter().filter_map(|broker| Some((*broker, &replica(world, name, *broker)?.log))).collect();
         for (broker, log) in &logs {
             let mut epoch = -1;
-            for batch in log.batches_from(log.start_offset()) {
+            let local_start = log.local_start_offset();
+            for batch in log.batches_from(local_start) {
                 if batch.leader_epoch < epoch {
                     return Err((
                         "R3",
                         format!("broker {broker}'s log of {name} goes back to epoch {} at {}", batch.leader_epoch, batch.base_offset),
                     ));
                 }
-                let begins =
-                    |start: i64| start == batch.base_offset || start < batch.base_offset && batch.base_offset < self.compaction.end();
+                let begins = |start: i64| {
+                    // Where the epoch begins may be compacted, or only in the remote store.
+                    let hidden = self.compaction.end().max(if local_start == log.start_offset() { 0 } else { local_start + 1 });
+                    start == batch.base_offset || start < batch.base_offset && batch.base_offset < hidden
+                };
                 // What lies before a log's start, or did before a crash, may be of epochs that it has forgotten.
                 let is_known = self.start(*broker) <= batch.base_offset;
                 let starts = log.epochs().iter().any(|known| known.epoch == batch.leader_epoch && begins(known.start));
@@ -438,7 +447,7 @@ impl PartitionCheck {
         }
         for pair in logs.windows(2) {
             let [(one, first), (other, second)] = pair else { continue };
-            let start = first.start_offset().max(second.start_offset()).max(self.compaction.end());
+            let start = first.local_start_offset().max(second.local_start_offset()).max(self.compaction.end());
             for (a, b) in first.batches_from(start).zip(second.batches_from(start)) {
                 if a.leader_epoch == b.leader_epoch && !same(a, b) {
                     return Err((

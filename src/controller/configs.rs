@@ -11,6 +11,7 @@ use crate::protocol::metadata::{MetadataRecord, TopicMetadata};
 use crate::protocol::settings::{self, Kind, Scope, Setting, Value};
 use crate::protocol::validate_topic_name;
 use crate::protocol::wire;
+use crate::storage::config::AS_ALL;
 use k::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use k::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use kafka_protocol::messages as k;
@@ -23,6 +24,11 @@ pub const SET: i8 = 0;
 pub const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
+
+const NO_REMOTE_STORAGE: &str =
+    "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.";
+const REMOTE_DATA_STAYS: &str = "It is invalid to disable remote storage without deleting remote data: set remote.log.delete.on.disable=true with \
+                                 it, or keep remote.storage.enable=true and set remote.log.copy.disable=true.";
 
 impl Controller {
     /// Each resource succeeds or fails by itself.
@@ -52,12 +58,53 @@ impl Controller {
     fn alter(&mut self, resource: &AlterConfigsResource, validate_only: bool, out: &mut Outputs) -> Result<(), Refused> {
         let topic = self.topic_to_alter(resource)?;
         let (id, name) = (topic.id, topic.name.clone());
-        let changes = changes(topic, &resource.configs)?;
+        let (configs, changes) = changes(topic, &resource.configs)?;
+        self.check_remote_storage(&configs, Some(&topic.configs))?;
         if !validate_only && !changes.is_empty() {
             for (name, value) in &changes {
                 self.decide(MetadataRecord::TopicConfig { topic: id, name: name.clone(), value: value.clone() });
             }
             out.note(NoteKind::ConfigsAltered { topic: name, changes });
+        }
+        Ok(())
+    }
+
+    /// Whether a topic may have tiered storage by these settings, or give up what it had (`LogConfig.validateTopicLogConfigValues`).
+    pub(super) fn check_remote_storage(
+        &self,
+        configs: &OrderedMap<String, String>,
+        before: Option<&OrderedMap<String, String>>,
+    ) -> Result<(), Refused> {
+        let log = self.config.log.of_topic(configs);
+        let refused = |sentence: String| Err((ErrorCode::InvalidConfig, sentence));
+        if !log.remote {
+            let had = before.is_some_and(|before| self.config.log.of_topic(before).remote);
+            return match had && !log.remote_delete_on_disable {
+                true => refused(REMOTE_DATA_STAYS.to_owned()),
+                false => Ok(()),
+            };
+        }
+        if !self.config.remote_storage {
+            return refused(NO_REMOTE_STORAGE.to_owned());
+        }
+        if log.compact {
+            return refused("Remote log storage only supports topics with cleanup.policy=delete.".to_owned());
+        }
+        for (name, local, all_name, all) in [
+            ("local.retention.bytes", log.local_retention_bytes, "retention.bytes", log.retention_bytes),
+            ("local.retention.ms", log.local_retention_ms, "retention.ms", log.retention_ms),
+        ] {
+            if local == AS_ALL || local == all {
+                continue;
+            }
+            if log.remote_copy_disabled {
+                return refused(format!("With remote.log.copy.disable, {name} and {all_name} must be the same: nothing more is copied."));
+            }
+            if 0 <= all && (local < 0 || all < local) {
+                return refused(format!(
+                    "Invalid value {local} for configuration {name}: it must not be more than {all_name}, which is {all}."
+                ));
+            }
         }
         Ok(())
     }
@@ -76,8 +123,11 @@ impl Controller {
     }
 }
 
-/// What becomes different: name and new value, `None` if it is not set any more.
-fn changes(topic: &TopicMetadata, asked: &[AlterableConfig]) -> Result<Vec<(String, Option<String>)>, Refused> {
+/// Name and new value; `None`: it is not set any more.
+type Changes = Vec<(String, Option<String>)>;
+
+/// All settings as they become, and what is different.
+fn changes(topic: &TopicMetadata, asked: &[AlterableConfig]) -> Result<(OrderedMap<String, String>, Changes), Refused> {
     let mut configs = topic.configs.clone();
     let mut changes = Vec::new();
     if let Some(name) = repeated(asked.iter().map(|config| config.name.as_str())).iter().next() {
@@ -94,8 +144,7 @@ fn changes(topic: &TopicMetadata, asked: &[AlterableConfig]) -> Result<Vec<(Stri
             changes.push((name.to_owned(), after));
         }
     }
-    checked_configs(configs.into_iter())?;
-    Ok(changes)
+    Ok((checked_configs(configs.into_iter())?, changes))
 }
 
 fn altered(config: &AlterableConfig, before: Option<&String>) -> Result<Option<String>, Refused> {

@@ -24,6 +24,7 @@ use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::{MetadataImage, MetadataRecord};
 use crate::protocol::wire::{Request, Response};
+use crate::storage::LogConfig;
 use kafka_protocol::messages as k;
 use office::Office;
 use quorum::{LogEnd, Quorum, QuorumConfig};
@@ -49,6 +50,10 @@ pub struct ControllerConfig {
     pub unclean_interval: Time,
     /// `delete.topic.enable`
     pub delete_topics: bool,
+    /// `remote.log.storage.system.enable`
+    pub remote_storage: bool,
+    /// What holds for logs where the topic does not say
+    pub log: LogConfig,
     pub quorum: QuorumConfig,
 }
 

@@ -72,6 +72,7 @@ impl Controller {
             (config.name.to_string(), value)
         });
         let configs = checked_configs(given)?;
+        self.check_remote_storage(&configs, None)?;
         let replicas = if asked.assignments.is_empty() { self.placed(asked)? } else { self.assigned(asked)? };
         let replication_factor = replicas.first().map_or(0, |first| first.len() as i16);
         Ok(NewTopic { name: Arc::from(name), configs, replicas, replication_factor })

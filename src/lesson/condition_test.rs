@@ -11,6 +11,7 @@ fn replica(broker: i32, high_watermark: i64) -> ReplicaView {
     ReplicaView {
         broker,
         log_start_offset: 0,
+        local_log_start_offset: None,
         log_end_offset: high_watermark + 1,
         high_watermark,
         last_stable_offset: high_watermark,
@@ -31,6 +32,7 @@ fn partition(partition: i32, leader: Option<i32>, leader_epoch: i32, isr: &[i32]
         adding_replicas: Vec::new(),
         removing_replicas: Vec::new(),
         replicas: [1, 2, 3].map(|broker| replica(broker, high_watermark)).to_vec(),
+        remote_segments: Vec::new(),
     }
 }
 

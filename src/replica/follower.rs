@@ -4,7 +4,7 @@ use super::{Replica, Role};
 use crate::mutant;
 use crate::node::{NoteKind, Outputs, Time};
 use crate::protocol::Batch;
-use crate::storage::EpochEnd;
+use crate::storage::{EpochEnd, EpochStart};
 
 impl Replica {
     /// The leader and epoch this replica fetches from.
@@ -49,7 +49,7 @@ impl Replica {
         }
         self.flush_if_due(now);
         let end = if mutant::is("follower-high-watermark-unclamped") { i64::MAX } else { self.log.end_offset() };
-        let to = leader_high_watermark.clamp(self.log.start_offset(), end);
+        let to = leader_high_watermark.clamp(self.log.local_start_offset(), end);
         self.set_high_watermark(to, out);
         if !mutant::is("log-start-not-taken") {
             self.raise_log_start(leader_log_start, out);
@@ -71,6 +71,22 @@ impl Replica {
         }
         self.note_log_start(start, out);
         self.set_high_watermark(leader_log_start, out);
+    }
+
+    /// The leader has what is next in the remote store only: its local log starts at `local_start`, its log at `log_start`. This one goes on there, with
+    /// the epochs of what is before (`TierStateMachine.buildRemoteLogAuxState`; that goes on where the remote segment ends, for the producers' state
+    /// that Kafka keeps with each segment).
+    pub fn start_behind_remote(&mut self, local_start: i64, log_start: i64, epochs: &[EpochStart], out: &mut Outputs) {
+        let before = self.log.start_offset();
+        if local_start <= self.log.end_offset() {
+            return;
+        }
+        let log_start = log_start.clamp(before, local_start);
+        self.log.restart_behind_remote(local_start, log_start, epochs);
+        self.page_cache.cut(0);
+        out.note(NoteKind::RemoteStateBuilt { partition: self.name.clone(), log_start, local_start });
+        self.note_log_start(before, out);
+        self.set_high_watermark(local_start, out);
     }
 
     /// The leader's log holds `diverging.epoch` to another end: cut back to where both agree, by epoch, never by high watermark (KIP-101).

@@ -22,6 +22,8 @@ pub struct Leader {
     pub isr: Vec<i32>,
     /// An ISR asked for and not yet granted. Until it is, both count: the larger one bounds the high watermark.
     pub pending_isr: Option<Vec<i32>>,
+    /// The segment that is being copied to the remote store.
+    pub copying: Option<u64>,
     followers: OrderedMap<i32, Follower>,
     min_insync: usize,
 }
@@ -63,6 +65,8 @@ pub struct Read {
     pub batches: Vec<Batch>,
     /// The follower's log parted from the leader's: where this epoch ends here.
     pub diverging: Option<EpochEnd>,
+    /// What is asked for is not here any more, but in the remote store.
+    pub tiered: bool,
 }
 
 /// A refused read.
@@ -79,6 +83,7 @@ impl Leader {
             partition_epoch: state.partition_epoch,
             isr: state.isr.clone(),
             pending_isr: None,
+            copying: None,
             followers: others.map(|replica| (*replica, fresh(replica))).collect(),
             min_insync: effective_min_insync(min_insync, state.replicas.len()),
         }
@@ -228,13 +233,15 @@ impl Replica {
         if 0 <= last_epoch {
             let Some(end) = self.log.epoch_end(last_epoch) else { return Err(ReadError(ErrorCode::OffsetOutOfRange)) };
             if end.epoch < last_epoch || end.end < from {
-                return Ok(Read { batches: Vec::new(), diverging: Some(end) });
+                return Ok(Read { batches: Vec::new(), diverging: Some(end), tiered: false });
             }
         }
         if from < self.log.start_offset() && !mutant::is("read-below-log-start") || self.log.end_offset() < from {
             return Err(ReadError(ErrorCode::OffsetOutOfRange));
         }
-        Ok(Read { batches: self.log.read(from, limit, max_bytes, first_whole), diverging: None })
+        let tiered = from < self.log.local_start_offset() && self.log.config().remote;
+        let batches = if tiered { Vec::new() } else { self.log.read(from, limit, max_bytes, first_whole) };
+        Ok(Read { batches, diverging: None, tiered })
     }
 
     /// A follower's fetch says what it has. Returns whether its log starts elsewhere than before.

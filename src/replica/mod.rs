@@ -8,6 +8,9 @@ mod follower;
 mod leader;
 mod page_cache;
 pub mod purgatory;
+mod remote;
+
+pub use remote::RemoteStore;
 
 pub use leader::{Held, Leader, Read, ReadError, effective_min_insync};
 
@@ -16,7 +19,7 @@ use crate::mutant;
 use crate::node::{NoteKind, Outputs, Partition, Time};
 use crate::protocol::Batch;
 use crate::protocol::metadata::PartitionState;
-use crate::storage::{Compacted, Deleted, Log};
+use crate::storage::{Compacted, Deleted, Log, RemoteLog};
 use page_cache::PageCache;
 use uuid::Uuid;
 
@@ -115,7 +118,9 @@ impl Replica {
         }
         self.role = Role::Offline;
         self.log.recover_start(self.start_checkpoint);
-        self.high_watermark = self.checkpoint.clamp(self.log.start_offset(), self.log.end_offset());
+        self.log.set_remote_end(0);
+        // Whatever went here for being copied to the remote store was committed.
+        self.high_watermark = self.checkpoint.clamp(self.log.local_start_offset(), self.log.end_offset());
     }
 
     /// Takes the role that the controller has decided. Returns whether the role is a new one (another leader or leader epoch).
@@ -168,6 +173,12 @@ impl Replica {
             out.note(NoteKind::SegmentsDeleted { partition: self.name.clone(), segments, bytes, reason });
         }
         self.note_log_start(from, out)
+    }
+
+    /// Takes over what is known of the remote store's copies; a leader also where the log starts there. Returns whether the log start moved.
+    pub fn follow_remote(&mut self, remote: &RemoteLog, out: &mut Outputs) -> bool {
+        self.log.set_remote_end(remote.copied_end(&self.log));
+        self.leader().is_some() && self.raise_log_start(remote.first_offset(&self.log), out)
     }
 
     /// Compacts the log, if it is due; each replica does so on its own. Returns how many bytes were read and written for it.

@@ -206,6 +206,8 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "flush.messages",
             "flush.ms",
             "internal.segment.bytes",
+            "local.retention.bytes",
+            "local.retention.ms",
             "max.compaction.lag.ms",
             "max.message.bytes",
             "message.timestamp.after.max.ms",
@@ -214,6 +216,9 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "min.cleanable.dirty.ratio",
             "min.compaction.lag.ms",
             "min.insync.replicas",
+            "remote.log.copy.disable",
+            "remote.log.delete.on.disable",
+            "remote.storage.enable",
             "retention.bytes",
             "retention.ms",
             "segment.bytes",
@@ -231,6 +236,8 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "brokerlab.metadata.records.between.snapshots",
             "brokerlab.network.request.us",
             "brokerlab.page.cache.expire.ms",
+            "brokerlab.remote.bytes.per.second",
+            "brokerlab.remote.latency.ms",
             "brokerlab.request.us",
             "compression.gzip.level",
             "compression.type",
@@ -281,6 +288,9 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "offsets.topic.replication.factor",
             "offsets.topic.segment.bytes",
             "queued.max.requests",
+            "remote.fetch.max.wait.ms",
+            "remote.log.manager.task.interval.ms",
+            "remote.log.storage.system.enable",
             "replica.fetch.backoff.ms",
             "replica.fetch.max.bytes",
             "replica.fetch.min.bytes",
@@ -414,6 +424,8 @@ fn costs(values: &Values) -> Costs {
         flush: micros("brokerlab.disk.flush.us"),
         page_expires: values.millis("brokerlab.page.cache.expire.ms"),
         flush_rule: FlushRule { messages: values.int("log.flush.interval.messages"), after },
+        remote_latency: values.millis("brokerlab.remote.latency.ms"),
+        remote_bytes_per_second: values.int("brokerlab.remote.bytes.per.second") as u64,
     }
 }
 
@@ -455,6 +467,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
     };
     let factor = values.int("offsets.topic.replication.factor").min(i64::from(cluster.brokers));
     let log = values.log();
+    let remote_storage = values.bool("remote.log.storage.system.enable");
     let broker = BrokerConfig {
         rack: None,
         controllers: voters.clone(),
@@ -483,6 +496,8 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         // At least a millisecond: with none the cleaner would go round in no time.
         cleaner_backoff: values.millis("log.cleaner.backoff.ms").max(MS),
         log_task_delay: values.millis("log.initial.task.delay.ms"),
+        remote_task_interval: remote_storage.then(|| values.millis("remote.log.manager.task.interval.ms")),
+        remote_fetch_wait_max: values.millis("remote.fetch.max.wait.ms"),
         fetch_max_bytes: values.i32("fetch.max.bytes"),
         reads_by_rack: !values.text("replica.selector.class").is_empty(),
         fetch_session_slots: values.size("max.incremental.fetch.session.cache.slots"),
@@ -503,6 +518,8 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         unclean_elections: values.bool("unclean.leader.election.enable"),
         unclean_interval: values.millis("unclean.leader.election.interval.ms").max(MS),
         delete_topics: values.bool("delete.topic.enable"),
+        remote_storage,
+        log,
         quorum: QuorumConfig {
             first: voters.get((seed % voters.len() as u64) as usize).copied(),
             voters,

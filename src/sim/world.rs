@@ -12,6 +12,7 @@ use crate::node::{Body, Chance, Channel, Connection, Input, Loss, NodeId, Note, 
 use crate::ordered::{OrderedMap, sort_by};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{Request, Response};
+use crate::replica::RemoteStore;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub struct World {
     pub(super) brokers: OrderedMap<i32, BrokerNode>,
     /// Brokers that are no part of it any more: one that takes the place of an old one goes on with its numbers.
     pub(super) removed: OrderedMap<i32, BrokerNode>,
+    /// Tiered storage's second store: one for all brokers, and nothing happens to it.
+    remote: RemoteStore,
     /// The settings of a broker that is added.
     pub(super) broker_config: BrokerConfig,
     clients: OrderedMap<u32, ClientNode>,
@@ -212,6 +215,7 @@ impl World {
             decided: Decided::default(),
             brokers: config.brokers.into_iter().map(node).collect(),
             removed: OrderedMap::new(),
+            remote: RemoteStore::default(),
             broker_config: config.added_broker,
             clients: OrderedMap::new(),
             names: OrderedMap::new(),
@@ -267,6 +271,11 @@ impl World {
 
     pub fn broker(&self, id: i32) -> Option<(&Broker, ProcessState)> {
         self.brokers.get(&id).map(|node| (&node.broker, node.state))
+    }
+
+    /// What tiered storage has beside the brokers' disks.
+    pub fn remote(&self) -> &RemoteStore {
+        &self.remote
     }
 
     /// Clients in the order of their names.
@@ -403,7 +412,9 @@ impl World {
             }
             NodeId::Broker(id) => {
                 if let Some(node) = self.brokers.get_mut(&id).filter(|node| node.state.is_up()) {
+                    node.broker.swap_remote(&mut self.remote);
                     node.broker.handle(now, input, &mut out);
+                    node.broker.swap_remote(&mut self.remote);
                 }
             }
             NodeId::Client(index) => {

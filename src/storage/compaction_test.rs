@@ -6,6 +6,11 @@ use crate::protocol::batch::NO_TIMESTAMP;
 use crate::storage::LogConfig;
 
 const COMPACT: LogConfig = LogConfig {
+    remote: false,
+    remote_copy_disabled: false,
+    remote_delete_on_disable: false,
+    local_retention_ms: -2,
+    local_retention_bytes: -2,
     segment_bytes: 1 << 30,
     segment_ms: i64::MAX,
     delete: false,

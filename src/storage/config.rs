@@ -8,6 +8,9 @@ use crate::protocol::settings::{self, Scope, Value};
 /// Parts that a share is counted in: whole numbers decide, not floats.
 pub const PARTS: u64 = 1_000_000;
 
+/// Local retention that is not set: the same as that of the whole log.
+pub const AS_ALL: i64 = -2;
+
 /// Settings of one log, with Kafka's names and defaults.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LogConfig {
@@ -23,6 +26,16 @@ pub struct LogConfig {
     pub retention_ms: i64,
     /// `retention.bytes`; negative: no limit
     pub retention_bytes: i64,
+    /// `remote.storage.enable`: old segments are in the remote store.
+    pub remote: bool,
+    /// `remote.log.copy.disable`
+    pub remote_copy_disabled: bool,
+    /// `remote.log.delete.on.disable`
+    pub remote_delete_on_disable: bool,
+    /// `local.retention.ms`; [`AS_ALL`]: as `retention.ms`
+    pub local_retention_ms: i64,
+    /// `local.retention.bytes`; [`AS_ALL`]: as `retention.bytes`
+    pub local_retention_bytes: i64,
     /// `min.cleanable.dirty.ratio`, in [`PARTS`]
     pub min_cleanable_dirty_parts: u64,
     /// `min.compaction.lag.ms`
@@ -43,6 +56,11 @@ impl Default for LogConfig {
             compact: false,
             retention_ms: WEEK_MS,
             retention_bytes: -1,
+            remote: false,
+            remote_copy_disabled: false,
+            remote_delete_on_disable: false,
+            local_retention_ms: AS_ALL,
+            local_retention_bytes: AS_ALL,
             min_cleanable_dirty_parts: PARTS / 2,
             min_compaction_lag_ms: 0,
             max_compaction_lag_ms: i64::MAX,
@@ -58,12 +76,21 @@ impl LogConfig {
             Some(Value::Number(number)) => number,
             _ => default,
         };
+        let boolean = |name: &str, default: bool| match value(configs, name) {
+            Some(Value::Boolean(given)) => given,
+            _ => default,
+        };
         let segment_bytes = number("internal.segment.bytes", number("segment.bytes", self.segment_bytes as i64));
         let mut config = LogConfig {
             segment_bytes: segment_bytes.max(0) as u64,
             segment_ms: number("segment.ms", self.segment_ms),
             retention_ms: number("retention.ms", self.retention_ms),
             retention_bytes: number("retention.bytes", self.retention_bytes),
+            remote: boolean("remote.storage.enable", self.remote),
+            remote_copy_disabled: boolean("remote.log.copy.disable", self.remote_copy_disabled),
+            remote_delete_on_disable: boolean("remote.log.delete.on.disable", self.remote_delete_on_disable),
+            local_retention_ms: number("local.retention.ms", self.local_retention_ms),
+            local_retention_bytes: number("local.retention.bytes", self.local_retention_bytes),
             min_compaction_lag_ms: number("min.compaction.lag.ms", self.min_compaction_lag_ms),
             max_compaction_lag_ms: number("max.compaction.lag.ms", self.max_compaction_lag_ms),
             delete_retention_ms: number("delete.retention.ms", self.delete_retention_ms),
@@ -85,6 +112,21 @@ impl LogConfig {
             self.delete |= policy == "delete";
             self.compact |= policy == "compact";
         }
+    }
+
+    /// Whether segments are copied to the remote store, and may go here once they are.
+    pub fn is_tiering(&self) -> bool {
+        self.remote && !self.remote_copy_disabled
+    }
+
+    /// How long records stay on the broker's own disk; negative: for ever.
+    pub fn local_ms(&self) -> i64 {
+        if self.is_tiering() && self.local_retention_ms != AS_ALL { self.local_retention_ms } else { self.retention_ms }
+    }
+
+    /// How many bytes stay on the broker's own disk; negative: no limit.
+    pub fn local_bytes(&self) -> i64 {
+        if self.is_tiering() && self.local_retention_bytes != AS_ALL { self.local_retention_bytes } else { self.retention_bytes }
     }
 
     /// How long a segment is filled: what compaction must reach in time has to leave the active segment in time.
@@ -116,6 +158,11 @@ mod tests {
             compact: true,
             retention_ms: 0,
             retention_bytes: 0,
+            remote: true,
+            remote_copy_disabled: true,
+            remote_delete_on_disable: true,
+            local_retention_ms: 0,
+            local_retention_bytes: 0,
             min_cleanable_dirty_parts: 0,
             min_compaction_lag_ms: 1,
             max_compaction_lag_ms: 0,

@@ -21,6 +21,8 @@ pub struct Log {
     pub(super) active: Segment,
     start: i64,
     end: i64,
+    /// What is below is copied to the remote store, as far as this broker's process knows.
+    remote_end: i64,
     /// Everything below is on the disk itself; what is above is only in the machine's page cache.
     flushed: i64,
     bytes: u64,
@@ -44,6 +46,7 @@ impl Log {
             active: Segment::new(0),
             start: 0,
             end: 0,
+            remote_end: 0,
             flushed: 0,
             bytes: 0,
             epochs: Epochs::default(),
@@ -63,6 +66,30 @@ impl Log {
     /// The first offset that may be read. Batches below it may still be there.
     pub fn start_offset(&self) -> i64 {
         self.start
+    }
+
+    /// The first offset that is on this disk and may be read. In a log with remote storage the log start offset may be lower: what is between is in the
+    /// remote store.
+    pub fn local_start_offset(&self) -> i64 {
+        if self.config.remote { self.start.max(self.first_base()) } else { self.start }
+    }
+
+    /// What is below is copied to the remote store, as far as this broker's process knows.
+    pub fn remote_end(&self) -> i64 {
+        self.remote_end
+    }
+
+    /// The remote store has what is below; 0: it is not known to have anything.
+    pub fn set_remote_end(&mut self, to: i64) {
+        self.remote_end = to;
+    }
+
+    /// The rolled segment that is to be copied next, if it ends at or below `limit`, and where it ends.
+    pub fn next_to_copy(&self, limit: i64) -> Option<(Arc<Segment>, i64)> {
+        let index = self.segment_index(self.remote_end.max(self.start));
+        let segment = self.sealed.get(index)?;
+        let end = self.segment(index + 1)?.base_offset();
+        (end <= limit || mutant::is("remote-copy-beyond-high-watermark")).then(|| (segment.clone(), end))
     }
 
     /// The log end offset: one more than the last record's.
@@ -98,6 +125,11 @@ impl Log {
         self.epochs.at(offset)
     }
 
+    /// Which epochs wrote what is below an offset.
+    pub fn epochs_below(&self, offset: i64) -> Arc<[EpochStart]> {
+        self.epochs().iter().copied().filter(|known| known.start < offset).collect()
+    }
+
     /// A new leader marks where its epoch begins even before it appends (the epoch that it answers OffsetForLeaderEpoch with).
     pub fn begin_epoch(&mut self, epoch: i32, start: i64) {
         self.epochs.begin(epoch, start);
@@ -111,6 +143,10 @@ impl Log {
     /// The segments in order; the last one is the active one.
     pub fn segments(&self) -> impl Iterator<Item = &Segment> {
         self.sealed.iter().map(Arc::as_ref).chain([&self.active])
+    }
+
+    fn first_base(&self) -> i64 {
+        self.sealed.first().map_or(self.active.base_offset(), |segment| segment.base_offset())
     }
 
     fn segment(&self, index: usize) -> Option<&Segment> {
@@ -166,8 +202,7 @@ impl Log {
             self.epochs.truncate_end(self.end);
             return;
         }
-        let first = self.sealed.first().map_or(self.active.base_offset(), |segment| segment.base_offset());
-        if offset < first {
+        if offset < self.first_base() {
             self.restart(offset);
             return;
         }
@@ -183,6 +218,7 @@ impl Log {
         self.active.truncate(offset);
         self.end = offset;
         self.start = self.start.min(offset);
+        self.remote_end = self.remote_end.min(offset);
         self.flushed = self.flushed.min(offset);
         self.epochs.truncate_end(offset);
         self.count_bytes();
@@ -191,6 +227,15 @@ impl Log {
     /// Forgets everything: the log starts anew, empty, at this offset.
     pub fn restart(&mut self, offset: i64) {
         *self = Log { active: Segment::new(offset), start: offset, end: offset, flushed: offset, ..Log::new(self.config) };
+    }
+
+    /// What is before this offset is in the remote store, written in these epochs, and the log starts there: the local log goes on here, empty.
+    pub fn restart_behind_remote(&mut self, offset: i64, start: i64, epochs: &[EpochStart]) {
+        self.restart(offset);
+        epochs.iter().for_each(|known| self.epochs.begin(known.epoch, known.start));
+        self.epochs.truncate_end(offset);
+        self.epochs.truncate_start(start);
+        (self.start, self.remote_end) = (start, offset);
     }
 
     /// What is below this offset may be read no more. Returns whether the start moved; it never moves back.

@@ -4,8 +4,8 @@
 //! segment that is new enough, even if its new records lie below the log start offset; here it goes on.
 
 use super::log::Log;
-use crate::protocol::Record;
 use crate::protocol::batch::NO_TIMESTAMP;
+use crate::protocol::{Batch, Record};
 
 /// A record that was looked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,14 +42,24 @@ impl Log {
             }
             let mut batches = self.batches_at(index, segment.find_time(timestamp));
             batches.stay_in_segment();
-            for batch in batches.filter(|batch| timestamp <= batch.max_timestamp) {
-                // A record that cannot be read ends its batch: so it does for consumers.
-                let records = batch.records().map_while(Result::ok);
-                if let Some(record) = records.filter(|record| self.start_offset() <= record.offset).find(&wanted) {
-                    return Some(Found { offset: record.offset, timestamp: record.timestamp, leader_epoch: batch.leader_epoch });
-                }
+            if let Some(found) = first_record(batches, timestamp, self.start_offset(), &wanted) {
+                return Some(found);
             }
         }
         None
     }
+}
+
+/// The first record from `start` on that is wanted, in a batch whose newest time reaches `timestamp`.
+pub(super) fn first_record<'a>(
+    batches: impl Iterator<Item = &'a Batch>,
+    timestamp: i64,
+    start: i64,
+    wanted: impl Fn(&Record) -> bool,
+) -> Option<Found> {
+    batches.filter(|batch| timestamp <= batch.max_timestamp).find_map(|batch| {
+        // A record that cannot be read ends its batch: so it does for consumers.
+        let record = batch.records().map_while(Result::ok).filter(|record| start <= record.offset).find(&wanted)?;
+        Some(Found { offset: record.offset, timestamp: record.timestamp, leader_epoch: batch.leader_epoch })
+    })
 }

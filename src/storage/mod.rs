@@ -5,6 +5,7 @@ pub mod config;
 mod epochs;
 mod log;
 mod lookup;
+pub mod remote;
 mod retention;
 mod segment;
 
@@ -13,5 +14,6 @@ pub use config::LogConfig;
 pub use epochs::{EpochEnd, EpochStart};
 pub use log::{Batches, Log};
 pub use lookup::Found;
+pub use remote::{RemoteLog, RemoteSegment};
 pub use retention::Deleted;
 pub use segment::Segment;

@@ -1,6 +1,7 @@
 //! Which segments are old enough to go.
 //!
-//! Oldest first, only whole segments below the high watermark; the active one is rolled before it goes. Knows nothing of when somebody looks. Source:
+//! Oldest first, only whole segments below the high watermark; the active one is rolled before it goes. With tiered storage local retention counts,
+//! and only what is copied to the remote store goes; the log starts where it did. Knows nothing of when somebody looks. Source:
 //! `UnifiedLog.deleteOldSegments`.
 
 use super::log::Log;
@@ -18,26 +19,30 @@ pub struct Deleted {
 }
 
 impl Log {
-    /// Removes what the settings let go; the log starts with the first segment that is left. `now_ms` is the broker's clock.
+    /// Removes what the settings let go; the log starts with the first segment that is left, here or in the remote store. `now_ms` is the broker's clock.
     pub fn delete_old(&mut self, now_ms: i64, high_watermark: i64) -> Vec<Deleted> {
         let start = self.start_offset();
-        let retention_ms = self.config().retention_ms;
+        let (retention_ms, retention_bytes) = (self.config().local_ms(), self.config().local_bytes());
+        let (by_size, by_time) = match self.config().is_tiering() {
+            true => (DeleteReason::LocalSize, DeleteReason::LocalTime),
+            false => (DeleteReason::Size, DeleteReason::Time),
+        };
         let mut deleted = Vec::new();
         self.delete_while(DeleteReason::Start, high_watermark, &mut deleted, &mut |_, next| next.is_some_and(|next| next <= start));
         if !self.config().delete {
             return deleted;
         }
-        if let Ok(most) = u64::try_from(self.config().retention_bytes) {
+        if let Ok(most) = u64::try_from(retention_bytes) {
             // A segment goes if at least that much is left without it.
             let mut surplus = self.bytes().saturating_sub(most);
-            self.delete_while(DeleteReason::Size, high_watermark, &mut deleted, &mut |segment, _| {
+            self.delete_while(by_size, high_watermark, &mut deleted, &mut |segment, _| {
                 let goes = segment.bytes() <= surplus;
                 surplus = surplus.saturating_sub(segment.bytes());
                 goes
             });
         }
         if 0 <= retention_ms {
-            self.delete_while(DeleteReason::Time, high_watermark, &mut deleted, &mut |segment, _| {
+            self.delete_while(by_time, high_watermark, &mut deleted, &mut |segment, _| {
                 retention_ms < now_ms.saturating_sub(segment.largest_timestamp())
             });
         }
@@ -53,15 +58,27 @@ impl Log {
         goes: &mut dyn FnMut(&Segment, Option<i64>) -> bool,
     ) {
         let nexts = self.segments().skip(1).map(|next| Some(next.base_offset())).chain([None]);
-        let is_deletable = |(segment, next): &(&Segment, Option<i64>)| {
-            let is_last_and_empty = next.is_none() && segment.is_empty();
-            let is_safe = next.unwrap_or(self.end_offset()) <= high_watermark || mutant::is("retention-beyond-high-watermark");
-            is_safe && goes(segment, *next) && !is_last_and_empty
-        };
+        let is_tiering = self.config().is_tiering();
+        let is_kept = |end: i64| is_tiering && self.remote_end().max(self.start_offset()) < end && !mutant::is("local-deleted-uncopied");
         let mut gone = Deleted { reason, segments: 0, bytes: 0 };
-        for (segment, _) in self.segments().zip(nexts).take_while(is_deletable) {
+        let mut rolls = false;
+        for (segment, next) in self.segments().zip(nexts) {
+            let end = next.unwrap_or(self.end_offset());
+            let is_last_and_empty = next.is_none() && segment.is_empty();
+            let is_safe = end <= high_watermark || mutant::is("retention-beyond-high-watermark");
+            if !is_safe || !goes(segment, next) || is_last_and_empty {
+                break;
+            }
+            if is_kept(end) {
+                // The active one cannot be copied before it is rolled.
+                rolls = next.is_none();
+                break;
+            }
             gone.segments += 1;
             gone.bytes += segment.bytes();
+        }
+        if rolls {
+            self.roll(self.end_offset());
         }
         if gone.segments == 0 {
             return;
@@ -75,8 +92,10 @@ impl Log {
         } else {
             sealed.drain(..gone.segments as usize);
         }
-        let first = self.segments().next().map_or(self.end_offset(), Segment::base_offset);
-        self.raise_start(first);
+        if !is_tiering {
+            let first = self.segments().next().map_or(self.end_offset(), Segment::base_offset);
+            self.raise_start(first);
+        }
         self.count_bytes();
         deleted.push(gone);
     }

@@ -16,7 +16,7 @@ use crate::controller::Controller;
 use crate::coordinator::{Group, OFFSETS_TOPIC, partition_for};
 use crate::cost::HEALTHY_DISK;
 use crate::node::{MS, Time};
-use crate::ordered::{OrderedMap, OrderedSet};
+use crate::ordered::{OrderedMap, OrderedSet, sort_by};
 use crate::protocol::Batch;
 use crate::protocol::consumer_protocol::Assignment;
 use crate::protocol::metadata::TopicMetadata;
@@ -24,6 +24,7 @@ use crate::protocol::{murmur2, topic_id_base64};
 use crate::replica::{PartitionKey, Replica};
 use crate::session::{Session, effective_topic_configs};
 use crate::sim::{Application, CERTAIN, ClientNode, DropNext, End, Link, Odds, ProcessState, World};
+use crate::storage::RemoteSegment;
 pub use shape::*;
 
 fn millis(time: Time) -> f64 {
@@ -138,9 +139,11 @@ fn topic_view(world: &World, topic: &TopicMetadata) -> TopicView {
         let key = PartitionKey { topic: topic.id, index };
         let replica = |broker: &i32| {
             let replica = replica_on(world, *broker, &key);
+            let tiered = replica.filter(|replica| replica.log.config().remote);
             ReplicaView {
                 broker: *broker,
                 log_start_offset: replica.map_or(0, |replica| replica.log.start_offset()),
+                local_log_start_offset: tiered.map(|replica| replica.log.local_start_offset()),
                 log_end_offset: replica.map_or(0, |replica| replica.log.end_offset()),
                 high_watermark: replica.map_or(0, Replica::high_watermark),
                 // Without transactions everything below the high watermark is stable.
@@ -160,6 +163,7 @@ fn topic_view(world: &World, topic: &TopicMetadata) -> TopicView {
             adding_replicas: state.adding.clone(),
             removing_replicas: state.removing.clone(),
             replicas: state.replicas.iter().map(replica).collect(),
+            remote_segments: remote_views(world, &key),
         }
     };
     TopicView {
@@ -169,6 +173,20 @@ fn topic_view(world: &World, topic: &TopicMetadata) -> TopicView {
         configs: effective_topic_configs(&topic.configs),
         partitions: (0..).zip(&topic.partitions).map(partition).collect(),
     }
+}
+
+fn remote_views(world: &World, key: &PartitionKey) -> Vec<RemoteSegmentView> {
+    let segment = |known: &RemoteSegment| RemoteSegmentView {
+        base_offset: known.base_offset(),
+        last_offset: known.end - 1,
+        bytes: known.segment.bytes(),
+        state: known.state.name(),
+        leader_epoch: known.epochs.last().map_or(-1, |last| last.epoch),
+    };
+    let mut views: Vec<RemoteSegmentView> =
+        world.remote().get(key).map_or_else(Vec::new, |remote| remote.segments().iter().map(segment).collect());
+    sort_by(&mut views, |one, other| one.base_offset.cmp(&other.base_offset));
+    views
 }
 
 fn producer_view(client: &ClientNode) -> Option<ProducerView> {
@@ -306,7 +324,7 @@ pub fn picture(session: &Session, cells: usize) -> Picture {
             for broker in &state.replicas {
                 let replica = replica_on(world, *broker, &key);
                 let end = replica.map_or(0, |replica| replica.log.end_offset());
-                let first = (end - cells as i64).max(replica.map_or(0, |replica| replica.log.start_offset()));
+                let first = (end - cells as i64).max(replica.map_or(0, |replica| replica.log.local_start_offset()));
                 let cells = replica.map(|replica| cells_from(replica, first, &mut decompressed)).unwrap_or_default();
                 picture.strips.push(Strip { topic: topic.name.to_string(), partition: index, broker: *broker, first, cells });
             }

@@ -151,6 +151,22 @@ pub struct PartitionView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub removing_replicas: Vec<i32>,
     pub replicas: Vec<ReplicaView>,
+    /// Of a topic with tiered storage: what the remote store has, in order of offsets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remote_segments: Vec<RemoteSegmentView>,
+}
+
+/// A segment in the remote store.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RemoteSegmentView {
+    pub base_offset: i64,
+    pub last_offset: i64,
+    pub bytes: u64,
+    /// Kafka's word: `COPY_SEGMENT_STARTED`, `COPY_SEGMENT_FINISHED`, `DELETE_SEGMENT_STARTED`.
+    pub state: &'static str,
+    /// The epoch that wrote the last of it.
+    pub leader_epoch: i32,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -158,6 +174,9 @@ pub struct PartitionView {
 pub struct ReplicaView {
     pub broker: i32,
     pub log_start_offset: i64,
+    /// Of a topic with tiered storage: what is before is in the remote store only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_log_start_offset: Option<i64>,
     pub log_end_offset: i64,
     pub high_watermark: i64,
     pub last_stable_offset: i64,

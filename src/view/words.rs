@@ -72,6 +72,11 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::UncleanElection { .. } => "uncleanElection",
         NoteKind::RecordsDeleted { .. } => "recordsDeleted",
         NoteKind::LowWatermarkReached { .. } => "lowWatermarkReached",
+        NoteKind::RemoteCopyStarted { .. } => "remoteCopyStarted",
+        NoteKind::RemoteCopyFinished { .. } => "remoteCopyFinished",
+        NoteKind::RemoteSegmentsDeleted { .. } => "remoteSegmentsDeleted",
+        NoteKind::RemoteRead { .. } => "remoteRead",
+        NoteKind::RemoteStateBuilt { .. } => "remoteStateBuilt",
     }
 }
 
@@ -98,6 +103,11 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::LogCompacted { partition, .. }
         | NoteKind::RecordsDeleted { partition, .. }
         | NoteKind::LowWatermarkReached { partition, .. }
+        | NoteKind::RemoteCopyStarted { partition, .. }
+        | NoteKind::RemoteCopyFinished { partition, .. }
+        | NoteKind::RemoteSegmentsDeleted { partition, .. }
+        | NoteKind::RemoteRead { partition, .. }
+        | NoteKind::RemoteStateBuilt { partition, .. }
         | NoteKind::ReassignmentStarted { partition, .. }
         | NoteKind::ReassignmentCompleted { partition, .. }
         | NoteKind::ReassignmentCancelled { partition, .. } => Some(partition),
@@ -324,6 +334,8 @@ pub fn sentence(world: &World, note: &Note) -> String {
                 DeleteReason::Start => "all of it lies below the log start offset",
                 DeleteReason::Size => "the log has more than retention.bytes",
                 DeleteReason::Time => "the newest record in it is older than retention.ms",
+                DeleteReason::LocalSize => "it is in the remote store, and the local log has more than local.retention.bytes",
+                DeleteReason::LocalTime => "it is in the remote store, and its newest record is older than local.retention.ms",
             };
             format!("Deletes {} ({bytes} bytes) of {partition}: {why}", count(*segments, "segment"))
         }
@@ -336,6 +348,21 @@ pub fn sentence(world: &World, note: &Note) -> String {
         }
         NoteKind::LogCompacted { partition, to, removed, bytes_before, bytes_after, .. } => {
             format!("Compacts {partition} below offset {to}: {removed} records go, {bytes_before} bytes become {bytes_after}")
+        }
+        NoteKind::RemoteCopyStarted { partition, base_offset, last_offset } => {
+            format!("Copies segment {base_offset} to {last_offset} of {partition} to the remote store")
+        }
+        NoteKind::RemoteCopyFinished { partition, base_offset, last_offset, bytes } => {
+            format!("Has copied segment {base_offset} to {last_offset} of {partition} ({bytes} bytes): the remote store can serve it")
+        }
+        NoteKind::RemoteSegmentsDeleted { partition, segments, bytes } => {
+            format!("Deletes {} ({bytes} bytes) of {partition} from the remote store", count(*segments, "segment"))
+        }
+        NoteKind::RemoteRead { partition, first_offset, last_offset, .. } => {
+            format!("Gets {} of {partition} from the remote store for a consumer", offsets(*first_offset, *last_offset))
+        }
+        NoteKind::RemoteStateBuilt { partition, local_start, .. } => {
+            format!("Goes on at offset {local_start} of {partition}: what is before is only in the remote store")
         }
     }
 }
@@ -477,7 +504,9 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::CommandApplied { name, target } => Object::of([("command", (*name).into()), ("target", (&**target).into())]),
         NoteKind::CommandRefused { name, code } => Object::of([("command", (*name).into()), ("code", (&**code).into())]),
         NoteKind::SegmentRolled { base_offset, .. } => Object::of([("baseOffset", (*base_offset).into())]),
-        NoteKind::SegmentsDeleted { segments, bytes, .. } => Object::of([("segments", (*segments).into()), ("bytes", (*bytes).into())]),
+        NoteKind::SegmentsDeleted { segments, bytes, .. } | NoteKind::RemoteSegmentsDeleted { segments, bytes, .. } => {
+            Object::of([("segments", (*segments).into()), ("bytes", (*bytes).into())])
+        }
         NoteKind::LogStartMoved { from, to, .. } => Object::of([("from", (*from).into()), ("to", (*to).into())]),
         NoteKind::LogCompacted { from, to, removed, bytes_before, bytes_after, .. } => Object::of([
             ("from", (*from).into()),
@@ -496,6 +525,20 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         )]),
         NoteKind::UncleanElection { leader, isr, requested, .. } => {
             Object::of([("leader", (*leader).into()), ("isr", isr.as_slice().into()), ("requested", (*requested).into())])
+        }
+        NoteKind::RemoteCopyStarted { base_offset, last_offset, .. } => {
+            Object::of([("baseOffset", (*base_offset).into()), ("lastOffset", (*last_offset).into())])
+        }
+        NoteKind::RemoteCopyFinished { base_offset, last_offset, bytes, .. } => {
+            Object::of([("baseOffset", (*base_offset).into()), ("lastOffset", (*last_offset).into()), ("bytes", (*bytes).into())])
+        }
+        NoteKind::RemoteRead { first_offset, last_offset, leader_epoch, .. } => Object::of([
+            ("firstOffset", (*first_offset).into()),
+            ("lastOffset", (*last_offset).into()),
+            ("leaderEpoch", (*leader_epoch).into()),
+        ]),
+        NoteKind::RemoteStateBuilt { log_start, local_start, .. } => {
+            Object::of([("logStartOffset", (*log_start).into()), ("localLogStartOffset", (*local_start).into())])
         }
         NoteKind::LogDeleted { .. } => Object::of([]),
         NoteKind::RecordsDeleted { before, .. } => Object::of([("before", (*before).into())]),

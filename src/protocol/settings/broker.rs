@@ -24,6 +24,9 @@ pub static BROKER: &[Setting] = &[
         .at_least(1),
     long("brokerlab.network.request.us", "20", "Model: microseconds that a request takes of a network thread.").at_least(0),
     long("brokerlab.page.cache.expire.ms", "30000", "Model: how old a dirty page is when the operating system writes it.").at_least(0),
+    long("brokerlab.remote.bytes.per.second", "100000000", "Model: bytes that a broker moves to or from the remote store in a second.")
+        .at_least(1),
+    long("brokerlab.remote.latency.ms", "20", "Model: how long each request of the remote store takes.").at_least(0),
     long("brokerlab.request.us", "50", "Model: microseconds that a request takes of an io thread, the disk apart.").at_least(0),
     int("compression.gzip.level", "-1", "gzip's level, where topics without one of their own are compressed anew.")
         .valid(Valid::LevelOrDefault(1, 9)),
@@ -109,6 +112,14 @@ pub static BROKER: &[Setting] = &[
     int("producer.id.expiration.check.interval.ms", "600000", "How often a broker looks for producers to forget.").at_least(1),
     int("producer.id.expiration.ms", "86400000", "How long a broker remembers a producer that writes nothing.").at_least(1),
     int("queued.max.requests", "500", "Requests that may wait before a broker reads no more.").at_least(1),
+    int("remote.fetch.max.wait.ms", "500", "How long a consumer's fetch waits for the remote store.").at_least(1),
+    long(
+        "remote.log.manager.task.interval.ms",
+        "30000",
+        "How often leaders look for segments to copy to the remote store, or to delete there.",
+    )
+    .at_least(1),
+    boolean("remote.log.storage.system.enable", "false", "Whether there is a remote store for topics with tiered storage."),
     int("replica.fetch.backoff.ms", "1000", "How long a follower waits after a partition's fetch failed.").at_least(0),
     int("replica.fetch.max.bytes", "1048576", "Bytes of one partition that a follower fetches at once.").at_least(0),
     int("replica.fetch.min.bytes", "1", "Bytes that a leader waits for before it answers a follower."),
