@@ -61,6 +61,7 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("deletes-one-more", "DeleteRecords takes the record at the offset, too, that the log is to start with"),
     ("low-watermark-of-the-leader", "DeleteRecords is answered when the leader has done it"),
     ("log-start-not-taken", "a follower does not take the log start offset of its leader"),
+    ("broker-configs-of-the-start", "a broker goes by the settings that it was started with, whatever an admin has changed"),
     ("sessions-never-end", "a broker that is not heard of is not fenced"),
     ("pending-isr-counts-alone", "a leader counts on a smaller ISR before the controller has granted it"),
     ("isr-joined-unasked", "the controller takes a broker that is back into the ISR without its leader's word"),

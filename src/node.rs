@@ -511,6 +511,11 @@ pub enum NoteKind {
         log_start: i64,
         local_start: i64,
     },
+    /// Settings of a broker, or of all that have none of their own; `None` instead of a value: what it was started with.
+    BrokerConfigsAltered {
+        broker: Option<i32>,
+        changes: Vec<(String, Option<String>)>,
+    },
 }
 
 /// Why a message does not arrive although somebody listens there.

@@ -203,6 +203,7 @@ impl Broker {
             before.topics.values().filter(is_gone).map(|topic| (topic.name.clone(), topic.partitions.len() as i32)).collect();
         // Topics may be deleted, and partitions may have moved elsewhere.
         self.may_have_strays = true;
+        self.may_have_other_configs = true;
         for topic in image.topics.values() {
             self.unpublished.extend((0..topic.partitions.len() as i32).map(|index| PartitionKey { topic: topic.id, index }));
         }
@@ -239,6 +240,7 @@ impl Broker {
                     let partitions = self.image.topics.get(topic).map_or(0, |topic| topic.partitions.len() as i32);
                     self.unpublished.extend((0..partitions).map(|index| PartitionKey { topic: *topic, index }));
                 }
+                MetadataRecord::BrokerConfig { broker, .. } => self.may_have_other_configs |= broker.is_none_or(|broker| broker == self.id),
                 MetadataRecord::BrokerFencing { broker, fenced, epoch } if *broker == self.id && Some(*epoch) == self.epoch => {
                     self.fenced = *fenced;
                 }

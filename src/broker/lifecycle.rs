@@ -104,6 +104,7 @@ impl Broker {
             return;
         }
         self.delete_strays(now, out);
+        self.reconfigure(now, out);
         for key in std::mem::take(&mut self.unpublished) {
             self.assume_role(now, key, out);
         }
@@ -118,9 +119,12 @@ impl Broker {
         topic.configs.get("min.insync.replicas").and_then(|value| value.trim().parse().ok()).unwrap_or(self.config.min_insync_replicas)
     }
 
-    /// What its metadata says of a topic's `min.insync.replicas`.
+    /// What its metadata says of a topic's `min.insync.replicas`, whatever it goes by.
     pub fn min_insync_of(&self, topic: &str) -> Option<usize> {
-        self.image.topic(topic).map(|topic| self.min_insync(topic))
+        let own = |whose: Option<i32>| self.image.broker_configs.get(&whose);
+        let set = [Some(&self.image.topic(topic)?.configs), own(Some(self.id)), own(None)].into_iter().flatten();
+        let said = set.filter_map(|configs| configs.get("min.insync.replicas")?.trim().parse().ok()).next();
+        Some(said.unwrap_or(self.started_with.min_insync_replicas))
     }
 
     fn assume_role(&mut self, now: Time, key: PartitionKey, out: &mut Outputs) {

@@ -8,6 +8,7 @@ mod connections;
 mod controllers;
 mod delete_records;
 mod deletion;
+mod dynamic;
 mod fetch;
 mod fetch_sessions;
 mod groups;
@@ -127,7 +128,11 @@ impl Default for Machine {
 #[derive(Clone, Debug)]
 pub struct Broker {
     id: i32,
+    /// What holds now.
     config: BrokerConfig,
+    started_with: Arc<BrokerConfig>,
+    /// The metadata says something else about its settings than it goes by.
+    may_have_other_configs: bool,
     machine: Machine,
     incarnation: Uuid,
     /// Given by the controller at registration; `None` before.
@@ -178,7 +183,9 @@ impl Broker {
         let controllers = Controllers::new(config.controllers.clone());
         Broker {
             id,
+            started_with: Arc::new(config.clone()),
             config,
+            may_have_other_configs: false,
             machine: Machine::default(),
             incarnation: Uuid::nil(),
             epoch: None,
@@ -268,14 +275,14 @@ impl Broker {
             produces,
             fetches,
             deletes,
-            ..Broker::new(self.id, self.config.clone(), self.chance.fork(2))
+            ..Broker::new(self.id, BrokerConfig::clone(&self.started_with), self.chance.fork(2))
         };
         self.set_machine(machine);
     }
 
     /// Another machine takes the place of this one, with an empty disk.
     pub fn replace(&mut self, config: BrokerConfig) {
-        (self.config, self.machine) = (config, Machine::default());
+        (self.started_with, self.machine) = (Arc::new(config), Machine::default());
         self.replicas.clear();
         self.crash();
     }

@@ -132,6 +132,11 @@ impl Work {
         self.jobs.retain(|_, job| job.waits().is_none_or(|from| !gone(from)));
     }
 
+    /// Connections of network threads that are no more go to others.
+    pub(super) fn limit_network_threads(&mut self, threads: u32) {
+        self.accepted.retain(|_, thread| *thread < threads);
+    }
+
     /// Whether the alarm for `flush.ms` is set; it is from now on.
     pub(super) fn flushes(&mut self) -> bool {
         std::mem::replace(&mut self.flushes, true)
@@ -290,7 +295,7 @@ impl Broker {
     }
 
     /// Gives waiting requests to the io threads that are free, and lets stopped network threads go on where the queue has room.
-    fn feed_threads(&mut self, now: Time, out: &mut Outputs) {
+    pub(super) fn feed_threads(&mut self, now: Time, out: &mut Outputs) {
         loop {
             if self.work.io_busy < self.config.costs.io_threads
                 && let Some(next) = self.work.waiting.pop_front()

@@ -87,6 +87,8 @@ pub struct Counts {
     pub records_deleted: u64,
     /// How often settings of a topic were changed.
     pub configs_altered: u64,
+    /// How often settings of brokers were.
+    pub broker_configs_altered: u64,
 }
 
 impl Counts {
@@ -120,6 +122,7 @@ impl Counts {
             NoteKind::UncleanElection { .. } => self.unclean_elections += 1,
             NoteKind::TopicDeleted { .. } => self.topics_deleted += 1,
             NoteKind::ConfigsAltered { .. } => self.configs_altered += 1,
+            NoteKind::BrokerConfigsAltered { .. } => self.broker_configs_altered += 1,
             NoteKind::RecordsDeleted { .. } => self.records_deleted += 1,
             NoteKind::SegmentsDeleted { segments, .. } => self.segments_deleted += u64::from(*segments),
             NoteKind::LogCompacted { .. } => self.compactions += 1,
@@ -272,7 +275,7 @@ impl Checker {
             NoteKind::BrokerFenced { broker } | NoteKind::BrokerUnregistered { broker } => fenced_is_in_no_isr(world, *broker),
             NoteKind::UncleanElection { partition, leader, requested, .. } => {
                 let topic = world.controller().image().topic(&partition.topic);
-                let default = world.active_controller().is_none_or(|active| active.config().unclean_elections);
+                let default = world.active_controller().is_none_or(|active| active.elects_uncleanly());
                 if !requested && topic.is_some_and(|topic| !topic.allows_unclean(default)) {
                     let told = format!("broker {leader} was elected to lead {partition} uncleanly, against unclean.leader.election.enable");
                     return Err(("R7", told));

@@ -1,7 +1,7 @@
-//! Settings of topics: what they may be, and how they are changed while the topic lives.
+//! Settings of topics: what they may be, and how they are changed while the topic lives. Those of brokers are [`super::broker_configs`]'s.
 //!
 //! Source: `ConfigurationControlManager.incrementalAlterConfigs`, `ConfigAdminManager.preprocess`, `LogConfig.validate`; KIP-339. What is asked
-//! for one topic is done as a whole or not at all. Brokers and groups have no settings of their own here yet.
+//! for one topic is done as a whole or not at all. Groups have no settings of their own here yet.
 
 use super::{Controller, Refused};
 use crate::node::{NoteKind, Outputs};
@@ -18,6 +18,8 @@ use kafka_protocol::messages as k;
 
 /// `ConfigResource.Type.TOPIC` on the wire.
 pub const TOPIC_RESOURCE: i8 = 2;
+/// `ConfigResource.Type.BROKER` on the wire.
+pub const BROKER_RESOURCE: i8 = 4;
 /// `AlterConfigOp.OpType.SET` on the wire.
 pub const SET: i8 = 0;
 /// `AlterConfigOp.OpType.DELETE` on the wire.
@@ -29,6 +31,11 @@ const NO_REMOTE_STORAGE: &str =
     "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.";
 const REMOTE_DATA_STAYS: &str = "It is invalid to disable remote storage without deleting remote data: set remote.log.delete.on.disable=true with \
                                  it, or keep remote.storage.enable=true and set remote.log.copy.disable=true.";
+
+/// Settings by name.
+pub(super) type Configs = OrderedMap<String, String>;
+/// A setting's name and what it becomes.
+pub(super) type Change = (String, Option<String>);
 
 impl Controller {
     /// Each resource succeeds or fails by itself.
@@ -56,9 +63,13 @@ impl Controller {
     }
 
     fn alter(&mut self, resource: &AlterConfigsResource, validate_only: bool, out: &mut Outputs) -> Result<(), Refused> {
+        if resource.resource_type == BROKER_RESOURCE {
+            return self.alter_broker(resource, validate_only, out);
+        }
         let topic = self.topic_to_alter(resource)?;
         let (id, name) = (topic.id, topic.name.clone());
-        let (configs, changes) = changes(topic, &resource.configs)?;
+        let (configs, changes) = changes(Scope::Topic, &topic.configs, &resource.configs)?;
+        let configs = checked_configs(configs.into_iter())?;
         self.check_remote_storage(&configs, Some(&topic.configs))?;
         if !validate_only && !changes.is_empty() {
             for (name, value) in &changes {
@@ -112,7 +123,8 @@ impl Controller {
     fn topic_to_alter(&self, resource: &AlterConfigsResource) -> Result<&TopicMetadata, Refused> {
         let name: &str = &resource.resource_name;
         if resource.resource_type != TOPIC_RESOURCE {
-            let sentence = format!("Only topics have settings that can be changed, not resources of type {}.", resource.resource_type);
+            let sentence =
+                format!("Topics and brokers have settings that can be changed, not resources of type {}.", resource.resource_type);
             return Err((ErrorCode::UnsupportedVersion, sentence));
         }
         if name.is_empty() {
@@ -123,19 +135,16 @@ impl Controller {
     }
 }
 
-/// Name and new value; `None`: it is not set any more.
-type Changes = Vec<(String, Option<String>)>;
-
-/// All settings as they become, and what is different.
-fn changes(topic: &TopicMetadata, asked: &[AlterableConfig]) -> Result<(OrderedMap<String, String>, Changes), Refused> {
-    let mut configs = topic.configs.clone();
+/// All settings afterwards, and what becomes different: name and new value, `None` if it is not set any more.
+pub(super) fn changes(scope: Scope, before: &Configs, asked: &[AlterableConfig]) -> Result<(Configs, Vec<Change>), Refused> {
+    let mut configs = before.clone();
     let mut changes = Vec::new();
     if let Some(name) = repeated(asked.iter().map(|config| config.name.as_str())).iter().next() {
         return Err((ErrorCode::InvalidRequest, format!("{name} is named twice.")));
     }
     for config in asked {
-        let (name, before): (&str, _) = (&config.name, topic.configs.get(config.name.as_str()));
-        let after = altered(config, before)?;
+        let (name, before): (&str, _) = (&config.name, before.get(config.name.as_str()));
+        let after = altered(scope, config, before)?;
         match &after {
             Some(value) => configs.insert(name.to_owned(), value.clone()),
             None => configs.remove(name),
@@ -144,10 +153,10 @@ fn changes(topic: &TopicMetadata, asked: &[AlterableConfig]) -> Result<(OrderedM
             changes.push((name.to_owned(), after));
         }
     }
-    Ok((checked_configs(configs.into_iter())?, changes))
+    Ok((configs, changes))
 }
 
-fn altered(config: &AlterableConfig, before: Option<&String>) -> Result<Option<String>, Refused> {
+fn altered(scope: Scope, config: &AlterableConfig, before: Option<&String>) -> Result<Option<String>, Refused> {
     if config.config_operation == DELETE {
         return Ok(None);
     }
@@ -156,7 +165,7 @@ fn altered(config: &AlterableConfig, before: Option<&String>) -> Result<Option<S
     match config.config_operation {
         SET => Ok(Some(value.to_owned())),
         APPEND | SUBTRACT => {
-            let setting = settings::lookup(Scope::Topic, &config.name).filter(|setting| setting.kind == Kind::List);
+            let setting = settings::lookup(scope, &config.name).filter(|setting| setting.kind == Kind::List);
             let setting = setting.ok_or_else(|| (ErrorCode::InvalidConfig, format!("{} is no list.", &*config.name)))?;
             let before = before.map_or(setting.default.unwrap_or_default(), String::as_str);
             let own = || before.split(',').filter(|part| !part.is_empty());

@@ -160,7 +160,7 @@ impl Controller {
 
     /// Decides a partition's new state: keeps the proposed leader if it may lead, elects another otherwise, and raises the epochs.
     pub(super) fn change(&mut self, topic: Uuid, partition: i32, state: PartitionState, out: &mut Outputs) {
-        let allowed = self.image.topics.get(&topic).is_some_and(|topic| topic.allows_unclean(self.config.unclean_elections));
+        let allowed = self.image.topics.get(&topic).is_some_and(|topic| topic.allows_unclean(self.elects_uncleanly()));
         let unclean = allowed || mutant::is("unclean-although-disabled");
         self.change_with(topic, partition, state, if unclean { Election::Unclean } else { Election::Clean }, out);
     }

@@ -5,6 +5,7 @@
 //! `ClusterControlManager`, `ReplicationControlManager`, `PartitionChangeBuilder`. Eligible leader replicas off. There are one or three
 //! controllers: [`quorum`] finds the leader among them, and that one decides.
 
+mod broker_configs;
 pub mod configs;
 mod delete_topics;
 pub mod elect_leaders;
@@ -54,6 +55,10 @@ pub struct ControllerConfig {
     pub remote_storage: bool,
     /// What holds for logs where the topic does not say
     pub log: LogConfig,
+    /// `num.io.threads` that brokers start with
+    pub io_threads: i64,
+    /// `num.network.threads` that brokers start with
+    pub network_threads: i64,
     pub quorum: QuorumConfig,
 }
 

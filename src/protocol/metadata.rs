@@ -64,6 +64,12 @@ pub enum MetadataRecord {
         name: String,
         value: Option<String>,
     },
+    /// A setting of a broker, or of all that have none of their own; `None`: what it was started with holds (Kafka's ConfigRecord).
+    BrokerConfig {
+        broker: Option<i32>,
+        name: String,
+        value: Option<String>,
+    },
     /// The topic is deleted, with its partitions and settings. Its name is free again, its id is not.
     RemoveTopic {
         id: Uuid,
@@ -98,6 +104,8 @@ pub struct MetadataImage {
     pub brokers: OrderedMap<i32, BrokerMetadata>,
     pub topics: OrderedMap<Uuid, TopicMetadata>,
     pub topic_ids: OrderedMap<Arc<str>, Uuid>,
+    /// Settings that were changed while brokers ran: of one, or of all that have none of their own.
+    pub broker_configs: OrderedMap<Option<i32>, OrderedMap<String, String>>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -161,6 +169,13 @@ impl MetadataImage {
                         None => topic.partitions.push(state.clone()),
                     }
                 }
+            }
+            MetadataRecord::BrokerConfig { broker, name, value } => {
+                let configs = self.broker_configs.or_default(*broker);
+                match value {
+                    Some(value) => configs.insert(name.clone(), value.clone()),
+                    None => configs.remove(name),
+                };
             }
             MetadataRecord::TopicConfig { topic, name, value } => {
                 if let Some(topic) = self.topics.get_mut(topic) {

@@ -2,7 +2,7 @@
 //!
 //! Everything is checked before anything changes. Refusals of Kafka's own (topics, settings) come from where Kafka's come.
 
-use super::command::{Command, CommitOffset, Configs, Refusal, SeekEdge, SeekTo, TopicPartition};
+use super::command::{Command, CommitOffset, ConfigResource, Configs, Refusal, SeekEdge, SeekTo, TopicPartition};
 use super::written::Object;
 use super::{brokers, configs, faults, import, topics};
 use crate::broker::EARLIEST_TIMESTAMP;
@@ -382,6 +382,8 @@ impl Command {
     /// What it acts on, as text.
     pub fn target(&self) -> String {
         match self {
+            Command::AlterConfigs { resource: ConfigResource::Broker, name, .. } if name.is_empty() => "all brokers".to_owned(),
+            Command::AlterConfigs { resource: ConfigResource::Broker, name, .. } => format!("broker {name}"),
             Command::CreateTopic { name, .. } | Command::DeleteTopic { name } | Command::AlterConfigs { name, .. } => name.clone(),
             Command::AddProducer { id, .. }
             | Command::RemoveProducer { id }

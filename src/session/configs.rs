@@ -11,7 +11,7 @@ use crate::controller::quorum::QuorumConfig;
 use crate::coordinator::CoordinatorConfig;
 use crate::cost::{Costs, FlushRule, NEVER};
 use crate::node::{MS, Time};
-use crate::protocol::settings::{self, Scope, Value};
+use crate::protocol::settings::{self, Scope, Setting, Value};
 use crate::protocol::{Codec, Compression, ErrorCode};
 use crate::sim::{World, WorldConfig};
 use crate::storage::{self, LogConfig};
@@ -36,15 +36,9 @@ impl Values {
         let mut checked = Configs::new();
         for (name, text) in given {
             let at = format!("{field}.{name}");
-            let setting = settings::lookup(scope, name).ok_or_else(|| {
-                let hint = settings::nearest(scope, name).map(|near| format!(" Do you mean {near}?")).unwrap_or_default();
-                Refusal::kafka(ErrorCode::InvalidConfig, format!("There is no configuration {name} here.{hint}")).at(&at)
-            })?;
-            let value = settings::parse(setting, text).map_err(|error| Refusal::kafka(error.code(), error.to_string()).at(&at))?;
-            if !has_effect(scope, setting.name, text) && Some(value) != setting.default_value() {
-                let sentence = format!("{} = {text} has no effect yet: it comes with a later version.", setting.name);
-                return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, sentence).at(&at));
-            }
+            let setting = known(scope, name, &at)?;
+            settings::parse(setting, text).map_err(|error| Refusal::kafka(error.code(), error.to_string()).at(&at))?;
+            check_effect(scope, setting, text, &at)?;
             checked.insert(setting.name.to_owned(), text.trim().to_owned());
         }
         Ok(Values { scope, given: checked })
@@ -136,6 +130,35 @@ impl Values {
 /// Settings for a topic, under their proper names; the controller checks them once more.
 pub fn topic(given: &Configs, field: &str) -> Result<Configs, Refusal> {
     Values::check(Scope::Topic, given, field).map(|values| values.given)
+}
+
+/// Settings for running brokers, under their proper names. Whether they may be changed and to what is the controller's to say.
+pub fn running_broker(given: &Configs, field: &str) -> Result<Configs, Refusal> {
+    let mut named = Configs::new();
+    for (name, text) in given {
+        let setting = known(Scope::Broker, name, &format!("{field}.{name}"))?;
+        if setting.dynamic {
+            check_effect(Scope::Broker, setting, text, &format!("{field}.{name}"))?;
+        }
+        named.insert(setting.name.to_owned(), text.trim().to_owned());
+    }
+    Ok(named)
+}
+
+fn known(scope: Scope, name: &str, at: &str) -> Result<&'static Setting, Refusal> {
+    settings::lookup(scope, name).ok_or_else(|| {
+        let hint = settings::nearest(scope, name).map(|near| format!(" Do you mean {near}?")).unwrap_or_default();
+        Refusal::kafka(ErrorCode::InvalidConfig, format!("There is no configuration {name} here.{hint}")).at(at)
+    })
+}
+
+/// What has no effect is refused with another value than the default, rather than ignored.
+fn check_effect(scope: Scope, setting: &Setting, text: &str, at: &str) -> Result<(), Refusal> {
+    if has_effect(scope, setting.name, text) || settings::parse(setting, text).ok() == setting.default_value() {
+        return Ok(());
+    }
+    let sentence = format!("{} = {text} has no effect yet: it comes with a later version.", setting.name);
+    Err(Refusal::kafka(ErrorCode::UnsupportedVersion, sentence).at(at))
 }
 
 /// A topic's settings with the values in force.
@@ -520,6 +543,8 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         delete_topics: values.bool("delete.topic.enable"),
         remote_storage,
         log,
+        io_threads: values.int("num.io.threads"),
+        network_threads: values.int("num.network.threads"),
         quorum: QuorumConfig {
             first: voters.get((seed % voters.len() as u64) as usize).copied(),
             voters,

@@ -2,7 +2,7 @@
 
 use super::command::{ConfigResource, Configs, Refusal};
 use super::configs;
-use crate::controller::configs::{DELETE, SET, TOPIC_RESOURCE};
+use crate::controller::configs::{BROKER_RESOURCE, DELETE, SET, TOPIC_RESOURCE};
 use crate::controller::elect_leaders::UNCLEAN;
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request, Response};
@@ -64,18 +64,28 @@ pub(super) fn alter_configs(
     set: &Configs,
     delete: &[String],
 ) -> Result<Value, Refusal> {
-    if resource != ConfigResource::Topic {
+    if resource == ConfigResource::Group {
         let sentence = format!("Settings of a {} are changed in a later version.", resource.name());
         return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, sentence).at("resource"));
     }
     if set.is_empty() && delete.is_empty() {
         return Err(Refusal::argument("set", "There is nothing to set or to delete."));
     }
-    let set = configs::topic(set, "set")?;
+    let image = world.controller().image();
+    let (set, known, kind, what) = match resource {
+        ConfigResource::Broker => {
+            let id = if name.is_empty() { None } else { name.parse().ok() };
+            let known = image.broker_configs.get(&id).filter(|_| name.is_empty() == id.is_none());
+            let what = if name.is_empty() { "all brokers".to_owned() } else { format!("broker {name}") };
+            // Of a broker that has none of its own nothing can be deleted; one that is not there is the controller's to refuse.
+            let is_there = name.is_empty() || id.is_some_and(|id| image.brokers.contains_key(&id));
+            (configs::running_broker(set, "set")?, known.cloned().or(is_there.then(Configs::new)), BROKER_RESOURCE, what)
+        }
+        _ => (configs::topic(set, "set")?, image.topic(name).map(|topic| topic.configs.clone()), TOPIC_RESOURCE, format!("topic {name}")),
+    };
     // As kafka-configs.sh: what is not set cannot be deleted.
-    let known = world.controller().image().topic(name).map(|topic| &topic.configs);
-    if let Some(missing) = delete.iter().find(|name| known.is_some_and(|configs| !configs.contains_key(name.as_str()))) {
-        return Err(Refusal::kafka(ErrorCode::InvalidConfig, format!("{missing} is not set for topic {name}.")).at("delete"));
+    if let Some(missing) = delete.iter().find(|name| known.as_ref().is_some_and(|configs| !configs.contains_key(name.as_str()))) {
+        return Err(Refusal::kafka(ErrorCode::InvalidConfig, format!("{missing} is not set for {what}.")).at("delete"));
     }
     let config = |name: &str, operation: i8, value: Option<&str>| {
         k::incremental_alter_configs_request::AlterableConfig::default()
@@ -86,7 +96,7 @@ pub(super) fn alter_configs(
     let sets = set.iter().map(|(name, value)| config(name, SET, Some(value)));
     let deletes = delete.iter().map(|name| config(name, DELETE, None));
     let resource = k::incremental_alter_configs_request::AlterConfigsResource::default()
-        .with_resource_type(TOPIC_RESOURCE)
+        .with_resource_type(kind)
         .with_resource_name(wire::text(name))
         .with_configs(sets.chain(deletes).collect());
     let message = k::IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
@@ -94,7 +104,16 @@ pub(super) fn alter_configs(
         return Err(no_controller());
     };
     let result = answer.responses.first().map_or((0, None), |result| (result.error_code, result.error_message.as_deref()));
-    answered(result, |code| if code == ErrorCode::InvalidConfig { "set" } else { "name" })
+    // Of a broker, whatever is wrong with a setting is called so.
+    let is_of_settings = kind == BROKER_RESOURCE && (name.is_empty() || name.parse().is_ok_and(|id: i32| 0 <= id));
+    answered(
+        result,
+        match ErrorCode::of(result.0) {
+            ErrorCode::InvalidConfig => |_| "set",
+            ErrorCode::InvalidRequest if is_of_settings => |_| "set",
+            _ => |_| "name",
+        },
+    )
 }
 
 pub(super) fn create_partitions(world: &mut World, trace: &mut Trace, name: &str, partitions: i32) -> Result<Value, Refusal> {

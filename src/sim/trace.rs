@@ -110,6 +110,7 @@ impl NoteKind {
             | NoteKind::PartitionsCreated { .. }
             | NoteKind::TopicDeleted { .. }
             | NoteKind::ConfigsAltered { .. }
+            | NoteKind::BrokerConfigsAltered { .. }
             | NoteKind::UncleanElection { .. }
             | NoteKind::BrokerCrashed
             | NoteKind::ControllerCrashed

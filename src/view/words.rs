@@ -66,7 +66,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::ControllerResigned { .. } => "controllerResigned",
         NoteKind::ControllerCrashed => "controllerCrashed",
         NoteKind::ControllerStarted => "controllerStarted",
-        NoteKind::ConfigsAltered { .. } => "configsAltered",
+        NoteKind::ConfigsAltered { .. } | NoteKind::BrokerConfigsAltered { .. } => "configsAltered",
         NoteKind::SnapshotWritten { .. } => "snapshotWritten",
         NoteKind::SnapshotFetched { .. } => "snapshotFetched",
         NoteKind::UncleanElection { .. } => "uncleanElection",
@@ -159,6 +159,24 @@ fn names(partitions: &[Partition]) -> String {
     }
 }
 
+/// "broker 3", "all brokers".
+fn brokers(broker: Option<i32>) -> String {
+    broker.map_or_else(|| "all brokers".to_owned(), |broker| format!("broker {broker}"))
+}
+
+/// "retention.ms = 5000, segment.ms as the brokers'".
+fn settings(changes: &[(String, Option<String>)], unset: &str) -> String {
+    let change = |(name, value): &(String, Option<String>)| match value {
+        Some(value) => format!("{name} = {value}"),
+        None => format!("{name} {unset}"),
+    };
+    changes.iter().map(change).collect::<Vec<_>>().join(", ")
+}
+
+fn changed(changes: &[(String, Option<String>)]) -> Value {
+    changes.iter().map(|(name, value)| Object::of([("name", name.as_str().into()), ("value", value.as_deref().into())])).collect()
+}
+
 /// "3 records", "1 record".
 fn count(number: impl Into<i64>, noun: &str) -> String {
     let number = number.into();
@@ -184,12 +202,9 @@ pub fn sentence(world: &World, note: &Note) -> String {
             let why = if *requested { "as was asked for" } else { "as unclean.leader.election.enable lets it" };
             format!("Lets broker {leader} lead {partition} though it was not in sync, {why}: what only {isr:?} had is lost")
         }
-        NoteKind::ConfigsAltered { topic, changes } => {
-            let change = |(name, value): &(String, Option<String>)| match value {
-                Some(value) => format!("{name} = {value}"),
-                None => format!("{name} as the brokers'"),
-            };
-            format!("Sets for topic {topic}: {}", changes.iter().map(change).collect::<Vec<_>>().join(", "))
+        NoteKind::ConfigsAltered { topic, changes } => format!("Sets for topic {topic}: {}", settings(changes, "as the brokers'")),
+        NoteKind::BrokerConfigsAltered { broker, changes } => {
+            format!("Sets for {}: {}", brokers(*broker), settings(changes, "as before it was set"))
         }
         NoteKind::LogDeleted { partition } => format!("Deletes its log of {partition}: the topic is no more"),
         NoteKind::BrokerRegistered { broker, epoch } => {
@@ -385,6 +400,7 @@ pub fn short(world: &World, note: &Note) -> String {
         NoteKind::ControllerResigned { controller, .. } => format!("controller {controller} resigned"),
         NoteKind::UncleanElection { partition, .. } => format!("{partition}: unclean"),
         NoteKind::ConfigsAltered { topic, .. } => format!("settings of {topic}"),
+        NoteKind::BrokerConfigsAltered { broker, .. } => format!("settings of {}", brokers(*broker)),
         NoteKind::PowerLost => format!("power loss {}", world.name(note.node)),
         NoteKind::RecordsLost { partition, .. } => format!("{partition}: records lost"),
         NoteKind::BrokerFrozen { .. } => format!("freeze {}", world.name(note.node)),
@@ -519,10 +535,8 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
             Object::of([("from", (*from).into()), ("partitions", (*partitions).into())])
         }
         NoteKind::TopicDeleted { partitions, .. } => Object::of([("partitions", (*partitions).into())]),
-        NoteKind::ConfigsAltered { changes, .. } => Object::of([(
-            "changes",
-            changes.iter().map(|(name, value)| Object::of([("name", name.as_str().into()), ("value", value.as_deref().into())])).collect(),
-        )]),
+        NoteKind::ConfigsAltered { changes, .. } => Object::of([("changes", changed(changes))]),
+        NoteKind::BrokerConfigsAltered { broker, changes } => Object::of([("broker", (*broker).into()), ("changes", changed(changes))]),
         NoteKind::UncleanElection { leader, isr, requested, .. } => {
             Object::of([("leader", (*leader).into()), ("isr", isr.as_slice().into()), ("requested", (*requested).into())])
         }

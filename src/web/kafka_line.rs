@@ -21,10 +21,10 @@ pub fn of(command: &Command) -> String {
             let value = |value: &str| if value.contains(',') { format!("[{value}]") } else { value.to_owned() };
             let added: Vec<String> = set.iter().map(|(name, text)| format!("{name}={}", value(text))).collect();
             let option = |option: &str, list: String| if list.is_empty() { list } else { format!(" --{option} {}", quote(&list)) };
+            let entity = if name.is_empty() { "--entity-default".to_owned() } else { format!("--entity-name {}", quote(name)) };
             format!(
-                "kafka-configs.sh {SERVER} --alter --entity-type {}s --entity-name {}{}{}",
+                "kafka-configs.sh {SERVER} --alter --entity-type {}s {entity}{}{}",
                 resource.name(),
-                quote(name),
                 option("add-config", added.join(",")),
                 option("delete-config", delete.join(","))
             )

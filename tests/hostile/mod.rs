@@ -64,6 +64,7 @@ fn any_command(chance: &mut Chance) -> Value {
         json!({ "type": "deleteTopic", "name": "user-events" }),
         json!({ "type": "reassign", "topic": "user-events", "partition": chance.below(4), "replicas": [chance.below(4), chance.below(4)] }),
         json!({ "type": "reassign", "topic": "user-events", "partition": chance.below(4) }),
+        json!({ "type": "alterConfigs", "resource": "broker", "name": (*["", "1", "2", "9"].get(chance.below(4) as usize).unwrap_or(&"")), "set": { "num.io.threads": "12", "log.retention.ms": "9000" } }),
         json!({ "type": "alterConfigs", "resource": "topic", "name": "user-events", "set": { "retention.ms": "5000" }, "delete": ["segment.ms"] }),
         json!({ "type": "createPartitions", "topic": "user-events", "partitions": 4 + chance.below(20) }),
         json!({ "type": "send", "topic": "user-events", "key": "k", "value": { "base64": "/w==" }, "headers": [["h", null]], "partition": 1, "timestamp": 5 }),

@@ -467,6 +467,22 @@ impl Drawer {
                 let all: Vec<i32> = view.brokers.iter().map(|broker| broker.id).collect();
                 json!({ "type": "removeBroker", "broker": self.one_of(&all)? })
             }
+            Act::AlterConfigs if self.chance.below(3) == 0 => {
+                // Of one broker, or of all.
+                let mut names: Vec<String> = view.brokers.iter().map(|broker| broker.id.to_string()).collect();
+                names.push(String::new());
+                let name = self.one_of(&names)?;
+                let (setting, value) = match self.chance.below(6) {
+                    0..3 => ("min.insync.replicas", self.between(1, 2).to_string()),
+                    3 => ("log.retention.ms", "6000".to_owned()),
+                    4 => ("num.io.threads", self.between(1, 16).to_string()),
+                    _ => ("message.max.bytes", "1000000".to_owned()),
+                };
+                match self.chance.below(4) {
+                    0 => json!({ "type": "alterConfigs", "resource": "broker", "name": name, "delete": [setting] }),
+                    _ => json!({ "type": "alterConfigs", "resource": "broker", "name": name, "set": { setting: value } }),
+                }
+            }
             Act::AlterConfigs => {
                 let name = self.one_of(&topics)?;
                 let topic = view.topics.iter().find(|known| known.name == name)?;

@@ -110,6 +110,7 @@ impl Summary {
         all.compactions += one.compactions;
         all.records_deleted += one.records_deleted;
         all.configs_altered += one.configs_altered;
+        all.broker_configs_altered += one.broker_configs_altered;
         let (all, one) = (&mut self.fates, outcome.fates);
         all.lost_acks_none += one.lost_acks_none;
         all.lost_acks_one += one.lost_acks_one;
@@ -124,7 +125,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 38] {
+    fn counted(&self) -> [(&'static str, u64); 39] {
         let (counts, fates) = (&self.counts, &self.fates);
         [
             ("elections", counts.elections),
@@ -165,6 +166,7 @@ impl Summary {
             ("compactions", counts.compactions),
             ("recordsDeleted", counts.records_deleted),
             ("configsAltered", counts.configs_altered),
+            ("brokerConfigsAltered", counts.broker_configs_altered),
         ]
     }
 

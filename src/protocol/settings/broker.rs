@@ -29,15 +29,11 @@ pub static BROKER: &[Setting] = &[
     long("brokerlab.remote.latency.ms", "20", "Model: how long each request of the remote store takes.").at_least(0),
     long("brokerlab.request.us", "50", "Model: microseconds that a request takes of an io thread, the disk apart.").at_least(0),
     int("compression.gzip.level", "-1", "gzip's level, where topics without one of their own are compressed anew.")
-        .valid(Valid::LevelOrDefault(1, 9)),
-    text("compression.type", "producer", "How topics without a setting of their own store batches.").valid(Valid::OneOf(&[
-        "uncompressed",
-        "zstd",
-        "lz4",
-        "snappy",
-        "gzip",
-        "producer",
-    ])),
+        .valid(Valid::LevelOrDefault(1, 9))
+        .dynamic(),
+    text("compression.type", "producer", "How topics without a setting of their own store batches.")
+        .valid(Valid::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]))
+        .dynamic(),
     boolean("controlled.shutdown.enable", "true", "Whether a stopping broker first gives its leaderships away."),
     int("controller.quorum.election.backoff.max.ms", "1000", "The longest that a successor of a controller waits for those before it."),
     int("controller.quorum.election.timeout.ms", "1000", "How long a candidate for controller waits for votes.").at_least(1),
@@ -68,39 +64,46 @@ pub static BROKER: &[Setting] = &[
         "10",
         "Percent of a broker's partitions that may be led by others before they move back.",
     ),
-    long("log.cleaner.backoff.ms", "15000", "How long the cleaner sleeps when there is nothing to compact.").at_least(0),
+    long("log.cleaner.backoff.ms", "15000", "How long the cleaner sleeps when there is nothing to compact.").at_least(0).dynamic(),
     long("log.cleaner.delete.retention.ms", "86400000", "How long compaction keeps tombstones, unless the topic says otherwise.")
-        .at_least(0),
-    long("log.cleaner.max.compaction.lag.ms", NEVER, "After this long a record must be within reach of compaction.").at_least(1),
+        .at_least(0)
+        .dynamic(),
+    long("log.cleaner.max.compaction.lag.ms", NEVER, "After this long a record must be within reach of compaction.").at_least(1).dynamic(),
     double("log.cleaner.min.cleanable.ratio", "0.5", "Share of a log that must be uncompacted before compaction is worth it.")
-        .valid(Valid::RealBetween("0", "1")),
-    long("log.cleaner.min.compaction.lag.ms", "0", "How long a record is safe from compaction.").at_least(0),
+        .valid(Valid::RealBetween("0", "1"))
+        .dynamic(),
+    long("log.cleaner.min.compaction.lag.ms", "0", "How long a record is safe from compaction.").at_least(0).dynamic(),
     list("log.cleanup.policy", "delete", "What happens to old records of topics that do not say.")
-        .valid(Valid::EachOf(&["compact", "delete"])),
-    long("log.flush.interval.messages", NEVER, "After this many records a log is forced to disk.").at_least(1),
-    unset("log.flush.interval.ms", Kind::Long, "After this long a log is forced to disk; unset: as log.flush.scheduler.interval.ms."),
+        .valid(Valid::EachOf(&["compact", "delete"]))
+        .dynamic(),
+    long("log.flush.interval.messages", NEVER, "After this many records a log is forced to disk.").at_least(1).dynamic(),
+    unset("log.flush.interval.ms", Kind::Long, "After this long a log is forced to disk; unset: as log.flush.scheduler.interval.ms.")
+        .dynamic(),
     long("log.flush.scheduler.interval.ms", NEVER, "How often the flusher looks whether a log is due."),
     int("log.flush.start.offset.checkpoint.interval.ms", "60000", "How often log start offsets are written to disk.").at_least(0),
-    int("log.index.interval.bytes", "4096", "Bytes between two entries of the offset index.").at_least(0),
+    int("log.index.interval.bytes", "4096", "Bytes between two entries of the offset index.").at_least(0).dynamic(),
     long("log.initial.task.delay.ms", "30000", "How long after its start a broker waits before it looks after its logs.").at_least(0),
-    long("log.message.timestamp.after.max.ms", "3600000", "How far ahead of the broker's clock a record's time may be.").at_least(0),
-    long("log.message.timestamp.before.max.ms", NEVER, "How far behind the broker's clock a record's time may be.").at_least(0),
+    long("log.message.timestamp.after.max.ms", "3600000", "How far ahead of the broker's clock a record's time may be.")
+        .at_least(0)
+        .dynamic(),
+    long("log.message.timestamp.before.max.ms", NEVER, "How far behind the broker's clock a record's time may be.").at_least(0).dynamic(),
     text("log.message.timestamp.type", "CreateTime", "Whose time counts in topics that do not say.")
-        .valid(Valid::OneOf(&["CreateTime", "LogAppendTime"])),
-    long("log.retention.bytes", "-1", "Bytes of a partition beyond which its oldest segments go; -1: no limit."),
+        .valid(Valid::OneOf(&["CreateTime", "LogAppendTime"]))
+        .dynamic(),
+    long("log.retention.bytes", "-1", "Bytes of a partition beyond which its oldest segments go; -1: no limit.").dynamic(),
     long("log.retention.check.interval.ms", "300000", "How often retention looks for segments to delete.").at_least(1),
     int("log.retention.hours", "168", "Hours that records are kept, if neither minutes nor milliseconds are given."),
     unset("log.retention.minutes", Kind::Int, "Minutes that records are kept, if milliseconds are not given."),
-    unset("log.retention.ms", Kind::Long, "Milliseconds that records are kept; -1: for ever."),
+    unset("log.retention.ms", Kind::Long, "Milliseconds that records are kept; -1: for ever.").dynamic(),
     int("log.roll.hours", "168", "Hours after which a new segment begins, if milliseconds are not given.").at_least(1),
-    unset("log.roll.ms", Kind::Long, "Milliseconds after which a new segment begins."),
-    int("log.segment.bytes", "1073741824", "Bytes after which a log begins a new segment.").at_least(1_048_576),
-    long("log.segment.delete.delay.ms", "60000", "How long a removed segment's file stays.").at_least(0),
+    unset("log.roll.ms", Kind::Long, "Milliseconds after which a new segment begins.").dynamic(),
+    int("log.segment.bytes", "1073741824", "Bytes after which a log begins a new segment.").at_least(1_048_576).dynamic(),
+    long("log.segment.delete.delay.ms", "60000", "How long a removed segment's file stays.").at_least(0).dynamic(),
     int("max.incremental.fetch.session.cache.slots", "1000", "Fetch sessions that a broker remembers.").at_least(0),
-    int("message.max.bytes", "1048588", "Bytes that a batch, as stored, may have.").at_least(0),
-    int("min.insync.replicas", "1", "Replicas that must be in sync for a write with acks=all.").at_least(1),
-    int("num.io.threads", "8", "Threads that handle requests: so many at a time.").at_least(1),
-    int("num.network.threads", "3", "Threads that read requests and send answers; each connection belongs to one.").at_least(1),
+    int("message.max.bytes", "1048588", "Bytes that a batch, as stored, may have.").at_least(0).dynamic(),
+    int("min.insync.replicas", "1", "Replicas that must be in sync for a write with acks=all.").at_least(1).dynamic(),
+    int("num.io.threads", "8", "Threads that handle requests: so many at a time.").at_least(1).dynamic(),
+    int("num.network.threads", "3", "Threads that read requests and send answers; each connection belongs to one.").at_least(1).dynamic(),
     int("num.partitions", "1", "Partitions of a topic that is created without a number.").at_least(1),
     int("offset.metadata.max.bytes", "4096", "Bytes of metadata that a committed offset may carry."),
     int("offsets.commit.timeout.ms", "5000", "How long a commit may wait for the replicas of the offsets topic.").at_least(1),
@@ -110,7 +113,7 @@ pub static BROKER: &[Setting] = &[
     short("offsets.topic.replication.factor", "3", "Replicas of the offsets topic; it cannot be made with fewer brokers.").at_least(1),
     int("offsets.topic.segment.bytes", "104857600", "Bytes of a segment of the offsets topic.").at_least(1),
     int("producer.id.expiration.check.interval.ms", "600000", "How often a broker looks for producers to forget.").at_least(1),
-    int("producer.id.expiration.ms", "86400000", "How long a broker remembers a producer that writes nothing.").at_least(1),
+    int("producer.id.expiration.ms", "86400000", "How long a broker remembers a producer that writes nothing.").at_least(1).dynamic(),
     int("queued.max.requests", "500", "Requests that may wait before a broker reads no more.").at_least(1),
     int("remote.fetch.max.wait.ms", "500", "How long a consumer's fetch waits for the remote store.").at_least(1),
     long(
@@ -152,7 +155,8 @@ pub static BROKER: &[Setting] = &[
         "unclean.leader.election.enable",
         "false",
         "Whether a replica that is not in sync may lead when no other can: records may be lost.",
-    ),
+    )
+    .dynamic(),
     long(
         "unclean.leader.election.interval.ms",
         "300000",

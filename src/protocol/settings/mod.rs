@@ -62,6 +62,8 @@ pub struct Setting {
     /// Has no default: a Java client refuses to start without it.
     pub required: bool,
     pub valid: Valid,
+    /// Of a broker's: may be changed while it runs (KIP-226).
+    pub dynamic: bool,
     /// One sentence. The page shows none of them, and would download them all.
     #[cfg(not(target_arch = "wasm32"))]
     pub doc: &'static str,
@@ -106,6 +108,7 @@ impl Setting {
             default,
             required: false,
             valid: Valid::Any,
+            dynamic: false,
             #[cfg(not(target_arch = "wasm32"))]
             doc,
         }
@@ -121,6 +124,10 @@ impl Setting {
 
     const fn at_least(self, least: i64) -> Setting {
         self.valid(Valid::AtLeast(least))
+    }
+
+    const fn dynamic(self) -> Setting {
+        Setting { dynamic: true, ..self }
     }
 
     /// Not meant for users.
