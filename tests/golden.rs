@@ -8,6 +8,8 @@ macro_rules! report {
     ($($words:tt)*) => { writeln!(std::io::stdout(), $($words)*).expect("standard output") };
 }
 
+use brokerlab::client::assignor::{Assignments, Assignor, KnownTopic, Member, Members, Topics};
+use brokerlab::ordered::OrderedMap;
 use brokerlab::protocol::{
     Batch, BatchBuilder, BatchError, BatchHeader, BatchOptions, Codec, Compression, Marker, Record,
     consumer_protocol::{
@@ -19,8 +21,9 @@ use brokerlab::protocol::{
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 /// What became of a row.
 enum Verdict {
@@ -372,4 +375,100 @@ fn valid_text(valid: Valid) -> String {
         Valid::NotEmpty => "non-empty string".to_owned(),
         Valid::OffsetReset => "[latest, earliest, none, by_duration:PnDTnHnMn.nS]".to_owned(),
     }
+}
+
+#[test]
+fn assignors() {
+    golden("assignors.tsv", |row| {
+        let Some(assignor) = Assignor::of(row.text("assignor")) else { return Verdict::Skipped("an assignor of another kind".to_owned()) };
+        let (topics, members) = group(&row.json("input"));
+        let found = assignor.assign(&topics, &members);
+        let expected = row.json("output");
+        let is_exact = row.text("order_free") == "1" && row.text("valid") == "1";
+        if is_exact {
+            let found = serde_json::to_value(&found).expect("JSON");
+            return verdict(differs("assignment", found, expected).into_iter().collect());
+        }
+        let mut differences = incomplete(assignor, &topics, &members, &found);
+        if row.text("valid") == "1" {
+            let theirs = shares(&expected);
+            let ours = shares(&serde_json::to_value(&found).expect("JSON"));
+            differences.extend(differs("spread", spread(&ours) <= spread(&theirs), true));
+            differences.extend(differs("kept", kept(&members, &theirs) <= kept(&members, &ours), true));
+        }
+        verdict(differences)
+    });
+}
+
+/// The topics and members of a row.
+fn group(input: &Value) -> (Topics, Members) {
+    let strings = |list: &Value| -> Vec<String> {
+        list.as_array().into_iter().flatten().filter_map(|text| Some(text.as_str()?.to_owned())).collect()
+    };
+    let entries = |object: &Value| object.as_object().cloned().unwrap_or_default();
+    let racks = |topic: &str| input["racks"][topic].as_array().map(|racks| racks.iter().map(strings).collect()).unwrap_or_default();
+    let topic = |(name, count): (String, Value)| {
+        let known = KnownTopic { count: count.as_i64().expect("a count") as i32, racks: racks(&name) };
+        (name, known)
+    };
+    let member = |(id, told): (String, Value)| {
+        let text = |name: &str| told[name].as_str().map(str::to_owned);
+        let member = Member {
+            topics: strings(&told["topics"]),
+            instance: text("instance"),
+            rack: text("rack"),
+            generation: told["generation"].as_i64().map(|generation| generation as i32),
+            owned: shares(&json!({ "own": told["owned"] })).remove("own").unwrap_or_default().into_iter().collect(),
+        };
+        (id, member)
+    };
+    (entries(&input["topics"]).into_iter().map(topic).collect(), entries(&input["members"]).into_iter().map(member).collect())
+}
+
+/// Partitions by member.
+type Shares = BTreeMap<String, BTreeSet<(String, i32)>>;
+
+fn shares(assignment: &Value) -> Shares {
+    let places = |topics: &Value| {
+        let topics = topics.as_object().into_iter().flatten();
+        topics
+            .flat_map(|(topic, indexes)| {
+                let indexes = indexes.as_array().into_iter().flatten().filter_map(Value::as_i64);
+                indexes.map(|index| (topic.clone(), index as i32)).collect::<Vec<_>>()
+            })
+            .collect()
+    };
+    assignment.as_object().into_iter().flatten().map(|(member, topics)| (member.clone(), places(topics))).collect()
+}
+
+/// How far apart the shares are.
+fn spread(shares: &Shares) -> usize {
+    let sizes: Vec<usize> = shares.values().map(BTreeSet::len).collect();
+    sizes.iter().flat_map(|one| sizes.iter().map(move |other| one.abs_diff(*other))).sum()
+}
+
+/// How many partitions stay with a member that had them.
+fn kept(members: &Members, shares: &Shares) -> usize {
+    let stays = |(id, member): (&String, &Member)| {
+        member.owned.iter().filter(|place| shares.get(id).is_some_and(|share| share.contains(place))).count()
+    };
+    members.iter().map(stays).sum()
+}
+
+/// What an assignment leaves out, gives twice, or gives to who does not subscribe.
+fn incomplete(assignor: Assignor, topics: &Topics, members: &Members, found: &Assignments) -> Vec<String> {
+    let mut differences = Vec::new();
+    for (name, topic) in topics {
+        let subscribers: Vec<&String> = members.iter().filter(|(_, member)| member.topics.contains(name)).map(|(id, _)| id).collect();
+        for index in 0..topic.count {
+            let owns = |(_, share): &(&String, &OrderedMap<String, Vec<i32>>)| share.get(name).is_some_and(|own| own.contains(&index));
+            let owners: Vec<&String> = found.iter().filter(owns).map(|(id, _)| id).collect();
+            let may_wait = assignor == Assignor::CooperativeSticky && owners.is_empty();
+            let is_right = owners.len() == 1 && subscribers.contains(&owners[0]);
+            if !subscribers.is_empty() && !is_right && !may_wait {
+                differences.push(format!("{name}-{index} has the owners {owners:?}"));
+            }
+        }
+    }
+    differences
 }

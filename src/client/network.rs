@@ -32,6 +32,8 @@ pub struct NetworkConfig {
 pub struct TopicInfo {
     pub id: Uuid,
     pub partitions: Vec<PartitionInfo>,
+    /// The brokers of each partition's replicas.
+    pub replicas: Vec<Vec<i32>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +61,8 @@ pub struct Network<T> {
     /// Whom it began with (`bootstrap.servers`).
     bootstrap: Vec<i32>,
     brokers: Vec<i32>,
+    /// Of those that have one.
+    racks: OrderedMap<i32, String>,
     links: Links,
     pending: OrderedMap<u32, Pending<T>>,
     next_correlation: u32,
@@ -85,6 +89,7 @@ impl<T> Network<T> {
             topics: OrderedMap::new(),
             wanted: OrderedSet::new(),
             brokers: bootstrap.clone(),
+            racks: OrderedMap::new(),
             bootstrap,
             pending: OrderedMap::new(),
             next_correlation: 0,
@@ -293,6 +298,8 @@ impl<T> Network<T> {
         self.metadata.under_way = None;
         if !message.brokers.is_empty() {
             self.brokers = message.brokers.iter().map(|broker| broker.node_id.0).collect();
+            let rack = |broker: &k::metadata_response::MetadataResponseBroker| Some((broker.node_id.0, broker.rack.as_ref()?.to_string()));
+            self.racks = message.brokers.iter().filter_map(rack).collect();
         }
         let mut complete = true;
         for topic in &message.topics {
@@ -308,7 +315,14 @@ impl<T> Network<T> {
                 leader: (0 <= partition.leader_id.0).then_some(partition.leader_id.0),
                 leader_epoch: partition.leader_epoch,
             };
-            let mut info = TopicInfo { id: topic.topic_id, partitions: topic.partitions.iter().map(partition).collect() };
+            let replicas = |partition: &k::metadata_response::MetadataResponsePartition| {
+                partition.replica_nodes.iter().map(|broker| broker.0).collect::<Vec<_>>()
+            };
+            let mut info = TopicInfo {
+                id: topic.topic_id,
+                partitions: topic.partitions.iter().map(partition).collect(),
+                replicas: topic.partitions.iter().map(replicas).collect(),
+            };
             complete &= info.partitions.iter().all(|partition| partition.leader.is_some());
             if let Some(known) = self.topics.get(&name).filter(|known| known.id == info.id) {
                 // A broker that lags behind may tell an older epoch than is known already (KIP-320).
@@ -324,6 +338,13 @@ impl<T> Network<T> {
         let again = now + if complete { self.config.metadata_max_age } else { self.backoff(self.metadata.failures) };
         self.metadata.due = Some(self.metadata.due.map_or(again, |due| due.min(again)));
         true
+    }
+
+    /// The racks of the replicas of each of a topic's partitions; none where no broker has a rack.
+    pub fn racks_of(&self, topic: &str) -> Vec<Vec<String>> {
+        let Some(info) = self.topics.get(topic).filter(|_| !self.racks.is_empty()) else { return Vec::new() };
+        let racks = |brokers: &Vec<i32>| brokers.iter().filter_map(|broker| self.racks.get(broker).cloned()).collect();
+        info.replicas.iter().map(racks).collect()
     }
 
     /// Whether an answer about topics is on its way.

@@ -4,7 +4,7 @@
 //! has read, if it commits by itself, and gives all its partitions up.
 
 use super::{Asked, Consumer, Reads};
-use crate::client::assignor::{self, RANGE, Subscriptions};
+use crate::client::assignor::{Assignor, KnownTopic, Member, Members, RANGE, Topics};
 use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
@@ -65,7 +65,7 @@ pub struct Membership {
     /// when they change.
     assigned_counts: Option<OrderedMap<String, i32>>,
     /// The group's members' subscriptions, while this member is the leader and must share the partitions out.
-    to_share: Option<Subscriptions>,
+    to_share: Option<Members>,
 }
 
 impl Membership {
@@ -200,7 +200,8 @@ impl Consumer {
         self.prepare_to_join(now, out);
         let mut protocol = k::join_group_request::JoinGroupRequestProtocol::default();
         protocol.name = wire::text(RANGE);
-        protocol.metadata = Subscription { topics, ..Subscription::default() }.to_bytes(SUBSCRIPTION_VERSION);
+        protocol.metadata = Subscription { topics, rack: self.config.rack.as_deref().map(str::to_owned), ..Subscription::default() }
+            .to_bytes(SUBSCRIPTION_VERSION);
         let mut message = k::JoinGroupRequest::default();
         message.group_id = k::GroupId(wire::text(&group));
         message.session_timeout_ms = i32::try_from(self.config.session_timeout / MS).unwrap_or(i32::MAX);
@@ -247,10 +248,8 @@ impl Consumer {
                 self.membership.state = MemberState::CompletingRebalance;
                 self.membership.heartbeat_at = now + self.config.heartbeat_interval;
                 if message.leader == message.member_id {
-                    let topics = |metadata: &bytes::Bytes| Subscription::read(metadata).map(|read| read.topics).unwrap_or_default();
-                    let members = message.members.iter().map(|member| (member.member_id.to_string(), topics(&member.metadata)));
-                    let subscriptions: Subscriptions = members.collect();
-                    for topic in subscriptions.values().flatten() {
+                    let subscriptions: Members = message.members.iter().map(member).collect();
+                    for topic in subscriptions.values().flat_map(|member| &member.topics) {
                         self.network.want(now, &Arc::from(topic.as_str()));
                     }
                     self.membership.to_share = Some(subscriptions);
@@ -285,20 +284,21 @@ impl Consumer {
             self.membership.to_share = Some(subscriptions);
             return;
         }
-        let counts = self.partition_counts(&subscriptions);
+        let topics = self.known_topics(&subscriptions);
         let assignment = |(member, topics): (String, OrderedMap<String, Vec<i32>>)| {
             let mut assigned = k::sync_group_request::SyncGroupRequestAssignment::default();
             assigned.member_id = wire::text(&member);
             assigned.assignment = Assignment { partitions: topics.into_iter().collect(), user_data: None }.to_bytes(SUBSCRIPTION_VERSION);
             assigned
         };
-        let shares = assignor::range(&counts, &subscriptions).into_iter().map(assignment).collect();
-        self.membership.assigned_counts = Some(counts);
+        let shares = Assignor::Range.assign(&topics, &subscriptions).into_iter().map(assignment).collect();
+        self.membership.assigned_counts = Some(topics.into_iter().map(|(name, topic)| (name, topic.count)).collect());
         self.send_sync(now, coordinator, shares, out);
     }
 
-    fn partition_counts(&self, subscriptions: &Subscriptions) -> OrderedMap<String, i32> {
-        subscriptions.values().flatten().map(|topic| (topic.clone(), self.partition_count(topic))).collect()
+    fn known_topics(&self, subscriptions: &Members) -> Topics {
+        let known = |name: &String| (name.clone(), KnownTopic { count: self.partition_count(name), racks: self.network.racks_of(name) });
+        subscriptions.values().flat_map(|member| &member.topics).map(known).collect()
     }
 
     fn partition_count(&self, topic: &str) -> i32 {
@@ -491,4 +491,12 @@ impl Consumer {
             self.network.send(now, coordinator, Channel::Coordinator, Asked::LeaveGroup, Request::LeaveGroup(Arc::new(message)), None, out);
         }
     }
+}
+
+/// A member as the group's leader is told of it. What cannot be read subscribes to nothing.
+fn member(told: &k::join_group_response::JoinGroupResponseMember) -> (String, Member) {
+    let Subscription { topics, owned, generation, rack, .. } = Subscription::read(&told.metadata).unwrap_or_default();
+    let owned = owned.into_iter().flat_map(|(topic, indexes)| indexes.into_iter().map(move |index| (topic.clone(), index))).collect();
+    let instance = told.group_instance_id.as_ref().map(|instance| instance.to_string());
+    (told.member_id.to_string(), Member { topics, instance, rack, generation, owned })
 }
