@@ -12,7 +12,6 @@ TRUNK=0.21.14
 WASM_PACK=0.15.1
 BINARYEN=132
 ESBUILD=0.25.12
-ZOPFLI=0.8.4
 
 mkdir -p "$CACHE/log"
 export PATH="$CACHE/bin:$CACHE/npm/node_modules/.bin:$HOME/.cargo/bin:$PATH"
@@ -131,10 +130,7 @@ setup_page_tools() {
   # Its own lock file names a crate version that has been withdrawn, hence no --locked.
   cargo_tool wasm-bindgen "$WASM_BINDGEN" wasm-bindgen-cli --version "$WASM_BINDGEN" --debug
   cargo_tool trunk "$TRUNK" "trunk@$TRUNK" --locked --no-default-features --debug
-  # It has no --version.
-  if ! grep -qF "zopfli $ZOPFLI" "$CACHE/.crates.toml" 2>/dev/null || [ ! -x "$CACHE/bin/zopfli" ]; then
-    cargo_tool zopfli "$ZOPFLI" "zopfli@$ZOPFLI" --locked
-  fi
+  command -v xz >/dev/null || debian xz-utils
   if ! wasm-opt --version 2>/dev/null | grep -q "version $BINARYEN" || [ "$(esbuild --version 2>/dev/null)" != "$ESBUILD" ]; then
     ADVICE="Is the network there? Try: npm install binaryen@$BINARYEN esbuild@$ESBUILD" step "wasm-opt $BINARYEN and esbuild $ESBUILD" \
       npm install --prefix "$CACHE/npm" --no-audit --no-fund "binaryen@$BINARYEN" "esbuild@$ESBUILD"
@@ -161,7 +157,7 @@ with_page() {
 # Whether dist/ is newer than everything it is made of.
 page_is_fresh() {
   [ -f "$ROOT/dist/index.html" ] || return 1
-  [ -z "$(cd "$ROOT" && find src www Cargo.toml Cargo.lock Trunk.toml scripts/setup.sh -newer dist/index.html -print -quit)" ]
+  [ -z "$(cd "$ROOT" && find src www Cargo.toml Cargo.lock Trunk.toml scripts/setup.sh scripts/pack.mjs -newer dist/index.html -print -quit)" ]
 }
 
 build_page() {

@@ -1,4 +1,6 @@
 // Starts the page. A file of its own, because the content security policy allows no inline script.
+import { unpack } from "./lzma.js";
+
 const { js, wasm } = document.querySelector("script[data-wasm]").dataset;
 
 // A broken invariant stops the engine; this says so calmly instead of leaving a dead page. What the message offers is the newest copy of the
@@ -30,13 +32,11 @@ async function lessons() {
   return Promise.all(names.map((name) => text(`lessons/${name}`)));
 }
 
-// The program lies gzipped in its file, by a compressor that takes its time (Trunk.toml): a server that compresses nothing sends less than half
-// of it, and one that does could not send less. It is compiled while it arrives.
+// The program lies packed in its file (scripts/pack.mjs): a server that compresses nothing sends a third of it, and one that does sends no less.
 async function program() {
   const answer = await fetch(new URL(wasm, document.baseURI));
   if (!answer.ok) throw new Error(`${wasm}: ${answer.status}`);
-  const unzipped = answer.body.pipeThrough(new DecompressionStream("gzip"));
-  return new Response(unzipped, { headers: { "content-type": "application/wasm" } });
+  return unpack(new Uint8Array(await answer.arrayBuffer()));
 }
 
 try {
