@@ -63,6 +63,12 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("log-start-not-taken", "a follower does not take the log start offset of its leader"),
     ("broker-configs-of-the-start", "a broker goes by the settings that it was started with, whatever an admin has changed"),
     ("sessions-never-end", "a broker that is not heard of is not fenced"),
+    ("eligible-after-unclean-restart", "a broker that may have lost records with its process stays an eligible leader"),
+    ("eligible-outlives-min-isr", "min.insync.replicas is changed, and who was eligible by the old one still is"),
+    (
+        "eligible-beside-full-isr",
+        "replicas stay eligible although the ISR has reached its minimum and the high watermark moves without them",
+    ),
     ("pending-isr-counts-alone", "a leader counts on a smaller ISR before the controller has granted it"),
     ("isr-joined-unasked", "the controller takes a broker that is back into the ISR without its leader's word"),
     ("follower-serves-uncommitted", "a follower gives consumers what its high watermark does not cover"),

@@ -465,10 +465,9 @@ pub enum NoteKind {
     UncleanElection {
         partition: Partition,
         leader: i32,
-        /// Who was in sync, and is not there.
+        /// Who was in sync or eligible, and is not there.
         isr: Vec<i32>,
-        /// By an admin's request; else by `unclean.leader.election.enable`.
-        requested: bool,
+        reason: UncleanReason,
     },
     /// Leader: records are deleted, as an admin asked.
     RecordsDeleted {
@@ -516,6 +515,22 @@ pub enum NoteKind {
         broker: Option<i32>,
         changes: Vec<(String, Option<String>)>,
     },
+    /// Controller: other replicas than before may lead without being in sync (KIP-966).
+    EligibleLeadersChanged {
+        partition: Partition,
+        elr: Vec<i32>,
+    },
+}
+
+/// Why somebody may lead who need not have all that is committed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum UncleanReason {
+    /// `unclean.leader.election.enable`
+    Enabled,
+    /// An admin asked for it.
+    Requested,
+    /// It led last, and nobody else may: only its own disk can have lost anything (KIP-966).
+    LastKnownLeader,
 }
 
 /// Why a message does not arrive although somebody listens there.

@@ -48,9 +48,14 @@ fn a_brokers_own_setting_goes_before_that_of_all_and_both_before_what_it_was_sta
     }
 }
 
+/// With eligible leader replicas no broker has a min.insync.replicas of its own.
+fn without_elr() -> Value {
+    json!({ "brokerlab.eligible.leader.replicas.version": "0" })
+}
+
 #[test]
 fn the_change_is_told_in_words_and_in_facts() {
-    let mut cluster = Cluster::of_brokers(2);
+    let mut cluster = Cluster::configured(2, without_elr());
     let events = cluster.events_after(|cluster| {
         cluster.apply(set("", json!({ "log.retention.ms": "5000", "min.insync.replicas": "2" })));
         cluster.apply(set("1", json!({ "min.insync.replicas": "1" })));
@@ -114,7 +119,7 @@ fn fate(cluster: &mut Cluster, value: &str) -> Option<String> {
 
 #[test]
 fn leaders_go_by_it_at_once() {
-    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    let mut cluster = Cluster::configured(3, without_elr()).topic("orders", 1, 3);
     let leader = cluster.partition("orders", 0).leader.expect("a leader");
     let other = leader % 3 + 1;
     cluster.apply(json!({ "type": "crashBroker", "broker": other }));

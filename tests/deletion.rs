@@ -333,9 +333,9 @@ fn what_kafka_refuses_deletes_nothing() {
     assert_eq!(deleted(vec![state(Some("orders"), orders), state(None, Uuid::nil())]), (vec!["INVALID_REQUEST"; 2], 2));
 }
 
-/// Found by the simulator (seed 375 of its time, mixed): the consumer went where the new topic ends while its application still had the old records.
+/// Found by the simulator (seed 375 of its time, mixed): the consumer went to the new topic while its application still had the old records.
 #[test]
-fn a_consumer_goes_where_the_new_topic_ends_with_its_next_poll_and_not_while_it_is_at_work() {
+fn a_consumer_goes_to_the_new_topic_with_its_next_poll_and_not_while_it_is_at_work() {
     let mut cluster = cluster(3).topic("orders", 1, 3);
     (0..30).for_each(|_| cluster.send("orders", Some("k"), "old"));
     cluster.advance(500.0);
@@ -352,6 +352,8 @@ fn a_consumer_goes_where_the_new_topic_ends_with_its_next_poll_and_not_while_it_
     let times = |kind: &str| seen.iter().filter(|event| event.kind == kind).map(|event| event.time).collect::<Vec<_>>();
     let (resets, delivered) = (times("offsetReset"), times("recordDelivered"));
     assert_eq!(resets.len(), 1);
-    assert!(5 < delivered.len() && delivered[delivered.len() - 1] <= resets[0], "{resets:?} {delivered:?}");
+    // What it had asked for is out of the new topic's range, and it reads that from the beginning.
+    let (old, new): (Vec<f64>, Vec<f64>) = delivered.iter().partition(|time| **time <= resets[0]);
+    assert!(5 < old.len() && new.len() == 3, "{resets:?} {delivered:?}");
     assert_eq!(cluster.position("c", "orders", 0), Some(3));
 }

@@ -65,8 +65,8 @@ fn without_leave_a_partition_waits_for_its_isr_until_an_admin_gives_the_rest_up(
     come_back(&mut cluster, back);
     let before = state(&cluster);
     assert_eq!(
-        (before.leader, before.isr.as_slice(), before.recovering),
-        (None, &[had_all][..], false),
+        (before.leader, before.isr.as_slice(), before.elr.as_slice(), before.recovering),
+        (None, &[][..], &[had_all][..], false),
         "unclean.leader.election.enable=false"
     );
     let preferred = cluster.refused(json!({ "type": ELECT, "topic": "orders", "partition": 0 }));
@@ -74,7 +74,7 @@ fn without_leave_a_partition_waits_for_its_isr_until_an_admin_gives_the_rest_up(
     let events = cluster.events_after(|cluster| {
         cluster.apply(json!({ "type": ELECT, "topic": "orders", "partition": 0, "unclean": true }));
     });
-    assert_eq!(unclean(&events), [json!({ "leader": back, "isr": [had_all], "requested": true })]);
+    assert_eq!(unclean(&events), [json!({ "leader": back, "isr": [had_all], "requested": true, "lastKnownLeader": false })]);
     let after = state(&cluster);
     assert_eq!((after.leader, after.isr.as_slice(), after.recovering), (Some(back), &[back][..], true));
     assert_eq!((after.leader_epoch, after.partition_epoch), (before.leader_epoch + 1, before.partition_epoch + 1));
@@ -104,7 +104,7 @@ fn with_leave_the_first_replica_that_comes_back_leads() {
     cluster.advance(500.0);
     let (had_all, back) = lose_the_isr(&mut cluster);
     let events = cluster.events_after(|cluster| come_back(cluster, back));
-    assert_eq!(unclean(&events), [json!({ "leader": back, "isr": [had_all], "requested": false })]);
+    assert_eq!(unclean(&events), [json!({ "leader": back, "isr": [had_all], "requested": false, "lastKnownLeader": false })]);
     assert_eq!(state(&cluster).leader, Some(back));
 }
 

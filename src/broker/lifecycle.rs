@@ -18,6 +18,7 @@ use uuid::Uuid;
 impl Broker {
     pub(super) fn start(&mut self, now: Time, out: &mut Outputs) {
         self.incarnation = Uuid::from_u64_pair(self.chance.draw(), self.chance.draw());
+        self.previous_epoch = self.clean_shutdown.take();
         out.note(NoteKind::BrokerStarted);
         self.fetch_metadata(out);
         self.send_heartbeat(now, out);
@@ -47,6 +48,7 @@ impl Broker {
                 let mut message = k::BrokerRegistrationRequest::default();
                 message.broker_id = k::BrokerId(self.id);
                 message.incarnation_id = self.incarnation;
+                message.previous_broker_epoch = self.previous_epoch.unwrap_or(-1);
                 message.rack = self.config.rack.as_deref().map(wire::text);
                 Request::BrokerRegistration(Arc::new(message))
             }
@@ -116,7 +118,7 @@ impl Broker {
     }
 
     fn min_insync(&self, topic: &TopicMetadata) -> usize {
-        topic.configs.get("min.insync.replicas").and_then(|value| value.trim().parse().ok()).unwrap_or(self.config.min_insync_replicas)
+        topic.min_insync(self.config.min_insync_replicas)
     }
 
     /// What its metadata says of a topic's `min.insync.replicas`, whatever it goes by.

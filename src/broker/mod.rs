@@ -135,6 +135,10 @@ pub struct Broker {
     may_have_other_configs: bool,
     machine: Machine,
     incarnation: Uuid,
+    /// The file that says in which broker epoch the last process ended in good order. The next one takes it away.
+    clean_shutdown: Option<i64>,
+    /// What it said when this process began.
+    previous_epoch: Option<i64>,
     /// Given by the controller at registration; `None` before.
     epoch: Option<i64>,
     fenced: bool,
@@ -188,6 +192,8 @@ impl Broker {
             may_have_other_configs: false,
             machine: Machine::default(),
             incarnation: Uuid::nil(),
+            clean_shutdown: None,
+            previous_epoch: None,
             epoch: None,
             fenced: true,
             shutdown: Shutdown::default(),
@@ -271,6 +277,7 @@ impl Broker {
         let (produces, fetches, deletes) = (self.produces.emptied(), self.fetches.emptied(), self.deletes.emptied());
         *self = Broker {
             replicas,
+            clean_shutdown: self.clean_shutdown,
             next_correlation: correlation,
             produces,
             fetches,
@@ -284,6 +291,7 @@ impl Broker {
     pub fn replace(&mut self, config: BrokerConfig) {
         (self.started_with, self.machine) = (Arc::new(config), Machine::default());
         self.replicas.clear();
+        self.clean_shutdown = None;
         self.crash();
     }
 

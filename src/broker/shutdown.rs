@@ -55,6 +55,7 @@ impl Broker {
         self.replicas.values_mut().for_each(|replica| replica.flush(now));
         self.replicas.values_mut().for_each(Replica::checkpoint_high_watermark);
         self.replicas.values_mut().for_each(Replica::checkpoint_log_start);
+        self.clean_shutdown = self.epoch;
         out.exits = true;
     }
 }

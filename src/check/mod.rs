@@ -8,9 +8,11 @@
 //! A partition of a topic that was deleted and made anew is another one (L3: a deleted topic leaves no log behind).
 //!
 //! A partition whose replica lost records with the power, or whose leader was elected uncleanly, is *unclean* from then on: what was committed may be gone (R6, R9, R10, R12), as in
-//! Kafka, which trusts the other replicas and not the disk. So is one whose last member of the ISR was taken away with its disk.
+//! Kafka, which trusts the other replicas and not the disk; but not where the last known leader leads again and lacks nothing. So is one whose last member of the ISR was taken away with its disk.
 //!
-//! Not checked is what the engine has no part for: eligible leader replicas, transactions.
+//! R14: an eligible leader replica holds everything that is committed, and who comes back after an unclean end is none.
+//!
+//! Not checked is what the engine has no part for: transactions.
 
 mod committed;
 mod compaction;
@@ -20,8 +22,8 @@ mod partition;
 
 use crate::broker::Broker;
 use crate::coordinator::{OFFSETS_TOPIC, partition_for};
-use crate::node::{DeleteReason, NodeId, Note, NoteKind, Partition, Summary, Time};
-use crate::ordered::OrderedMap;
+use crate::node::{DeleteReason, NodeId, Note, NoteKind, Partition, Summary, Time, UncleanReason};
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::metadata::PartitionState;
 use crate::protocol::wire::Api;
 use crate::replica::{PartitionKey, Replica};
@@ -78,6 +80,8 @@ pub struct Counts {
     /// Segments that retention removed, on any replica.
     pub segments_deleted: u64,
     pub unclean_elections: u64,
+    pub eligible_changes: u64,
+    pub eligible_elections: u64,
     /// Records that were committed and that an unclean leader did not have.
     pub lost_unclean: u64,
     pub topics_deleted: u64,
@@ -120,6 +124,7 @@ impl Counts {
             NoteKind::RecordFailed { records, .. } => self.failed += *records as u64,
             NoteKind::RecordDelivered { records, .. } => self.delivered += *records as u64,
             NoteKind::UncleanElection { .. } => self.unclean_elections += 1,
+            NoteKind::EligibleLeadersChanged { .. } => self.eligible_changes += 1,
             NoteKind::TopicDeleted { .. } => self.topics_deleted += 1,
             NoteKind::ConfigsAltered { .. } => self.configs_altered += 1,
             NoteKind::BrokerConfigsAltered { .. } => self.broker_configs_altered += 1,
@@ -139,6 +144,8 @@ pub struct Checker {
     metadata: MetadataCheck,
     partitions: OrderedMap<Partition, PartitionCheck>,
     deliveries: Deliveries,
+    /// Brokers whose last process was killed, or whose disk is gone, and that the controller has not registered since.
+    ended_uncleanly: OrderedSet<i32>,
     /// The newest generation of each group at each coordinator, and in which term of it.
     generations: OrderedMap<(Arc<str>, i32), (Term, i32)>,
     counts: Counts,
@@ -227,6 +234,7 @@ impl Checker {
     fn is_of_former(&mut self, world: &World, note: &Note) -> bool {
         let (NoteKind::LeaderElected { partition, .. }
         | NoteKind::UncleanElection { partition, .. }
+        | NoteKind::EligibleLeadersChanged { partition, .. }
         | NoteKind::IsrShrunk { partition, .. }
         | NoteKind::IsrExpanded { partition, .. }) = &note.kind
         else {
@@ -249,6 +257,9 @@ impl Checker {
             }
             NoteKind::BrokerCrashed | NoteKind::PowerLost | NoteKind::BrokerStopped => {
                 if let NodeId::Broker(broker) = node {
+                    if note.kind != NoteKind::BrokerStopped {
+                        self.ended_uncleanly.insert(broker);
+                    }
                     self.partitions.values_mut().for_each(|check| check.crashed(broker));
                 }
                 self.deliveries.crashed();
@@ -262,6 +273,7 @@ impl Checker {
             }
             NoteKind::BrokerRemoved => {
                 if let NodeId::Broker(broker) = node {
+                    self.ended_uncleanly.insert(broker);
                     (&mut self.partitions).into_iter().for_each(|(name, check)| check.removed(world, name, broker));
                 }
                 Ok(())
@@ -273,17 +285,21 @@ impl Checker {
                 Ok(())
             }
             NoteKind::BrokerFenced { broker } | NoteKind::BrokerUnregistered { broker } => fenced_is_in_no_isr(world, *broker),
-            NoteKind::UncleanElection { partition, leader, requested, .. } => {
+            NoteKind::BrokerRegistered { broker, .. } if self.ended_uncleanly.remove(broker) => unproven_is_not_eligible(world, *broker),
+            NoteKind::EligibleLeadersChanged { partition, .. } => self.partition(partition).eligible(world, partition),
+            NoteKind::UncleanElection { partition, leader, reason, .. } => {
                 let topic = world.controller().image().topic(&partition.topic);
                 let default = world.active_controller().is_none_or(|active| active.elects_uncleanly());
-                if !requested && topic.is_some_and(|topic| !topic.allows_unclean(default)) {
+                if *reason == UncleanReason::Enabled && topic.is_some_and(|topic| !topic.allows_unclean(default)) {
                     let told = format!("broker {leader} was elected to lead {partition} uncleanly, against unclean.leader.election.enable");
                     return Err(("R7", told));
                 }
-                self.counts.lost_unclean += self.partition(partition).elected_uncleanly(world, partition, *leader);
+                self.counts.lost_unclean += self.partition(partition).elected_uncleanly(world, partition, *leader, *reason);
                 Ok(())
             }
             NoteKind::LeaderElected { partition, leader, leader_epoch, .. } => {
+                let check = self.partition(partition);
+                self.counts.eligible_elections += u64::from(leader.is_some_and(|leader| check.was_eligible(leader)));
                 self.partition(partition).elected(world, partition, *leader, *leader_epoch)
             }
             NoteKind::IsrShrunk { partition, isr, .. } => self.partition(partition).isr_changed(world, partition, isr, &[]),
@@ -429,16 +445,32 @@ fn deleted_leave_no_log(world: &World) -> Verdict {
     Ok(())
 }
 
-/// R7: a fenced or unregistered broker is in no ISR but those that it is the last member of.
+/// R14: whoever comes back and cannot say that it ended in good order may lead nothing before it has caught up.
+fn unproven_is_not_eligible(world: &World, broker: i32) -> Verdict {
+    for topic in world.controller().image().topics.values() {
+        if let Some(index) = topic.partitions.iter().position(|state| state.elr.contains(&broker)) {
+            return Err(("R14", format!("broker {broker} is back from an unclean end and still eligible to lead {}-{index}", topic.name)));
+        }
+    }
+    Ok(())
+}
+
+/// R7: a fenced or unregistered broker is in no ISR, or without eligible leader replicas in those alone that it is the last member of.
 fn fenced_is_in_no_isr(world: &World, broker: i32) -> Verdict {
+    let may_stay = if has_eligible_leaders(world) { 0 } else { 1 };
     for topic in world.controller().image().topics.values() {
         for (index, state) in topic.partitions.iter().enumerate() {
-            if 1 < state.isr.len() && state.isr.contains(&broker) {
+            if may_stay < state.isr.len() && state.isr.contains(&broker) {
                 return Err(("R7", format!("broker {broker} is fenced or gone and in the ISR {:?} of {}-{index}", state.isr, topic.name)));
             }
         }
     }
     Ok(())
+}
+
+/// Whether the cluster has eligible leader replicas (KIP-966).
+fn has_eligible_leaders(world: &World) -> bool {
+    world.active_controller().is_none_or(|active| active.config().eligible_leaders)
 }
 
 /// What the controller has decided about a partition.

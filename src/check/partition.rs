@@ -3,8 +3,8 @@
 use super::committed::{Committed, same};
 use super::compaction::Compaction;
 use super::metadata::MetadataCheck;
-use super::{Verdict, decided, replica};
-use crate::node::Partition;
+use super::{Verdict, decided, has_eligible_leaders, replica};
+use crate::node::{Partition, UncleanReason};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::metadata::PartitionState;
 use crate::replica::effective_min_insync;
@@ -100,12 +100,35 @@ impl PartitionCheck {
         self.log_deleted(broker);
     }
 
-    /// Somebody leads who was not in sync. Returns how many committed records it lacks, as far as that is known.
-    pub fn elected_uncleanly(&mut self, world: &World, name: &Partition, leader: i32) -> u64 {
-        let end = replica(world, name, leader).map_or(0, |replica| replica.log.end_offset());
+    /// Somebody leads who was not in sync. Returns how many committed records it lacks, as far as that is known. The last known leader may lack none:
+    /// nobody else has led since.
+    pub fn elected_uncleanly(&mut self, world: &World, name: &Partition, leader: i32, reason: UncleanReason) -> u64 {
+        let held = replica(world, name, leader);
+        let end = held.map_or(0, |replica| replica.log.end_offset());
         let lost = if self.unclean { 0 } else { (self.committed.end() - end).max(0) as u64 };
-        self.unclean = true;
+        let lacks = 0 < lost || held.is_some_and(|replica| self.parting(&replica.log, 0).is_some());
+        self.unclean |= reason != UncleanReason::LastKnownLeader || lacks;
         lost
+    }
+
+    /// Whether it may lead, by what the controller decided before.
+    pub fn was_eligible(&self, broker: i32) -> bool {
+        self.decided.as_ref().is_some_and(|state| state.elr.contains(&broker))
+    }
+
+    /// R14: an eligible leader replica holds everything that is committed, unless its disk was taken away: that is noticed when it comes back.
+    pub fn eligible(&mut self, world: &World, name: &Partition) -> Verdict {
+        self.epochs_rise(world, name)?;
+        let Some(state) = decided(world, name).filter(|_| !self.unclean) else { return Ok(()) };
+        let has_disk = |member: &&i32| world.broker(**member).is_some() && !self.emptied.contains(*member);
+        for member in state.elr.iter().filter(has_disk) {
+            let held = replica(world, name, *member);
+            let lacks = held.map_or(0 < self.committed.end(), |replica| self.parting(&replica.log, 0).is_some());
+            if lacks {
+                return Err(("R14", format!("broker {member} is eligible to lead {name} and lacks what is committed")));
+            }
+        }
+        Ok(())
     }
 
     /// What is left of a high watermark is the one that was last written to disk.
@@ -171,8 +194,11 @@ impl PartitionCheck {
 
     fn epochs_rise(&mut self, world: &World, name: &Partition) -> Verdict {
         let Some(state) = decided(world, name) else { return Ok(()) };
+        let cleared = |before: &PartitionState| PartitionState { elr: Vec::new(), last_known_elr: Vec::new(), ..before.clone() };
         if let Some(before) = self.decided.replace(state.clone()).filter(|before| before != state)
             && state.partition_epoch <= before.partition_epoch
+            // A change of min.insync.replicas raises no epoch.
+            && cleared(&before) != *state
         {
             return Err((
                 "R1",
@@ -182,11 +208,30 @@ impl PartitionCheck {
         if state.leader.is_some_and(|leader| !state.isr.contains(&leader)) {
             return Err(("R7", format!("the leader {:?} of {name} is not in its ISR {:?}", state.leader, state.isr)));
         }
-        if state.recovering && state.isr.len() != 1 {
+        if state.recovering && 1 < state.isr.len() {
             return Err(("R7", format!("{name} recovers from an unclean election, with the ISR {:?}", state.isr)));
         }
-        if state.isr.is_empty() || state.isr.iter().any(|member| !state.replicas.contains(member)) {
+        let may_be_empty = state.leader.is_none() && has_eligible_leaders(world);
+        if state.isr.is_empty() && !may_be_empty || state.isr.iter().any(|member| !state.replicas.contains(member)) {
             return Err(("R7", format!("the ISR {:?} of {name} is not among its replicas {:?}, or empty", state.isr, state.replicas)));
+        }
+        self.eligible_rightly(world, name, state)
+    }
+
+    /// R14: nobody is eligible while the ISR has its minimum, for then the high watermark moves without those who are not in it.
+    fn eligible_rightly(&self, world: &World, name: &Partition, state: &PartitionState) -> Verdict {
+        if state.elr.is_empty() {
+            return Ok(());
+        }
+        let topic = world.controller().image().topic(&name.topic);
+        let setting = world.active_controller().zip(topic).map(|(active, topic)| topic.min_insync(active.min_insync_replicas()));
+        let is_full = setting.is_some_and(|setting| effective_min_insync(setting, state.replicas.len()) <= state.isr.len());
+        if is_full || state.elr.iter().any(|member| state.isr.contains(member) || !state.replicas.contains(member)) {
+            let told = format!(
+                "{:?} may lead {name}, with the ISR {:?} of {:?} and a minimum of {setting:?}",
+                state.elr, state.isr, state.replicas
+            );
+            return Err(("R14", told));
         }
         Ok(())
     }

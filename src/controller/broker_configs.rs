@@ -4,13 +4,14 @@
 //! `DynamicBrokerConfig.validate` and `ConfigAdminManager.validateBrokerConfigChange`, which call whatever is wrong INVALID_REQUEST (KAFKA-13609),
 //! `DynamicThreadPool.validateReconfiguration`; KIP-226.
 
-use super::configs::{Configs, changes};
+use super::configs::{Configs, DELETE, changes};
+use super::eligible::MIN_ISR;
 use super::{Controller, Refused};
 use crate::node::{NoteKind, Outputs};
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::MetadataRecord;
 use crate::protocol::settings::{self, Scope, Setting, Value};
-use k::incremental_alter_configs_request::AlterConfigsResource;
+use k::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages as k;
 
 const UNCLEAN_ELECTIONS: &str = "unclean.leader.election.enable";
@@ -21,11 +22,13 @@ impl Controller {
         let before = self.image.broker_configs.get(&broker).cloned().unwrap_or_default();
         let (after, changes) = changes(Scope::Broker, &before, &resource.configs)?;
         check_configs(&after)?;
+        self.check_min_isr(broker, &resource.configs)?;
         self.check_threads(broker, &after)?;
         if !validate_only && !changes.is_empty() {
             for (name, value) in &changes {
                 self.decide(MetadataRecord::BrokerConfig { broker, name: name.clone(), value: value.clone() });
             }
+            self.clear_elr_as_needed(None, &changes);
             out.note(NoteKind::BrokerConfigsAltered { broker, changes });
         }
         Ok(())
@@ -45,6 +48,25 @@ impl Controller {
             return Err((ErrorCode::BrokerIdNotRegistered, format!("No node with id {id} found.")));
         }
         Ok(Some(id))
+    }
+
+    /// With eligible leader replicas all must mean the same by `min.insync.replicas`: it is the cluster's, and is not taken away (KIP-966).
+    fn check_min_isr(&self, broker: Option<i32>, asked: &[AlterableConfig]) -> Result<(), Refused> {
+        let Some(asked) = asked.iter().find(|config| &*config.name == MIN_ISR && self.config.eligible_leaders) else { return Ok(()) };
+        let sentence = if broker.is_some() {
+            "Broker-level min.insync.replicas cannot be altered while ELR is enabled."
+        } else if asked.config_operation == DELETE {
+            "Cluster-level min.insync.replicas cannot be removed while ELR is enabled."
+        } else {
+            return Ok(());
+        };
+        Err((ErrorCode::InvalidConfig, sentence.to_owned()))
+    }
+
+    /// `min.insync.replicas`, where the topic does not set it.
+    pub fn min_insync_replicas(&self) -> usize {
+        let set = self.image.broker_configs.get(&None).and_then(|configs| configs.get(MIN_ISR)?.trim().parse().ok());
+        set.unwrap_or(self.config.min_insync_replicas)
     }
 
     /// Threads become twice or half as many at the most, at a time. Of all brokers each is looked at, as it is.

@@ -1,13 +1,14 @@
 //! Who leads a partition, and who is in its ISR.
 //!
 //! Source: KIP-497, KIP-841; `PartitionChangeBuilder`, `ReplicationControlManager`. The leader epoch rises when the leader changes, the
-//! partition epoch with every change; the leader epoch also when a replica leaves. The last member of an ISR stays in it when it is lost: only
-//! it may lead again, unless `unclean.leader.election.enable` or an admin lets another one, and what that lacks is lost (KIP-704).
+//! partition epoch with every change; the leader epoch also when a replica leaves. Where nobody is in sync an eligible leader replica may lead
+//! ([`eligible`], KIP-966). Without that feature the last member of an ISR stays in it when it is lost, and only it may lead again; either way
+//! `unclean.leader.election.enable` or an admin may let another one, and what that lacks is lost (KIP-704).
 
 use super::Controller;
-use super::reassignment;
+use super::{eligible, reassignment};
 use crate::mutant;
-use crate::node::{NoteKind, Outputs, Partition};
+use crate::node::{NoteKind, Outputs, Partition, UncleanReason};
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::{MetadataRecord, PartitionState};
 use k::alter_partition_response as altered;
@@ -29,11 +30,11 @@ pub(super) enum Election {
 }
 
 impl Controller {
-    /// A fenced broker is in no ISR but those that it is the last member of, and leads nothing.
+    /// A fenced broker is in no ISR, or without eligible leader replicas in those alone that it is the last member of, and leads nothing.
     pub(super) fn leave_all_isrs(&mut self, broker: i32, out: &mut Outputs) {
         for (topic, partition) in self.partitions_where(|state| state.isr.contains(&broker)) {
             let Some(mut state) = self.image.partition(&topic, partition).cloned() else { continue };
-            if 1 < state.isr.len() && !mutant::is("fenced-stays-in-isr") {
+            if (1 < state.isr.len() || self.config.eligible_leaders) && !mutant::is("fenced-stays-in-isr") {
                 state.isr.retain(|member| *member != broker);
             }
             self.change(topic, partition, state, out);
@@ -171,42 +172,55 @@ impl Controller {
         let Some(before) = usize::try_from(partition).ok().and_then(|index| known.partitions.get(index)) else { return };
         let name = Partition { topic: known.name.clone(), index: partition };
         let completed = reassignment::complete(&mut state);
-        let in_sync = |broker: &i32| state.isr.contains(broker) || mutant::is("elect-outside-isr");
-        let may_lead = |broker: &i32| in_sync(broker) && self.image.is_live(*broker);
+        if self.config.eligible_leaders {
+            eligible::follow(&mut state, &before.isr, known.min_insync(self.min_insync_replicas()));
+        }
+        let is_eligible = |broker: &i32| state.isr.contains(broker) || state.isr.is_empty() && state.elr.contains(broker);
+        let may_lead = |broker: &i32| (is_eligible(broker) || mutant::is("elect-outside-isr")) && self.image.is_live(*broker);
         if state.leader.is_none_or(|leader| !may_lead(&leader)) {
             state.leader = state.replicas.iter().copied().find(may_lead);
         }
-        let may_be_unclean = state.leader.is_none() && election != Election::Clean;
-        let unclean = state.replicas.iter().copied().find(|broker| may_be_unclean && self.image.is_live(*broker));
-        if let Some(leader) = unclean {
+        let from_elr = state.leader.filter(|leader| state.elr.contains(leader));
+        if let Some(leader) = from_elr {
+            state.isr = vec![leader];
+            state.elr.retain(|member| *member != leader);
+        }
+        let unclean = if state.leader.is_none() { self.elect_uncleanly(&state, election) } else { None };
+        if let Some((leader, reason)) = unclean {
             (state.leader, state.recovering) = (Some(leader), true);
             if !mutant::is("isr-outlives-unclean-election") {
                 state.isr.clear();
             }
             state.isr.push(leader);
-            let requested = election == Election::UncleanRequested;
-            out.note(NoteKind::UncleanElection { partition: name.clone(), leader, isr: before.isr.clone(), requested });
+            state.elr.clear();
+            let isr = if before.isr.is_empty() { before.elr.clone() } else { before.isr.clone() };
+            out.note(NoteKind::UncleanElection { partition: name.clone(), leader, isr, reason });
+        }
+        if self.config.eligible_leaders {
+            eligible::remember_leader(&mut state, before);
+        }
+        if state == *before {
+            return;
         }
         let elected = state.leader != before.leader;
         // A replica that is none any more must not be taken for one: its fetches are of an older epoch.
         let leaves = before.replicas.iter().any(|replica| !state.replicas.contains(replica));
         state.leader_epoch = before.leader_epoch + i32::from((elected || leaves) && !mutant::is("leader-epoch-stands"));
         state.partition_epoch = before.partition_epoch + i32::from(!mutant::is("partition-epoch-stands"));
-        let assigned = |state: &PartitionState| (state.replicas.clone(), state.adding.clone(), state.removing.clone());
-        if !elected && state.isr == before.isr && state.recovering == before.recovering && assigned(&state) == assigned(before) {
-            return;
-        }
         let removed: Vec<i32> = before.isr.iter().copied().filter(|member| !state.isr.contains(member)).collect();
         let added: Vec<i32> = state.isr.iter().copied().filter(|member| !before.isr.contains(member)).collect();
         if !removed.is_empty() {
             out.note(NoteKind::IsrShrunk { partition: name.clone(), isr: state.isr.clone(), removed });
         }
-        if !added.is_empty() && unclean.is_none() {
+        if !added.is_empty() && unclean.is_none() && from_elr.is_none() {
             out.note(NoteKind::IsrExpanded { partition: name.clone(), isr: state.isr.clone(), added });
         }
         if elected {
             let (leader, leader_epoch, isr) = (state.leader, state.leader_epoch, state.isr.clone());
-            out.note(NoteKind::LeaderElected { partition: name, leader, leader_epoch, isr });
+            out.note(NoteKind::LeaderElected { partition: name.clone(), leader, leader_epoch, isr });
+        }
+        if state.elr != before.elr {
+            out.note(NoteKind::EligibleLeadersChanged { partition: name, elr: state.elr.clone() });
         }
         if completed {
             self.note_reassigned(&topic, partition, &state.replicas, out);
@@ -214,7 +228,20 @@ impl Controller {
         self.decide(MetadataRecord::Partition { topic, partition, state });
     }
 
-    fn partitions_where(&self, wanted: impl Fn(&PartitionState) -> bool) -> Vec<(Uuid, i32)> {
+    /// Who leads where nobody may by rights: the last known leader, or if that is allowed the first live replica.
+    fn elect_uncleanly(&self, state: &PartitionState, election: Election) -> Option<(i32, UncleanReason)> {
+        if let Some(last) = eligible::last_known_leader(state).filter(|last| self.image.is_live(*last)) {
+            return Some((last, UncleanReason::LastKnownLeader));
+        }
+        let reason = match election {
+            Election::Clean => return None,
+            Election::Unclean => UncleanReason::Enabled,
+            Election::UncleanRequested => UncleanReason::Requested,
+        };
+        Some((state.replicas.iter().copied().find(|broker| self.image.is_live(*broker))?, reason))
+    }
+
+    pub(super) fn partitions_where(&self, wanted: impl Fn(&PartitionState) -> bool) -> Vec<(Uuid, i32)> {
         let mut found = Vec::new();
         for topic in self.image.topics.values() {
             let matching = (0i32..).zip(&topic.partitions).filter(|(_, state)| wanted(state));

@@ -2,14 +2,15 @@
 //!
 //! Owns registration, sessions and fencing of brokers, placement of replicas, leader elections and changes of the ISR. It must not know any
 //! log of records: what it learns about replicas it learns from brokers' requests. Source: KIP-500, KIP-631, KIP-497 (AlterPartition);
-//! `ClusterControlManager`, `ReplicationControlManager`, `PartitionChangeBuilder`. Eligible leader replicas off. There are one or three
-//! controllers: [`quorum`] finds the leader among them, and that one decides.
+//! `ClusterControlManager`, `ReplicationControlManager`, `PartitionChangeBuilder`. There are one or three controllers:
+//! [`quorum`] finds the leader among them, and that one decides.
 
 mod broker_configs;
 pub mod configs;
 mod delete_topics;
 pub mod elect_leaders;
 mod elections;
+mod eligible;
 mod office;
 mod partitions;
 mod placement;
@@ -45,6 +46,10 @@ pub struct ControllerConfig {
     pub default_partitions: i32,
     /// `default.replication.factor`
     pub default_replication_factor: i16,
+    /// `min.insync.replicas`, where the topic does not set it
+    pub min_insync_replicas: usize,
+    /// The feature `eligible.leader.replicas.version`
+    pub eligible_leaders: bool,
     /// `unclean.leader.election.enable`, where the topic does not set it
     pub unclean_elections: bool,
     /// `unclean.leader.election.interval.ms`
@@ -238,8 +243,12 @@ impl Controller {
                 return response;
             }
         }
-        let epoch = self.image.next_offset;
         self.fence(broker, out);
+        let stopped = self.image.brokers.get(&broker).is_some_and(|known| known.epoch == message.previous_broker_epoch);
+        if !stopped && !mutant::is("eligible-after-unclean-restart") {
+            self.forget_eligible(broker, out);
+        }
+        let epoch = self.image.next_offset;
         self.sessions.insert(broker, Session { incarnation: message.incarnation_id, expires, metadata_offset: -1, shutdown_offset: None });
         let rack = message.rack.as_ref().map(|rack| Arc::from(rack.as_str()));
         let incarnation = message.incarnation_id;

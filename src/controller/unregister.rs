@@ -1,6 +1,7 @@
 //! A broker that is no part of the cluster any more.
 //!
-//! Source: KIP-500, `ReplicationControlManager.unregisterBroker`. It leaves every ISR; the replicas that it was assigned stay assigned to it, and
+//! Source: KIP-500, `ReplicationControlManager.unregisterBroker`. It leaves every ISR; where it may lead without being in sync it is
+//! still named, but what comes with its id comes with an empty disk and is taken out. The replicas that it was assigned stay assigned to it, and
 //! wait for a reassignment or for a broker that registers with its id.
 
 use super::Controller;

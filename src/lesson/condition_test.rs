@@ -29,6 +29,8 @@ fn partition(partition: i32, leader: Option<i32>, leader_epoch: i32, isr: &[i32]
         leader_epoch,
         partition_epoch: 0,
         isr: isr.to_vec(),
+        eligible_leader_replicas: Vec::new(),
+        last_known_elr: Vec::new(),
         adding_replicas: Vec::new(),
         removing_replicas: Vec::new(),
         replicas: [1, 2, 3].map(|broker| replica(broker, high_watermark)).to_vec(),

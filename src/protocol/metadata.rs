@@ -70,6 +70,10 @@ pub enum MetadataRecord {
         name: String,
         value: Option<String>,
     },
+    /// `min.insync.replicas` is another for the topic, or for all: who was eligible by the old one need not be so any more (KIP-966).
+    ClearElr {
+        topic: Option<Uuid>,
+    },
     /// The topic is deleted, with its partitions and settings. Its name is free again, its id is not.
     RemoveTopic {
         id: Uuid,
@@ -92,8 +96,20 @@ pub struct PartitionState {
     pub adding: Vec<i32>,
     /// Replicas that leave when it is done.
     pub removing: Vec<i32>,
+    /// Eligible leader replicas: they left the ISR while it was smaller than `min.insync.replicas`, and hold all that is committed (KIP-966).
+    pub elr: Vec<i32>,
+    /// Where nobody leads and nobody is in sync: who led last.
+    pub last_known_elr: Vec<i32>,
     /// The leader was elected uncleanly and has not said that it is done with what that takes (KIP-704): until then it is alone in the ISR.
     pub recovering: bool,
+}
+
+impl PartitionState {
+    /// Who leads, or whose log comes closest while nobody does.
+    pub fn leader_or_last(&self) -> Option<i32> {
+        let known = self.isr.first().or(self.last_known_elr.first()).or(self.elr.first());
+        self.leader.or(known.copied())
+    }
 }
 
 /// What the metadata log says so far: the controller's state, and each broker's copy of it.
@@ -131,6 +147,11 @@ impl TopicMetadata {
     pub fn allows_unclean(&self, default: bool) -> bool {
         let set = self.configs.get("unclean.leader.election.enable");
         set.map_or(default, |value| value.trim().eq_ignore_ascii_case("true"))
+    }
+
+    /// Its `min.insync.replicas`; `default` is what the brokers say.
+    pub fn min_insync(&self, default: usize) -> usize {
+        self.configs.get("min.insync.replicas").and_then(|value| value.trim().parse().ok()).unwrap_or(default)
     }
 }
 
@@ -183,6 +204,15 @@ impl MetadataImage {
                         Some(value) => topic.configs.insert(name.clone(), value.clone()),
                         None => topic.configs.remove(name),
                     };
+                }
+            }
+            MetadataRecord::ClearElr { topic } => {
+                let named = |known: &Uuid| topic.is_none_or(|topic| topic == *known);
+                for (_, topic) in (&mut self.topics).into_iter().filter(|(id, _)| named(id)) {
+                    for state in &mut topic.partitions {
+                        state.elr.clear();
+                        state.last_known_elr.clear();
+                    }
                 }
             }
             MetadataRecord::RemoveTopic { id } => {

@@ -68,7 +68,7 @@ pub fn messages(session: &Session, query: &MessageQuery) -> Result<Vec<MessageVi
     if query.offset.is_some_and(|offset| offset < 0) {
         return Err(Refusal::kafka(ErrorCode::OffsetOutOfRange, "An offset is not negative.").at("offset"));
     }
-    let broker = state.leader.or(state.isr.first().copied());
+    let broker = state.leader_or_last();
     let key = PartitionKey { topic: topic.id, index: query.partition };
     let Some(replica) = broker.and_then(|broker| replica_on(world, broker, &key)) else { return Ok(Vec::new()) };
     let from = query.offset.unwrap_or(0).max(replica.log.start_offset());

@@ -160,6 +160,8 @@ fn topic_view(world: &World, topic: &TopicMetadata) -> TopicView {
             leader_epoch: state.leader_epoch,
             partition_epoch: state.partition_epoch,
             isr: state.isr.clone(),
+            eligible_leader_replicas: state.elr.clone(),
+            last_known_elr: state.last_known_elr.clone(),
             adding_replicas: state.adding.clone(),
             removing_replicas: state.removing.clone(),
             replicas: state.replicas.iter().map(replica).collect(),
@@ -309,8 +311,10 @@ fn leader_high_watermark(world: &World, topic: &str, index: i32) -> i64 {
     let image = world.controller().image();
     let Some(topic) = image.topic(topic) else { return 0 };
     let Some(state) = image.partition(&topic.id, index) else { return 0 };
-    let last_known = state.leader.or(state.isr.first().copied());
-    last_known.and_then(|broker| replica_on(world, broker, &PartitionKey { topic: topic.id, index })).map_or(0, Replica::high_watermark)
+    state
+        .leader_or_last()
+        .and_then(|broker| replica_on(world, broker, &PartitionKey { topic: topic.id, index }))
+        .map_or(0, Replica::high_watermark)
 }
 
 /// The newest `cells` offsets of each replica's log.

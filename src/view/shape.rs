@@ -145,6 +145,12 @@ pub struct PartitionView {
     pub leader_epoch: i32,
     pub partition_epoch: i32,
     pub isr: Vec<i32>,
+    /// Not in sync, and may lead all the same (KIP-966).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub eligible_leader_replicas: Vec<i32>,
+    /// Who led last, where nobody leads nor may.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_known_elr: Vec<i32>,
     /// Of a reassignment under way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub adding_replicas: Vec<i32>,

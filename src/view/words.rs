@@ -1,6 +1,6 @@
 //! Notes in plain words: the automation interface's kind, a sentence, a short form for the timeline, and the facts as JSON.
 
-use crate::node::{DeleteReason, LeaveReason, Loss, MS, Note, NoteKind, Partition, RebalanceReason, Summary};
+use crate::node::{DeleteReason, LeaveReason, Loss, MS, Note, NoteKind, Partition, RebalanceReason, Summary, UncleanReason};
 use crate::protocol::ErrorCode;
 use crate::session::written::Object;
 use crate::sim::World;
@@ -77,6 +77,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::RemoteSegmentsDeleted { .. } => "remoteSegmentsDeleted",
         NoteKind::RemoteRead { .. } => "remoteRead",
         NoteKind::RemoteStateBuilt { .. } => "remoteStateBuilt",
+        NoteKind::EligibleLeadersChanged { .. } => "eligibleLeadersChanged",
     }
 }
 
@@ -87,6 +88,7 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::IsrShrunk { partition, .. }
         | NoteKind::LogDeleted { partition }
         | NoteKind::UncleanElection { partition, .. }
+        | NoteKind::EligibleLeadersChanged { partition, .. }
         | NoteKind::IsrExpanded { partition, .. }
         | NoteKind::RecordAppended { partition, .. }
         | NoteKind::HighWatermarkAdvanced { partition, .. }
@@ -198,9 +200,19 @@ pub fn sentence(world: &World, note: &Note) -> String {
             format!("Topic {topic} gets {} instead of {from}", count(*partitions, "partition"))
         }
         NoteKind::TopicDeleted { topic, partitions } => format!("Deletes topic {topic} with {}", count(*partitions, "partition")),
-        NoteKind::UncleanElection { partition, leader, isr, requested } => {
-            let why = if *requested { "as was asked for" } else { "as unclean.leader.election.enable lets it" };
-            format!("Lets broker {leader} lead {partition} though it was not in sync, {why}: what only {isr:?} had is lost")
+        NoteKind::UncleanElection { partition, leader, reason: UncleanReason::LastKnownLeader, .. } => {
+            format!("Lets broker {leader} lead {partition} again, as it did last: what its disk has lost meanwhile is lost")
+        }
+        NoteKind::UncleanElection { partition, leader, isr, reason } => {
+            let why = if *reason == UncleanReason::Requested { "as was asked for" } else { "as unclean.leader.election.enable lets it" };
+            let others = if isr.is_empty() { "others".to_owned() } else { list(isr) };
+            format!("Lets broker {leader} lead {partition} though it was not in sync, {why}: what only {others} had is lost")
+        }
+        NoteKind::EligibleLeadersChanged { partition, elr } if elr.is_empty() => {
+            format!("Nobody outside the ISR may lead {partition} any more")
+        }
+        NoteKind::EligibleLeadersChanged { partition, elr } => {
+            format!("Broker {} may lead {partition} if nobody is in sync: all that is committed is there", list(elr))
         }
         NoteKind::ConfigsAltered { topic, changes } => format!("Sets for topic {topic}: {}", settings(changes, "as the brokers'")),
         NoteKind::BrokerConfigsAltered { broker, changes } => {
@@ -399,6 +411,7 @@ pub fn short(world: &World, note: &Note) -> String {
         NoteKind::ControllerElected { controller, .. } => format!("active: controller {controller}"),
         NoteKind::ControllerResigned { controller, .. } => format!("controller {controller} resigned"),
         NoteKind::UncleanElection { partition, .. } => format!("{partition}: unclean"),
+        NoteKind::EligibleLeadersChanged { partition, elr } => format!("{partition}: eligible {}", list(elr)),
         NoteKind::ConfigsAltered { topic, .. } => format!("settings of {topic}"),
         NoteKind::BrokerConfigsAltered { broker, .. } => format!("settings of {}", brokers(*broker)),
         NoteKind::PowerLost => format!("power loss {}", world.name(note.node)),
@@ -537,8 +550,14 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::TopicDeleted { partitions, .. } => Object::of([("partitions", (*partitions).into())]),
         NoteKind::ConfigsAltered { changes, .. } => Object::of([("changes", changed(changes))]),
         NoteKind::BrokerConfigsAltered { broker, changes } => Object::of([("broker", (*broker).into()), ("changes", changed(changes))]),
-        NoteKind::UncleanElection { leader, isr, requested, .. } => {
-            Object::of([("leader", (*leader).into()), ("isr", isr.as_slice().into()), ("requested", (*requested).into())])
+        NoteKind::UncleanElection { leader, isr, reason, .. } => {
+            let is = |other: UncleanReason| (*reason == other).into();
+            Object::of([
+                ("leader", (*leader).into()),
+                ("isr", isr.as_slice().into()),
+                ("requested", is(UncleanReason::Requested)),
+                ("lastKnownLeader", is(UncleanReason::LastKnownLeader)),
+            ])
         }
         NoteKind::RemoteCopyStarted { base_offset, last_offset, .. } => {
             Object::of([("baseOffset", (*base_offset).into()), ("lastOffset", (*last_offset).into())])
@@ -554,6 +573,7 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::RemoteStateBuilt { log_start, local_start, .. } => {
             Object::of([("logStartOffset", (*log_start).into()), ("localLogStartOffset", (*local_start).into())])
         }
+        NoteKind::EligibleLeadersChanged { elr, .. } => Object::of([("eligibleLeaderReplicas", elr.as_slice().into())]),
         NoteKind::LogDeleted { .. } => Object::of([]),
         NoteKind::RecordsDeleted { before, .. } => Object::of([("before", (*before).into())]),
         NoteKind::LowWatermarkReached { offset, .. } => Object::of([("offset", (*offset).into())]),

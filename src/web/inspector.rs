@@ -100,13 +100,16 @@ fn record(shot: &Shot, (topic, partition): (&str, i32), offset: i64, act: &Callb
 fn partition(shot: &Shot, topic: &str, partition: i32, broker: Option<i32>, act: &Callback<Act>) -> Option<Html> {
     let found = shot.view.topics.iter().find(|t| t.name == topic)?.partitions.iter().find(|x| x.partition == partition)?;
     let leader = found.leader.map_or("none".to_owned(), |l| format!("broker {l}"));
-    let all = vec![
+    let mut all = vec![
         field("leader", leader),
         field("preferred leader", format!("broker {}", found.preferred_leader)),
         field("leader epoch", found.leader_epoch),
         field("partition epoch", found.partition_epoch),
         field("in-sync replicas", list(&found.isr)),
     ];
+    if !found.eligible_leader_replicas.is_empty() {
+        all.push(field("eligible leader replicas", list(&found.eligible_leader_replicas)));
+    }
     let strip =
         shot.picture.strips.iter().find(|s| s.topic == topic && s.partition == partition && Some(s.broker) == broker.or(found.leader));
     let newest = strip.map_or(&[][..], |s| &s.cells);

@@ -219,6 +219,9 @@ impl Drawer {
             "replica.fetch.max.bytes": self.one_of(&["1048576", "1048576", "500"]),
             "replica.lag.time.max.ms": self.one_of(&["1000", "5000", "30000"]),
         });
+        if self.chance.below(4) == 0 {
+            configs["brokerlab.eligible.leader.replicas.version"] = json!("0");
+        }
         if self.chance.below(3) == 0 {
             // Time ends segments everywhere, also those of the offsets topic, which is compacted.
             configs["log.roll.ms"] = json!("4000");
@@ -547,12 +550,18 @@ fn missing(view: &View) -> Vec<i32> {
     gone.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
-/// Who is down starts again; one that was about to stop comes to that only later.
+/// Who is down starts again; one that was about to stop comes to that only later. What nobody may lead even so, for min.insync.replicas was changed
+/// and with that who may is forgotten, is given to anybody, as an admin would.
 pub fn restarts(view: &View) -> Vec<Value> {
     let down = view.brokers.iter().filter(|broker| matches!(broker.state.name(), "crashed" | "stopped"));
     let brokers = down.map(|broker| json!({ "type": "restartBroker", "broker": broker.id }));
     let crashed = view.controllers.iter().filter(|one| one.state == "crashed");
-    brokers.chain(crashed.map(|one| json!({ "type": "restartController", "controller": one.id }))).collect()
+    let is_up = view.brokers.iter().all(|broker| broker.state.name() == "running");
+    let partitions = view.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |one| (&topic.name, one)));
+    let nobodys =
+        partitions.filter(|(_, one)| is_up && one.leader.is_none() && one.isr.is_empty() && one.eligible_leader_replicas.is_empty());
+    let given = nobodys.map(|(topic, one)| json!({ "type": "electLeader", "topic": topic, "partition": one.partition, "unclean": true }));
+    brokers.chain(crashed.map(|one| json!({ "type": "restartController", "controller": one.id }))).chain(given).collect()
 }
 
 /// Gives a command. One that is refused (no broker is left to lead the new topic, say) changes nothing.

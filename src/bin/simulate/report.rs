@@ -106,6 +106,8 @@ impl Summary {
         all.segments_deleted += one.segments_deleted;
         all.unclean_elections += one.unclean_elections;
         all.lost_unclean += one.lost_unclean;
+        all.eligible_changes += one.eligible_changes;
+        all.eligible_elections += one.eligible_elections;
         all.topics_deleted += one.topics_deleted;
         all.compactions += one.compactions;
         all.records_deleted += one.records_deleted;
@@ -125,7 +127,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 39] {
+    fn counted(&self) -> [(&'static str, u64); 41] {
         let (counts, fates) = (&self.counts, &self.fates);
         [
             ("elections", counts.elections),
@@ -162,6 +164,8 @@ impl Summary {
             ("segmentsDeleted", counts.segments_deleted),
             ("uncleanElections", counts.unclean_elections),
             ("lostUnclean", counts.lost_unclean),
+            ("eligibleChanges", counts.eligible_changes),
+            ("eligibleElections", counts.eligible_elections),
             ("topicsDeleted", counts.topics_deleted),
             ("compactions", counts.compactions),
             ("recordsDeleted", counts.records_deleted),

@@ -20,6 +20,12 @@ pub static BROKER: &[Setting] = &[
     long("brokerlab.disk.append.us", "100", "Model: microseconds to append a batch; what is above the default is charged.").at_least(0),
     long("brokerlab.disk.bytes.per.second", "500000000", "Model: bytes that a disk takes in a second.").at_least(1),
     long("brokerlab.disk.flush.us", "5000", "Model: microseconds to force a log to disk.").at_least(0),
+    int(
+        "brokerlab.eligible.leader.replicas.version",
+        "1",
+        "Feature: 1 with eligible leader replicas (KIP-966), 0 without, as before Kafka 4.1.",
+    )
+    .valid(Valid::Between(0, 1)),
     long("brokerlab.metadata.records.between.snapshots", "1000", "Model: metadata records after which a controller writes a snapshot.")
         .at_least(1),
     long("brokerlab.network.request.us", "20", "Model: microseconds that a request takes of a network thread.").at_least(0),
