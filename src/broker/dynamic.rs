@@ -38,6 +38,8 @@ impl BrokerConfig {
         match (name, value) {
             ("compression.gzip.level", Value::Number(level)) => rules.gzip_level = Compression::gzip(Some(level)).gzip_level,
             ("compression.type", Value::Text(codec)) => rules.codec = Codec::of_name(&codec),
+            ("follower.replication.throttled.rate", Value::Number(bytes)) => self.follower_throttle = bytes as u64,
+            ("leader.replication.throttled.rate", Value::Number(bytes)) => self.leader_throttle = bytes as u64,
             ("log.cleaner.backoff.ms", Value::Number(ms)) => self.cleaner_backoff = millis(ms).max(MS),
             ("log.cleaner.delete.retention.ms", Value::Number(ms)) => log.delete_retention_ms = ms,
             ("log.cleaner.max.compaction.lag.ms", Value::Number(ms)) => log.max_compaction_lag_ms = ms,

@@ -52,7 +52,7 @@ impl Broker {
             }
         };
         self.note_follower(now, &message, out);
-        let found = self.find(&message, ErrorCode::UnknownTopicId);
+        let found = self.find(now, &message, ErrorCode::UnknownTopicId);
         if found.at_once || message.max_wait_ms <= 0 || message.topics.is_empty() {
             self.answer_fetch(now, from, correlation, &message, found, out);
             return;
@@ -65,7 +65,7 @@ impl Broker {
 
     pub(super) fn try_delayed_fetches(&mut self, now: Time, key: PartitionKey, out: &mut Outputs) {
         for (number, delayed) in self.fetches.take_watching(key) {
-            let found = self.find(&delayed.message, ErrorCode::UnknownTopicOrPartition);
+            let found = self.find(now, &delayed.message, ErrorCode::UnknownTopicOrPartition);
             if found.at_once {
                 self.answer_fetch(now, delayed.from, delayed.correlation, &delayed.message, found, out);
             } else {
@@ -77,7 +77,7 @@ impl Broker {
     /// A waiting request's time ran out: a fetch is answered with what there is, others with the error.
     pub(super) fn expire(&mut self, now: Time, operation: u64, out: &mut Outputs) {
         if let Some(delayed) = self.fetches.expire(operation) {
-            let found = self.find(&delayed.message, ErrorCode::UnknownTopicOrPartition);
+            let found = self.find(now, &delayed.message, ErrorCode::UnknownTopicOrPartition);
             self.answer_fetch(now, delayed.from, delayed.correlation, &delayed.message, found, out);
         } else if let Some(delayed) = self.produces.expire(operation) {
             self.produce_timed_out(delayed, out);
@@ -101,6 +101,9 @@ impl Broker {
         }
         let Found { mut response, mut batches, .. } = found;
         self.sessions.close(now, message, &mut response, &mut batches, || self.chance.draw());
+        if 0 <= message.replica_state.replica_id.0 {
+            self.count_copied_out(now, &response, &batches);
+        }
         self.respond(to, correlation, Response::Fetch(Arc::new(response), batches.into()), out);
     }
 
@@ -132,7 +135,7 @@ impl Broker {
 
     /// Reads everything that a fetch asks for, in its order, within its limits. A topic that is not there is `unknown`: a request that arrives
     /// with its id names nothing; one that waits has lost the partition that it had found by then.
-    fn find(&self, message: &k::FetchRequest, unknown: ErrorCode) -> Found {
+    fn find(&self, now: Time, message: &k::FetchRequest, unknown: ErrorCode) -> Found {
         let mut left = usize::try_from(message.max_bytes.min(self.config.fetch_max_bytes)).unwrap_or(0);
         let mut found = Found { response: k::FetchResponse::default(), batches: Vec::new(), remote: Vec::new(), at_once: false };
         let mut bytes = 0;
@@ -146,7 +149,7 @@ impl Broker {
                 data.high_watermark = -1;
                 let mut batches = Vec::new();
                 let first = bytes == 0 && found.remote.is_empty();
-                match self.find_partition(key, asked, message, left, first, unknown) {
+                match self.find_partition(now, key, asked, message, left, first, unknown) {
                     Err(error) => {
                         data.error_code = error.code();
                         found.at_once = true;
@@ -188,6 +191,7 @@ impl Broker {
 
     fn find_partition(
         &self,
+        now: Time,
         key: PartitionKey,
         asked: &FetchPartition,
         message: &k::FetchRequest,
@@ -210,7 +214,10 @@ impl Broker {
             || replica.leader().is_none() && mutant::is("follower-serves-uncommitted");
         let limit = if reads_all { replica.log.end_offset() } else { replica.high_watermark() };
         let most = left.min(usize::try_from(asked.partition_max_bytes).unwrap_or(0));
-        let read = replica.read(asked.fetch_offset, asked.last_fetched_epoch, limit, most, first).map_err(|error| error.0)?;
+        let mut read = replica.read(asked.fetch_offset, asked.last_fetched_epoch, limit, most, first).map_err(|error| error.0)?;
+        if is_follower && self.holds_back_from(now, replica, fetcher.replica_id.0) {
+            read.batches.clear();
+        }
         Ok((replica, Answer::Here(read)))
     }
 }

@@ -4,6 +4,7 @@
 
 use super::Broker;
 use super::controllers::RETRY_BACKOFF;
+use super::throttle;
 use crate::coordinator::{Effects, OFFSETS_TOPIC};
 use crate::cost::{NEVER, WRITE_BACK_INTERVAL};
 use crate::node::{Channel, NoteKind, Outputs, Partition, Time, Timer};
@@ -140,6 +141,7 @@ impl Broker {
         let name = Partition { topic: topic.name.clone(), index: key.index };
         let replica = self.replicas.or_insert_with(key, || Replica::new(name.clone()));
         replica.flush_rule = self.config.costs.flush_rule.of_topic(&topic.configs);
+        replica.throttled = throttle::throttled(&topic.configs, key.index, self.id);
         self.charged |= replica.flush_rule.messages != NEVER;
         if let Some(at) = replica.next_flush().filter(|_| !self.work.flushes()) {
             out.timer(at.max(now + 1), Timer::Flush);

@@ -22,6 +22,7 @@ mod read_replica;
 mod remote;
 mod replication;
 mod shutdown;
+mod throttle;
 mod timeouts;
 pub mod validation;
 mod work;
@@ -47,6 +48,8 @@ pub use lookup::{EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP}
 use replication::Fetcher;
 use shutdown::Shutdown;
 use std::sync::Arc;
+use throttle::Quota;
+pub use throttle::QuotaWindow;
 use uuid::Uuid;
 pub use validation::LogRules;
 use work::{Job, Work};
@@ -75,6 +78,12 @@ pub struct BrokerConfig {
     pub checkpoint_interval: Time,
     /// `log.flush.start.offset.checkpoint.interval.ms`
     pub log_start_checkpoint_interval: Time,
+    /// `leader.replication.throttled.rate`, in bytes per second
+    pub leader_throttle: u64,
+    /// `follower.replication.throttled.rate`
+    pub follower_throttle: u64,
+    /// `replication.quota.window.num` and `replication.quota.window.size.seconds`
+    pub quota_window: QuotaWindow,
     /// `controlled.shutdown.enable`
     pub controlled_shutdown: bool,
     /// `min.insync.replicas`, where the topic does not set it
@@ -162,6 +171,9 @@ pub struct Broker {
     fetches: Purgatory<DelayedFetch>,
     deletes: Purgatory<DelayedDelete>,
     sessions: FetchSessions,
+    /// What throttled replicas have copied from here lately, and into here.
+    copied_out: Quota,
+    copied_in: Quota,
     coordinator: Coordinator,
     /// When the coordinator asked to be woken, so that it is not asked twice.
     groups_wake: Option<Time>,
@@ -212,6 +224,8 @@ impl Broker {
             fetches: Purgatory::new(1, 3),
             deletes: Purgatory::new(2, 3),
             sessions,
+            copied_out: Quota::default(),
+            copied_in: Quota::default(),
             coordinator,
             groups_wake: None,
             creating: OrderedMap::new(),
@@ -403,6 +417,7 @@ impl Broker {
             | Request::BeginQuorumEpoch(_)
             | Request::EndQuorumEpoch(_)
             | Request::AlterPartitionReassignments(_)
+            | Request::ListPartitionReassignments(_)
             | Request::FetchSnapshot(_) => {
                 self.connections.answered(from, correlation);
             }

@@ -66,6 +66,7 @@ impl Broker {
 
     fn fetch_from(&mut self, now: Time, leader: i32, out: &mut Outputs) {
         let (own_id, own_epoch, max_bytes) = (self.id, self.epoch(), self.config.replica_fetch_max_bytes);
+        let too_much = self.copies_too_much(now);
         let Some(fetcher) = self.fetchers.get_mut(&leader) else { return };
         if fetcher.in_flight.is_some() || fetcher.backing_off {
             return;
@@ -82,11 +83,16 @@ impl Broker {
         message.max_bytes = self.config.replica_fetch_response_max_bytes;
         let replicas = &self.replicas;
         let Fetcher { partitions, delayed, session, .. } = fetcher;
+        let waits = |replica: &Replica| too_much && replica.throttled.as_follower && !replica.is_caught_up();
         let wanted = partitions
             .iter()
             .filter(|key| !delayed.contains(*key))
-            .filter_map(|key| Some((key.topic, wanted(*key, replicas.get(key)?, max_bytes)?)));
+            .filter_map(|key| Some((key.topic, wanted(*key, replicas.get(key).filter(|replica| !waits(replica))?, max_bytes)?)));
         if !session.ask(&mut message, wanted) {
+            // Replicas that wait ask again after a while.
+            if partitions.iter().filter_map(|key| replicas.get(key)).any(waits) {
+                self.back_off(now, leader, out);
+            }
             return;
         }
         let correlation = self.correlation();
@@ -120,7 +126,7 @@ impl Broker {
             return;
         }
         let now_ms = self.wall_clock(now);
-        let (mut failed, mut out_of_range) = (Vec::new(), Vec::new());
+        let (mut failed, mut out_of_range, mut copied) = (Vec::new(), Vec::new(), 0);
         let mut batches = batches.iter();
         for topic in &message.responses {
             for data in &topic.partitions {
@@ -141,11 +147,13 @@ impl Broker {
                 } else if 0 <= data.diverging_epoch.epoch {
                     replica.truncate_to(EpochEnd { epoch: data.diverging_epoch.epoch, end: data.diverging_epoch.end_offset }, out);
                 } else if replica.goes_on_with(batches) {
+                    copied += if replica.throttled.as_follower { wire::size_of_batches(batches) } else { 0 };
                     replica.append_as_follower(now, now_ms, batches, data.high_watermark, data.log_start_offset, out);
                     self.moved.insert(key);
                 }
             }
         }
+        self.count_copied_in(now, copied);
         for (key, tiered) in out_of_range {
             self.ask_log_start(leader, key, tiered, out);
         }

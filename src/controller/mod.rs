@@ -208,6 +208,9 @@ impl Controller {
             Request::IncrementalAlterConfigs(message) => Response::IncrementalAlterConfigs(Arc::new(self.alter_configs(&message, out))),
             Request::ElectLeaders(message) => Response::ElectLeaders(Arc::new(self.elect_leaders(&message, out))),
             Request::UnregisterBroker(message) => Response::UnregisterBroker(Arc::new(self.unregister_broker(&message, out))),
+            Request::ListPartitionReassignments(message) => {
+                Response::ListPartitionReassignments(Arc::new(self.list_partition_reassignments(&message)))
+            }
             Request::AlterPartitionReassignments(message) => {
                 Response::AlterPartitionReassignments(Arc::new(self.alter_partition_reassignments(&message, out)))
             }

@@ -12,6 +12,7 @@ use crate::protocol::metadata::PartitionState;
 use crate::protocol::wire;
 use k::alter_partition_reassignments_request::ReassignablePartition;
 use k::alter_partition_reassignments_response::{ReassignablePartitionResponse, ReassignableTopicResponse};
+use k::list_partition_reassignments_response::{OngoingPartitionReassignment, OngoingTopicReassignment};
 use kafka_protocol::messages as k;
 use uuid::Uuid;
 
@@ -40,6 +41,31 @@ impl Controller {
                 answer.partitions.push(result);
             }
             response.responses.push(answer);
+        }
+        response
+    }
+
+    /// The moves under way of the partitions that are named, or of all. What is not moving, or not there, is left out.
+    pub(super) fn list_partition_reassignments(
+        &self,
+        message: &k::ListPartitionReassignmentsRequest,
+    ) -> k::ListPartitionReassignmentsResponse {
+        let mut response = k::ListPartitionReassignmentsResponse::default();
+        for topic in self.image.topics.values() {
+            let asked = message.topics.as_ref().map(|topics| topics.iter().filter(|asked| *asked.name.0 == *topic.name));
+            let is_asked = |index: i32| asked.clone().is_none_or(|mut asked| asked.any(|asked| asked.partition_indexes.contains(&index)));
+            let mut answer = OngoingTopicReassignment::default().with_name(wire::topic(&topic.name));
+            for (index, state) in (0..).zip(&topic.partitions).filter(|(index, _)| is_asked(*index)) {
+                if state.adding.is_empty() && state.removing.is_empty() {
+                    continue;
+                }
+                let ids = |brokers: &[i32]| brokers.iter().map(|broker| k::BrokerId(*broker)).collect();
+                let moving = OngoingPartitionReassignment::default().with_partition_index(index).with_replicas(ids(&state.replicas));
+                answer.partitions.push(moving.with_adding_replicas(ids(&state.adding)).with_removing_replicas(ids(&state.removing)));
+            }
+            if !answer.partitions.is_empty() {
+                response.topics.push(answer);
+            }
         }
         response
     }

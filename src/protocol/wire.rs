@@ -46,6 +46,7 @@ pub enum Request {
     IncrementalAlterConfigs(Arc<k::IncrementalAlterConfigsRequest>),
     FetchSnapshot(Arc<k::FetchSnapshotRequest>),
     DeleteRecords(Arc<k::DeleteRecordsRequest>),
+    ListPartitionReassignments(Arc<k::ListPartitionReassignmentsRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -81,6 +82,12 @@ pub enum Response {
     /// With the snapshot itself, in one piece.
     FetchSnapshot(Arc<k::FetchSnapshotResponse>, Option<Arc<MetadataImage>>),
     DeleteRecords(Arc<k::DeleteRecordsResponse>),
+    ListPartitionReassignments(Arc<k::ListPartitionReassignmentsResponse>),
+}
+
+/// Bytes of records as they travel.
+pub fn size_of_batches(batches: &[Batch]) -> u64 {
+    batches.iter().map(|batch| batch.bytes.len() as u64).sum()
 }
 
 /// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
@@ -117,10 +124,11 @@ pub enum Api {
     IncrementalAlterConfigs,
     FetchSnapshot,
     DeleteRecords,
+    ListPartitionReassignments,
 }
 
 impl Api {
-    pub const ALL: [Api; 28] = [
+    pub const ALL: [Api; 29] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -149,6 +157,7 @@ impl Api {
         Api::IncrementalAlterConfigs,
         Api::FetchSnapshot,
         Api::DeleteRecords,
+        Api::ListPartitionReassignments,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -181,6 +190,7 @@ impl Api {
             Api::IncrementalAlterConfigs => "IncrementalAlterConfigs",
             Api::FetchSnapshot => "FetchSnapshot",
             Api::DeleteRecords => "DeleteRecords",
+            Api::ListPartitionReassignments => "ListPartitionReassignments",
         }
     }
 }
@@ -224,6 +234,7 @@ impl Request {
             Request::IncrementalAlterConfigs(_) => Api::IncrementalAlterConfigs,
             Request::FetchSnapshot(_) => Api::FetchSnapshot,
             Request::DeleteRecords(_) => Api::DeleteRecords,
+            Request::ListPartitionReassignments(_) => Api::ListPartitionReassignments,
         }
     }
 }
@@ -267,6 +278,7 @@ impl Response {
             Response::IncrementalAlterConfigs(_) => Api::IncrementalAlterConfigs,
             Response::FetchSnapshot(..) => Api::FetchSnapshot,
             Response::DeleteRecords(_) => Api::DeleteRecords,
+            Response::ListPartitionReassignments(_) => Api::ListPartitionReassignments,
         }
     }
 
@@ -308,6 +320,7 @@ impl Response {
                 let results = m.replica_election_results.iter().flat_map(|t| &t.partition_result);
                 results.map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
             }
+            Response::ListPartitionReassignments(m) => m.error_code,
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),

@@ -15,6 +15,11 @@ impl Replica {
         }
     }
 
+    /// Whether it has all that was committed when it fetched last. One that has not fetched yet has not.
+    pub fn is_caught_up(&self) -> bool {
+        self.caught_up
+    }
+
     /// Whether batches of a Fetch response are what this log goes on with. Compaction leaves gaps: the first need not begin where the log ends.
     pub fn goes_on_with(&self, batches: &[Batch]) -> bool {
         batches.first().is_none_or(|first| self.log.end_offset() <= first.base_offset) || self.begins_within(batches).is_some()
@@ -48,6 +53,7 @@ impl Replica {
             self.append(batch.clone(), false, now_ms, out);
         }
         self.flush_if_due(now);
+        self.caught_up = leader_high_watermark <= self.log.end_offset();
         let end = if mutant::is("follower-high-watermark-unclamped") { i64::MAX } else { self.log.end_offset() };
         let to = leader_high_watermark.clamp(self.log.local_start_offset(), end);
         self.set_high_watermark(to, out);

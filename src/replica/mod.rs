@@ -44,6 +44,17 @@ pub struct Replica {
     page_cache: PageCache,
     /// When the log is forced to disk, by the topic's settings.
     pub flush_rule: FlushRule,
+    /// Whether it is copied no faster than a quota allows, by the topic's settings.
+    pub throttled: Throttled,
+    /// As a follower: its last fetch brought all that was committed.
+    caught_up: bool,
+}
+
+/// On which side the copying of a replica is throttled.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Throttled {
+    pub as_leader: bool,
+    pub as_follower: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +79,8 @@ impl Replica {
             start_checkpoint: 0,
             page_cache: PageCache::default(),
             flush_rule: FlushRule::default(),
+            throttled: Throttled::default(),
+            caught_up: false,
         }
     }
 
@@ -148,6 +161,7 @@ impl Replica {
                     self.log.truncate(self.high_watermark);
                 }
                 self.role = Role::Follower { leader: id, leader_epoch: state.leader_epoch };
+                self.caught_up = false;
                 true
             }
             (Role::Offline, None) => false,

@@ -1,7 +1,7 @@
 //! Settings given as text, checked against the definitions and turned into what the nodes take.
 
 use super::command::{Cluster, Configs, Refusal};
-use crate::broker::{BrokerConfig, LogRules};
+use crate::broker::{BrokerConfig, LogRules, QuotaWindow};
 use crate::client::consumer::OffsetReset;
 use crate::client::links::LinkConfig;
 use crate::client::network::NetworkConfig;
@@ -228,7 +228,9 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "delete.retention.ms",
             "flush.messages",
             "flush.ms",
+            "follower.replication.throttled.replicas",
             "internal.segment.bytes",
+            "leader.replication.throttled.replicas",
             "local.retention.bytes",
             "local.retention.ms",
             "max.compaction.lag.ms",
@@ -274,11 +276,13 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "default.replication.factor",
             "delete.topic.enable",
             "fetch.max.bytes",
+            "follower.replication.throttled.rate",
             "group.initial.rebalance.delay.ms",
             "group.max.session.timeout.ms",
             "group.max.size",
             "group.min.session.timeout.ms",
             "leader.imbalance.check.interval.seconds",
+            "leader.replication.throttled.rate",
             "log.cleaner.backoff.ms",
             "log.cleaner.delete.retention.ms",
             "log.cleaner.max.compaction.lag.ms",
@@ -323,6 +327,8 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "replica.high.watermark.checkpoint.interval.ms",
             "replica.lag.time.max.ms",
             "replica.selector.class",
+            "replication.quota.window.num",
+            "replication.quota.window.size.seconds",
             "socket.receive.buffer.bytes",
             "socket.request.max.bytes",
             "socket.send.buffer.bytes",
@@ -504,6 +510,12 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         replica_fetch_backoff: values.millis("replica.fetch.backoff.ms"),
         checkpoint_interval: values.millis("replica.high.watermark.checkpoint.interval.ms"),
         log_start_checkpoint_interval: values.millis("log.flush.start.offset.checkpoint.interval.ms").max(MS),
+        leader_throttle: values.int("leader.replication.throttled.rate") as u64,
+        follower_throttle: values.int("follower.replication.throttled.rate") as u64,
+        quota_window: QuotaWindow {
+            samples: values.size("replication.quota.window.num"),
+            lasts: values.millis("replication.quota.window.size.seconds") * 1_000,
+        },
         controlled_shutdown: values.bool("controlled.shutdown.enable"),
         min_insync_replicas: values.size("min.insync.replicas"),
         log,

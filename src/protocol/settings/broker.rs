@@ -50,6 +50,9 @@ pub static BROKER: &[Setting] = &[
     int("default.replication.factor", "1", "Replicas of a topic that is created without a number."),
     boolean("delete.topic.enable", "true", "Whether topics may be deleted."),
     int("fetch.max.bytes", "57671680", "Bytes that a broker answers a fetch with at most.").at_least(1024),
+    long("follower.replication.throttled.rate", NEVER, "Bytes in a second that throttled replicas of this broker copy at the most.")
+        .at_least(0)
+        .dynamic(),
     int("group.consumer.heartbeat.interval.ms", "5000", "How often members of a consumer group report.").at_least(1),
     int("group.consumer.max.heartbeat.interval.ms", "15000", "The longest heartbeat interval that a consumer group may have.").at_least(1),
     int("group.consumer.max.session.timeout.ms", "60000", "The longest session timeout that a consumer group may have.").at_least(1),
@@ -70,6 +73,9 @@ pub static BROKER: &[Setting] = &[
         "10",
         "Percent of a broker's partitions that may be led by others before they move back.",
     ),
+    long("leader.replication.throttled.rate", NEVER, "Bytes in a second that throttled replicas copy from this broker at the most.")
+        .at_least(0)
+        .dynamic(),
     long("log.cleaner.backoff.ms", "15000", "How long the cleaner sleeps when there is nothing to compact.").at_least(0).dynamic(),
     long("log.cleaner.delete.retention.ms", "86400000", "How long compaction keeps tombstones, unless the topic says otherwise.")
         .at_least(0)
@@ -142,6 +148,8 @@ pub static BROKER: &[Setting] = &[
         "Which replica consumers read from: unset, the leader; RackAwareReplicaSelector, one in their client.rack.",
     )
     .valid(Valid::OneOf(&["RackAwareReplicaSelector", RACK_AWARE_SELECTOR])),
+    int("replication.quota.window.num", "11", "Samples that the rate of throttled replication is measured over.").at_least(1),
+    int("replication.quota.window.size.seconds", "1", "How long each of these samples lasts.").at_least(1),
     int("socket.receive.buffer.bytes", "102400", "Bytes of a request that may be on their way unconfirmed; -1: as many as there are."),
     int("socket.request.max.bytes", "104857600", "Bytes that a request may have.").at_least(1),
     int("socket.send.buffer.bytes", "102400", "Bytes of an answer that may be on their way unconfirmed; -1: as many as there are."),

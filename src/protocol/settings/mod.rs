@@ -48,6 +48,8 @@ pub enum Valid {
     /// Every element of a list, none twice.
     EachOf(&'static [&'static str]),
     NotEmpty,
+    /// `*`, or elements `partition:broker`.
+    Replicas,
     /// `latest`, `earliest`, `none` or `by_duration:` and an ISO 8601 duration (KIP-1106).
     OffsetReset,
 }

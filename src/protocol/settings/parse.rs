@@ -116,6 +116,9 @@ fn refusal(valid: Valid, value: &Value) -> Option<String> {
             Some(format!("must be one of {} (in any case)", words.join(", ")))
         }
         (Valid::EachOf(words), Value::List(list)) => each_of(words, list),
+        (Valid::Replicas, Value::List(list)) if list.first().is_none_or(|first| first != "*") && !list.iter().all(|one| names_replica(one)) => {
+            Some("must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...".to_owned())
+        }
         (Valid::NotEmpty, Value::Text(text)) if text.is_empty() => Some("must not be empty".to_owned()),
         (Valid::OffsetReset, Value::Text(text)) if !is_offset_reset(text) => {
             Some("must be latest, earliest, none, or by_duration: and a duration such as PT1H".to_owned())
@@ -130,6 +133,11 @@ fn each_of(words: &[&str], list: &[String]) -> Option<String> {
     }
     let repeated = list.iter().enumerate().any(|(index, element)| list[..index].contains(element));
     repeated.then(|| "no element may stand twice".to_owned())
+}
+
+fn names_replica(text: &str) -> bool {
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<i32>().is_ok();
+    text.is_empty() || text.split_once(':').is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
 }
 
 fn is_offset_reset(text: &str) -> bool {

@@ -30,10 +30,12 @@ pub static TOPIC: &[Setting] = &[
         "follower.replication.throttled.replicas",
         "",
         "Replicas whose copying is slowed on the follower's side, as partition:broker or *.",
-    ),
+    )
+    .valid(Valid::Replicas),
     int("index.interval.bytes", "4096", "Bytes between two entries of the offset index.").at_least(0),
     unset("internal.segment.bytes", Kind::Int, "A segment's size below what segment.bytes allows; for tests and small scenes."),
-    list("leader.replication.throttled.replicas", "", "Replicas whose copying is slowed on the leader's side, as partition:broker or *."),
+    list("leader.replication.throttled.replicas", "", "Replicas whose copying is slowed on the leader's side, as partition:broker or *.")
+        .valid(Valid::Replicas),
     long("local.retention.bytes", "-2", "Bytes kept locally with tiered storage; -2: as retention.bytes.").at_least(-2),
     long("local.retention.ms", "-2", "How long records stay locally with tiered storage; -2: as retention.ms.").at_least(-2),
     long("max.compaction.lag.ms", NEVER, "After this long a record must be within reach of compaction.").at_least(1),
