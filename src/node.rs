@@ -562,6 +562,7 @@ pub enum LeaveReason {
     Left,
     SessionExpired,
     RebalanceTimeout,
+    SyncTimeout,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -571,6 +572,7 @@ pub enum RebalanceReason {
     SessionExpired,
     LeaderRejoined,
     Changed,
+    SyncTimeout,
 }
 
 /// What a message is about, in a few numbers: for the trace and for the drawing of messages in flight.

@@ -373,6 +373,7 @@ fn valid_text(valid: Valid) -> String {
         Valid::OneOfInAnyCase(words) if words.contains(&"batch_optimized") => format!("[{}]", words.join(", ")),
         Valid::OneOfInAnyCase(words) => format!("(case insensitive) [{}]", words.join(", ")),
         Valid::NotEmpty => "non-empty string".to_owned(),
+        Valid::Replicas => "[partitionId]:[brokerId],[partitionId]:[brokerId],...".to_owned(),
         Valid::OffsetReset => "[latest, earliest, none, by_duration:PnDTnHnMn.nS]".to_owned(),
     }
 }

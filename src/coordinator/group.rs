@@ -50,6 +50,8 @@ pub struct Group {
     pub offsets: OrderedMap<OffsetKey, CommittedOffset>,
     /// In PreparingRebalance: when members that have not joined again are left behind. In the first rebalance: when waiting for more ends.
     pub(super) deadline: Option<Time>,
+    /// After a rebalance: when members that have not asked for their assignment by then are left behind.
+    pub(super) sync_deadline: Option<Time>,
     /// The first rebalance of an empty group ends at its deadline, not when all have joined.
     pub(super) initial: bool,
 }
@@ -66,6 +68,8 @@ pub struct Member {
     pub(super) expires: Time,
     pub(super) joining: Option<ReplyTo>,
     pub(super) syncing: Option<ReplyTo>,
+    /// It has asked for its assignment in this generation.
+    pub(super) has_synced: bool,
 }
 
 impl Group {
@@ -81,6 +85,7 @@ impl Group {
             pending: OrderedMap::new(),
             offsets: OrderedMap::new(),
             deadline: None,
+            sync_deadline: None,
             initial: false,
         }
     }
@@ -117,6 +122,7 @@ impl Group {
                 expires: now + session_timeout,
                 joining: None,
                 syncing: None,
+                has_synced: true,
             };
             self.members.insert(id, member);
         }
@@ -170,10 +176,26 @@ impl Group {
             }
         }
         self.initial = self.state == GroupState::Empty;
-        let patience = self.members.values().map(|member| member.rebalance_timeout).max().unwrap_or(0);
+        let patience = self.rebalance_timeout();
+        self.sync_deadline = None;
         self.deadline = Some(now + if self.initial { initial_delay.min(patience) } else { patience });
         self.state = GroupState::PreparingRebalance;
         out.note(NoteKind::RebalanceStarted { group: self.id.clone(), reason });
+    }
+
+    /// How long the group waits for its members: as long as the most patient of them.
+    fn rebalance_timeout(&self) -> Time {
+        self.members.values().map(|member| member.rebalance_timeout).max().unwrap_or(0)
+    }
+
+    /// A member has asked for its assignment.
+    pub(super) fn synced(&mut self, member: &str) {
+        if let Some(member) = self.members.get_mut(member) {
+            member.has_synced = true;
+        }
+        if self.members.values().all(|member| member.has_synced) {
+            self.sync_deadline = None;
+        }
     }
 
     /// Whether the rebalance may end: everybody known has joined, and nobody was just given a member id.
@@ -201,6 +223,7 @@ impl Group {
             return;
         }
         self.state = GroupState::CompletingRebalance;
+        self.sync_deadline = Some(now + self.rebalance_timeout());
         self.protocol = self.vote();
         if self.leader.as_ref().is_none_or(|leader| !self.members.contains_key(leader)) {
             self.leader = self.members.keys().next().cloned();
@@ -211,6 +234,7 @@ impl Group {
             (self.leader.clone().unwrap_or_default(), self.protocol.clone(), self.protocol_type.clone(), self.generation);
         for member in self.members.values_mut() {
             member.expires = now + member.session_timeout;
+            member.has_synced = false;
             let Some(reply) = member.joining.take() else { continue };
             let mut response = k::JoinGroupResponse::default();
             response.generation_id = generation;

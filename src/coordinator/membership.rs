@@ -1,6 +1,6 @@
 //! Joining, syncing, heartbeats and leaving of the classic protocol, with Kafka's answer to everything that is out of turn.
 //!
-//! Source: `GroupMetadataManager` (`classicGroupJoin`, `classicGroupSync`, `classicGroupHeartbeat`, `classicGroupLeave`), KIP-394.
+//! Source: `GroupMetadataManager` (`classicGroupJoin`, `classicGroupSync`, `classicGroupHeartbeat`, `classicGroupLeave`, `expirePendingSync`), KIP-394.
 
 use super::group::{join_error, sync_error, sync_success};
 use super::{Append, Coordinator, CoordinatorConfig, Effects, Group, GroupState, Member, ReplyTo, Then, partition_for};
@@ -84,6 +84,7 @@ impl Coordinator {
                 expires: now + session_timeout,
                 joining: Some(reply),
                 syncing: None,
+                has_synced: false,
             };
             if group.leader.is_none() {
                 group.leader = Some(id.clone());
@@ -145,10 +146,12 @@ impl Coordinator {
                 member.expires = now + member.session_timeout;
                 let answer = sync_success(&group.protocol_type, group.protocol.as_deref(), &member.assignment);
                 effects.replies.push((reply, answer));
+                group.synced(&message.member_id);
                 Ok(())
             }
             GroupState::CompletingRebalance => {
                 member.syncing = Some(reply);
+                group.synced(&message.member_id);
                 if is_leader {
                     for member in group.members.values_mut() {
                         let own = message.assignments.iter().find(|assigned| assigned.member_id.as_str() == &*member.id);
@@ -225,6 +228,15 @@ impl Coordinator {
                 let reason = (LeaveReason::SessionExpired, RebalanceReason::SessionExpired);
                 group.remove_member(now, &member, reason, &config, effects, out);
             }
+            // Who has its assignment to fetch and does not come for it keeps others waiting, if it is the leader, and partitions unread.
+            if group.sync_deadline.take_if(|deadline| *deadline <= now).is_some() {
+                let silent: Vec<Arc<str>> =
+                    group.members.values().filter(|member| !member.has_synced).map(|member| member.id.clone()).collect();
+                for member in silent {
+                    let reason = (LeaveReason::SyncTimeout, RebalanceReason::SyncTimeout);
+                    group.remove_member(now, &member, reason, &config, effects, out);
+                }
+            }
             group.complete_join_if_ready(now, &config, effects, out);
         }
         self.next_deadline()
@@ -290,6 +302,6 @@ impl Group {
 
     fn next_deadline(&self) -> Option<Time> {
         let sessions = self.members.values().filter(|member| member.joining.is_none()).map(|member| member.expires);
-        sessions.chain(self.pending.values().copied()).chain(self.deadline).min()
+        sessions.chain(self.pending.values().copied()).chain(self.deadline).chain(self.sync_deadline).min()
     }
 }

@@ -290,6 +290,7 @@ pub fn sentence(world: &World, note: &Note) -> String {
         NoteKind::MemberLeft { group, member, reason } => match reason {
             LeaveReason::Left => format!("Member {member} leaves group {group}"),
             LeaveReason::SessionExpired => format!("Removes member {member} from group {group}: no heartbeat within its session timeout"),
+            LeaveReason::SyncTimeout => format!("Removes member {member} from group {group}: it did not ask for its assignment in time"),
             LeaveReason::RebalanceTimeout => format!("Removes member {member} from group {group}: it did not join again in time"),
         },
         NoteKind::RebalanceStarted { group, reason } => {
@@ -299,6 +300,7 @@ pub fn sentence(world: &World, note: &Note) -> String {
                 RebalanceReason::SessionExpired => "a member's session has expired",
                 RebalanceReason::LeaderRejoined => "its leader joins again",
                 RebalanceReason::Changed => "a member has changed",
+                RebalanceReason::SyncTimeout => "a member has not asked for its assignment",
             };
             format!("Group {group} prepares a rebalance: {why}")
         }
