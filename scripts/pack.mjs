@@ -1,7 +1,8 @@
 // The page's last step (Trunk.toml): makes the program small to download. `node scripts/pack.mjs FOLDER`, where the folder holds one program as
-// wasm-bindgen and wasm-opt wrote it.
+// wasm-bindgen and wasm-opt wrote it, and its JavaScript.
 //
-// It is compressed by xz into an .lzma file, which `www/lzma.js` unpacks in the browser, and here, too: a file that does not become the program
+// What the two ask of each other gets short names, by wasm-opt in the program and by this in the JavaScript, where wasm-bindgen's are long and end in
+// hashes. A name that the JavaScript does not have just once stops the build. Then the program is compressed by xz into an .lzma file, which `www/lzma.js` unpacks in the browser, and here, too: a file that does not become the program
 // again stops the build.
 import { execFileSync } from "node:child_process";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -11,6 +12,8 @@ import { unpack } from "../www/lzma.js";
 /** Instructions lie at no multiple of anything, and a byte says most about the next one. */
 const MODEL = "preset=9e,nice=273,lc=4,lp=0,pb=0";
 const SIZE_MAX = 1 << 25;
+/** What wasm-opt calls the module of the JavaScript. */
+const SHORT_MODULE = "a";
 
 /** The one file in the folder with a name like this. */
 function only(folder, pattern) {
@@ -19,7 +22,31 @@ function only(folder, pattern) {
   return join(folder, found[0]);
 }
 
-const file = only(process.argv[2], /^web-\w+_bg\.wasm$/);
+/** The JavaScript with the names that wasm-opt gave, which it lists as JSON. */
+function renamed(script, { imports, exports }) {
+  const rename = (pattern, short) => {
+    const parts = script.split(pattern);
+    if (parts.length !== 2) throw new Error(`The JavaScript has ${pattern} ${parts.length - 1} times.`);
+    script = parts.join(short);
+  };
+  const [[module]] = imports;
+  rename(`"${module}": `, `"${SHORT_MODULE}": `);
+  for (const [from, long, short] of imports) {
+    if (from !== module) throw new Error(`The program asks ${from} for ${long}, not ${module}.`);
+    rename(new RegExp(`(?<=^\\s*)${long}(?=: )`, "m"), short);
+  }
+  const shortOf = new Map(exports);
+  return script.replace(/(?<=\bwasm\.)\w+/g, (long) => {
+    if (!shortOf.has(long)) throw new Error(`The JavaScript asks for ${long}, which the program does not export.`);
+    return shortOf.get(long);
+  });
+}
+
+const folder = process.argv[2];
+const [file, scriptFile] = [only(folder, /^web-\w+_bg\.wasm$/), only(folder, /^web-\w+\.js$/)];
+const names = execFileSync("wasm-opt", [file, "--minify-imports-and-exports-and-modules", "--output", file], { maxBuffer: SIZE_MAX });
+writeFileSync(scriptFile, renamed(readFileSync(scriptFile, "utf8"), JSON.parse(names)));
+
 const program = readFileSync(file);
 const packed = execFileSync("xz", ["--format=lzma", `--lzma1=${MODEL}`, "--stdout", file], { maxBuffer: SIZE_MAX });
 if (!program.equals(unpack(packed))) throw new Error("What xz wrote is not what lzma.js reads.");
