@@ -77,6 +77,11 @@ pub const MUTANTS: &[(&str, &str)] = &[
         "session-tells-of-high-watermarks-alone",
         "an incremental answer leaves out a partition whose high watermark has not moved, records and all",
     ),
+    ("remote-copy-beyond-high-watermark", "leaders copy segments to the remote store that are not committed"),
+    ("local-deleted-uncopied", "local retention lets segments go that are not in the remote store yet"),
+    ("remote-lineage-unheeded", "a leader takes all of the remote store for its own, also what is of epochs that its log has parted from"),
+    ("remote-deleted-above-log-start", "total retention deletes remote segments, and the log starts where it did"),
+    ("remote-outlives-topic", "the remote store keeps what it has of a deleted topic"),
 ];
 
 #[cfg(feature = "mutants")]

@@ -19,6 +19,7 @@ mod compaction;
 mod delivery;
 mod metadata;
 mod partition;
+mod tiered;
 
 use crate::broker::Broker;
 use crate::coordinator::{OFFSETS_TOPIC, partition_for};
@@ -79,6 +80,14 @@ pub struct Counts {
     pub redelivered: u64,
     /// Segments that retention removed, on any replica.
     pub segments_deleted: u64,
+    /// Segments that were copied to the remote store.
+    pub remote_copies: u64,
+    /// Segments that were deleted there.
+    pub remote_deletions: u64,
+    /// Reads of it for consumers.
+    pub remote_reads: u64,
+    /// Followers that went on behind what is only there.
+    pub remote_states_built: u64,
     pub unclean_elections: u64,
     pub eligible_changes: u64,
     pub eligible_elections: u64,
@@ -131,6 +140,10 @@ impl Counts {
             NoteKind::RecordsDeleted { .. } => self.records_deleted += 1,
             NoteKind::SegmentsDeleted { segments, .. } => self.segments_deleted += u64::from(*segments),
             NoteKind::LogCompacted { .. } => self.compactions += 1,
+            NoteKind::RemoteCopyFinished { .. } => self.remote_copies += 1,
+            NoteKind::RemoteSegmentsDeleted { segments, .. } => self.remote_deletions += u64::from(*segments),
+            NoteKind::RemoteRead { .. } => self.remote_reads += 1,
+            NoteKind::RemoteStateBuilt { .. } => self.remote_states_built += 1,
             _ => {}
         }
     }
@@ -188,13 +201,15 @@ impl Checker {
     /// Looks at every log of every broker: what no single event shows.
     pub fn in_full(&mut self, world: &World) {
         for (name, check) in &self.partitions {
-            if let Err((invariant, sentence)) = check.in_full(world, name)
+            if let Err((invariant, sentence)) = check.in_full(world, name).and_then(|()| check.tiers_in_full(world, name))
                 && self.violations.len() < VIOLATIONS_MAX
             {
                 self.violations.push(Violation { invariant, time: world.now(), sentence, note: self.seen });
             }
         }
-        if let Err((invariant, sentence)) = deleted_leave_no_log(world).and_then(|()| self.metadata.in_full(world))
+        let is_whole = self.counts.brokers_removed == 0;
+        let remote = || if is_whole { tiered::deleted_leave_nothing_remote(world) } else { Ok(()) };
+        if let Err((invariant, sentence)) = deleted_leave_no_log(world).and_then(|()| remote()).and_then(|()| self.metadata.in_full(world))
             && self.violations.len() < VIOLATIONS_MAX
         {
             self.violations.push(Violation { invariant, time: world.now(), sentence, note: self.seen });
@@ -348,6 +363,22 @@ impl Checker {
                 self.partition(partition).remote_state_built(broker, *local_start);
                 Ok(())
             }
+            NoteKind::RemoteCopyStarted { partition, last_offset, .. } => {
+                let NodeId::Broker(broker) = node else { return Ok(()) };
+                self.partition(partition).remote_copy_started(world, partition, broker, *last_offset)
+            }
+            NoteKind::RemoteCopyFinished { partition, base_offset, last_offset, .. } => {
+                self.partition(partition).remote_copy_finished(world, partition, (*base_offset, *last_offset))
+            }
+            NoteKind::SegmentsDeleted { partition, reason: DeleteReason::LocalSize | DeleteReason::LocalTime, .. }
+            | NoteKind::RemoteSegmentsDeleted { partition, .. } => {
+                let NodeId::Broker(broker) = node else { return Ok(()) };
+                self.partition(partition).tier_deleted(world, partition, broker)
+            }
+            NoteKind::RemoteRead { partition, last_offset, leader_epoch, .. } => {
+                let NodeId::Broker(broker) = node else { return Ok(()) };
+                self.partition(partition).remote_read(world, partition, broker, *last_offset, *leader_epoch)
+            }
             NoteKind::LogCompacted { partition, to, .. } => {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
                 let now_ms = world.broker(broker).map_or(0, |(broker, _)| broker.wall_clock(note.time));
@@ -425,6 +456,10 @@ fn log_of(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::SegmentsDeleted { partition, .. }
         | NoteKind::RecordsDeleted { partition, .. }
         | NoteKind::LowWatermarkReached { partition, .. }
+        | NoteKind::RemoteCopyStarted { partition, .. }
+        | NoteKind::RemoteCopyFinished { partition, .. }
+        | NoteKind::RemoteSegmentsDeleted { partition, .. }
+        | NoteKind::RemoteRead { partition, .. }
         | NoteKind::RemoteStateBuilt { partition, .. }
         | NoteKind::LogCompacted { partition, .. } => Some(partition),
         _ => None,

@@ -6,6 +6,7 @@ use super::metadata::MetadataCheck;
 use super::{Verdict, decided, has_eligible_leaders, replica};
 use crate::node::{Partition, UncleanReason};
 use crate::ordered::{OrderedMap, OrderedSet};
+use crate::protocol::Batch;
 use crate::protocol::metadata::PartitionState;
 use crate::replica::effective_min_insync;
 use crate::sim::World;
@@ -363,6 +364,16 @@ impl PartitionCheck {
         self.starts.get(&broker).copied().unwrap_or(0)
     }
 
+    /// The latest offset that any log has started at.
+    pub fn latest_start(&self) -> i64 {
+        self.starts.values().copied().max().unwrap_or(0)
+    }
+
+    /// What is committed from an offset on.
+    pub fn committed_from(&self, offset: i64) -> &[Batch] {
+        self.committed.from(offset)
+    }
+
     /// A broker's retention let segments go.
     pub fn segments_deleted(&mut self, broker: i32) {
         self.retained = Some(broker);
@@ -406,7 +417,9 @@ impl PartitionCheck {
     pub fn log_start_moved(&mut self, world: &World, name: &Partition, broker: i32, from: i64, to: i64) -> Verdict {
         let start = self.starts.or_insert_with(broker, || 0);
         *start = to.max(*start);
-        if self.retained.take() == Some(broker) {
+        // A leader's total retention counts what is in the remote store, too; what is to stay there is L4's business.
+        let tiers = replica(world, name, broker).is_some_and(|own| own.leader().is_some() && own.log.config().remote);
+        if self.retained.take() == Some(broker) || tiers {
             self.start_max = self.start_max.max(to);
         }
         if self.start_max < to {
@@ -503,7 +516,8 @@ impl PartitionCheck {
             }
         }
         for member in state.isr.iter().filter(|_| !self.unclean) {
-            let parting = logs.iter().find(|(broker, _)| broker == member).and_then(|(_, log)| self.parting(log, 0));
+            // What was let go is promised no more, also where a crash brought it back.
+            let parting = logs.iter().find(|(broker, _)| broker == member).and_then(|(_, log)| self.parting(log, self.start_max));
             if let Some(offset) = parting {
                 return Err(("R6", format!("broker {member} is in the ISR of {name} and lacks committed offset {offset}")));
             }

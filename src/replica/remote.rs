@@ -2,7 +2,8 @@
 
 use super::PartitionKey;
 use crate::ordered::OrderedMap;
-use crate::storage::RemoteLog;
+use crate::protocol::Batch;
+use crate::storage::{Log, RemoteLog};
 
 /// What is in it, by partition.
 #[derive(Clone, Default, Debug)]
@@ -22,6 +23,13 @@ impl RemoteStore {
     /// Nothing will ever be added to this partition's part.
     pub fn remove(&mut self, key: &PartitionKey) {
         self.logs.remove(key);
+    }
+
+    /// Every batch that can be read of a log from `offset` on: what is there only of it, then what is local.
+    pub fn readable<'a>(&'a self, key: &PartitionKey, log: &'a Log, offset: i64) -> impl Iterator<Item = &'a Batch> {
+        let local_start = log.local_start_offset();
+        let remote = self.get(key).map_or_else(Vec::new, |remote| remote.all_batches(log, offset, local_start));
+        remote.into_iter().chain(log.batches_from(offset.max(local_start)))
     }
 
     pub fn logs(&self) -> impl Iterator<Item = (&PartitionKey, &RemoteLog)> {

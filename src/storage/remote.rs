@@ -194,7 +194,7 @@ impl RemoteLog {
     /// Up to where the log is copied: the highest offset that was copied of its latest epoch that any was copied of, and no more of that than the log has.
     pub fn copied_end(&self, log: &Log) -> i64 {
         let copied = || self.segments.iter().filter(|known| known.is_copied());
-        if mutant::is("remote-end-of-any-epoch") {
+        if mutant::is("remote-lineage-unheeded") {
             return copied().map(|known| known.end).max().unwrap_or(0);
         }
         let highest = |epoch: i32| copied().flat_map(RemoteSegment::spans).filter(|span| span.0 == epoch).map(|(.., end)| end).max();
@@ -248,5 +248,138 @@ impl RemoteLog {
             }
         }
         expired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{BatchBuilder, BatchOptions};
+    use crate::storage::LogConfig;
+
+    /// A log of one-record batches with the time of their offset: how many each epoch wrote.
+    fn log(config: LogConfig, epochs: &[(i32, i64)]) -> Log {
+        let mut log = Log::new(LogConfig { remote: true, ..config });
+        for (leader_epoch, count) in epochs {
+            for _ in 0..*count {
+                let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
+                builder.append(log.end_offset(), None, Some(b"v"), &[]);
+                let batch = Batch::from_wire(builder.build()).expect("a batch");
+                log.append(Batch { base_offset: log.end_offset(), leader_epoch: *leader_epoch, ..batch }, 0);
+            }
+        }
+        log
+    }
+
+    fn kept() -> LogConfig {
+        LogConfig { retention_ms: -1, ..LogConfig::default() }
+    }
+
+    /// The store with these pieces of a log copied.
+    fn copy(remote: &mut RemoteLog, log: &Log, pieces: &[(i64, i64)]) {
+        for (base, end) in pieces {
+            let batches = log.batches_from(*base).take_while(|batch| batch.base_offset < *end).cloned();
+            let id = remote.start_copy(Arc::new(Segment::rebuilt(*base, batches, 0)), *end, log.epochs_below(*end));
+            assert!(remote.find(log, *base).is_none_or(|(known, _)| known.id != id), "nothing is read of what is not copied yet");
+            assert!(remote.finish_copy(id) && !remote.finish_copy(id));
+        }
+    }
+
+    fn offsets(remote: &RemoteLog, log: &Log, from: i64) -> Option<(i64, i64, i64)> {
+        let (batches, end) = remote.batches(log, from)?;
+        let offsets: Vec<i64> = batches.map(|batch| batch.base_offset).collect();
+        Some((offsets[0], offsets[offsets.len() - 1], end))
+    }
+
+    #[test]
+    fn a_log_reads_as_far_as_its_epochs_and_the_segments_agree() {
+        let whole = log(kept(), &[(0, 10), (2, 10), (5, 10)]);
+        let mut remote = RemoteLog::default();
+        copy(&mut remote, &whole, &[(0, 8), (8, 24)]);
+        assert_eq!(
+            [0, 7, 8, 23].map(|from| offsets(&remote, &whole, from)),
+            [Some((0, 7, 8)), Some((7, 7, 8)), Some((8, 23, 24)), Some((23, 23, 24))]
+        );
+        assert_eq!(offsets(&remote, &whole, 24), None);
+        for (own, limit) in [
+            (log(kept(), &[(0, 10), (2, 5), (6, 20)]), 15),  // epoch 2 was cut off, and another follows
+            (log(kept(), &[(0, 9), (3, 20)]), 9),            // another epoch follows earlier
+            (log(kept(), &[(0, 10), (2, 10), (6, 10)]), 20), // the same, but for the last
+            (log(kept(), &[(0, 10), (2, 2)]), 12),           // nothing follows
+        ] {
+            assert_eq!(offsets(&remote, &own, 8), Some((8, limit - 1, limit)), "{:?}", own.epochs());
+            assert_eq!(offsets(&remote, &own, limit), None, "{:?}", own.epochs());
+            assert_eq!(remote.copied_end(&own), limit, "{:?}", own.epochs());
+        }
+        let stranger = log(kept(), &[(1, 30)]);
+        assert_eq!((offsets(&remote, &stranger, 0), remote.copied_end(&stranger)), (None, 0));
+    }
+
+    #[test]
+    fn segments_of_a_lost_leader_lie_beside_those_of_the_next() {
+        let (lost, own) = (log(kept(), &[(0, 30)]), log(kept(), &[(0, 10), (1, 20)]));
+        let mut remote = RemoteLog::default();
+        copy(&mut remote, &lost, &[(0, 8), (8, 20), (20, 28)]);
+        assert_eq!(remote.copied_end(&own), 10);
+        copy(&mut remote, &own, &[(6, 15), (15, 30)]);
+        assert_eq!(remote.copied_end(&own), 30);
+        let read: Vec<(i64, i32)> =
+            remote.all_batches(&own, 0, 30).into_iter().map(|batch| (batch.base_offset, batch.leader_epoch)).collect();
+        assert_eq!(read, (0..30).map(|offset| (offset, i32::from(10 <= offset))).collect::<Vec<_>>());
+        assert_eq!(remote.holding(0, 12).map(|known| known.end), Some(20));
+        assert_eq!(remote.holding(1, 12).map(|known| known.end), Some(15));
+        assert_eq!(remote.first_at(&own, 12).map(|found| found.offset), None, "it is local");
+    }
+
+    fn ids(remote: &RemoteLog, log: &Log, now_ms: i64) -> (Vec<i64>, i64) {
+        let expired = remote.expired(log, now_ms, None);
+        let base = |id: &u64| remote.segments().iter().find(|known| known.id == *id).map_or(-1, RemoteSegment::base_offset);
+        (expired.ids.iter().map(base).collect(), expired.start)
+    }
+
+    #[test]
+    fn total_retention_goes_by_time_and_by_what_both_tiers_hold() {
+        let mut whole = log(kept(), &[(0, 30)]);
+        let size = whole.bytes() / 30;
+        let mut remote = RemoteLog::default();
+        copy(&mut remote, &whole, &[(0, 10), (10, 20)]);
+        whole.set_remote_end(20);
+        assert_eq!(ids(&remote, &whole, 1_000), (vec![], 0));
+        let with = |config: LogConfig| {
+            let mut log = whole.clone();
+            log.configure(LogConfig { remote: true, ..config });
+            log
+        };
+        for (now_ms, gone) in [(109, vec![]), (110, vec![0]), (119, vec![0]), (120, vec![0, 10])] {
+            let start = 10 * gone.len() as i64;
+            assert_eq!(ids(&remote, &with(LogConfig { retention_ms: 100, ..kept() }), now_ms), (gone, start), "at {now_ms}");
+        }
+        // The local segment is not rolled and begins below what is copied: it counts as the store's.
+        for (batches, gone) in [(20, vec![]), (19, vec![]), (10, vec![0]), (0, vec![0, 10])] {
+            let start = 10 * gone.len() as i64;
+            let config = LogConfig { retention_bytes: batches * size as i64, ..kept() };
+            assert_eq!(ids(&remote, &with(config), 0), (gone, start), "{batches} batches are to stay");
+        }
+        whole.raise_start(10);
+        assert_eq!(ids(&remote, &whole, 0), (vec![0], 10), "what lies below the log start goes");
+        let next = log(kept(), &[(7, 3)]);
+        assert_eq!(ids(&remote, &next, 0), (vec![0, 10], 0), "and what is of older epochs than all");
+    }
+
+    #[test]
+    fn what_is_being_copied_keeps_what_is_behind_it_and_what_was_to_be_deleted_goes() {
+        let mut old = log(LogConfig { retention_ms: 0, ..kept() }, &[(0, 30)]);
+        let mut remote = RemoteLog::default();
+        copy(&mut remote, &old, &[(0, 10), (10, 20)]);
+        let copying = remote.segments()[0].id;
+        assert_eq!(remote.expired(&old, 1_000, Some(copying)).ids, [0; 0]);
+        remote.start_delete(&[copying]);
+        assert!(remote.find(&old, 0).is_none());
+        assert_eq!(remote.first_offset(&old), 0, "what is local is not looked for there");
+        old.restart_behind_remote(30, 0, &[EpochStart { epoch: 0, start: 0 }]);
+        assert_eq!(remote.first_offset(&old), 10);
+        old.configure(kept());
+        assert_eq!(remote.finish_delete(&[copying]).0, 1);
+        assert_eq!(remote.finish_delete(&[copying]).0, 0);
     }
 }

@@ -73,9 +73,7 @@ pub fn messages(session: &Session, query: &MessageQuery) -> Result<Vec<MessageVi
     let Some(replica) = broker.and_then(|broker| replica_on(world, broker, &key)) else { return Ok(Vec::new()) };
     let from = query.offset.unwrap_or(0).max(replica.log.start_offset());
     let mut found = Vec::new();
-    let local_start = replica.log.local_start_offset();
-    let remote = world.remote().get(&key).map_or_else(Vec::new, |remote| remote.all_batches(&replica.log, from, local_start));
-    for batch in remote.into_iter().chain(replica.log.batches_from(from.max(local_start))) {
+    for batch in world.remote().readable(&key, &replica.log, from) {
         if replica.high_watermark() < batch.next_offset() {
             break;
         }

@@ -189,11 +189,13 @@ const PARTITIONS_MAX: u64 = 5;
 pub struct Drawer {
     chance: Chance,
     made: u64,
+    /// Whether the cluster has a remote store.
+    tiered: bool,
 }
 
 impl Drawer {
     pub fn new(seed: u64) -> Drawer {
-        Drawer { chance: Chance::new(seed).fork(0x0005_1a17), made: 0 }
+        Drawer { chance: Chance::new(seed).fork(0x0005_1a17), made: 0, tiered: false }
     }
 
     fn one_of<T: Clone>(&mut self, items: &[T]) -> Option<T> {
@@ -225,6 +227,14 @@ impl Drawer {
         if self.chance.below(3) == 0 {
             // Time ends segments everywhere, also those of the offsets topic, which is compacted.
             configs["log.roll.ms"] = json!("4000");
+        }
+        self.tiered = self.chance.below(3) == 0;
+        if self.tiered {
+            configs["remote.log.storage.system.enable"] = json!("true");
+            configs["remote.log.manager.task.interval.ms"] = json!(self.one_of(&["500", "2000"]));
+            configs["brokerlab.remote.latency.ms"] = json!(self.one_of(&["5", "20", "100", "400"]));
+            // A store that is slower than this would never serve anybody.
+            configs["remote.fetch.max.wait.ms"] = json!("2000");
         }
         if self.chance.below(4) == 0 {
             // A slow machine: requests queue, and a disk that is forced often.
@@ -288,7 +298,13 @@ impl Drawer {
             configs[*name] = json!(value);
             configs["internal.segment.bytes"] = json!("1000");
         }
-        if self.chance.below(6) == 0 {
+        if self.tiered && cleanup.iter().all(|(name, _)| *name != "cleanup.policy") {
+            let local = self.one_of(&[("local.retention.ms", "1000"), ("local.retention.ms", "3000"), ("local.retention.bytes", "1000")]);
+            for (name, value) in local.into_iter().chain([("remote.storage.enable", "true"), ("internal.segment.bytes", "400")]) {
+                configs[name] = json!(value);
+            }
+        }
+        if self.chance.below(if self.tiered { 2 } else { 6 }) == 0 {
             configs["unclean.leader.election.enable"] = json!("true");
         }
         json!({

@@ -8,6 +8,7 @@
 
 use brokerlab::check::Checker;
 use brokerlab::node::{Note, NoteKind, Partition, TopicName};
+use brokerlab::protocol::Batch;
 use brokerlab::replica::PartitionKey;
 use brokerlab::session::Session;
 use brokerlab::sim::World;
@@ -119,7 +120,8 @@ impl History {
                 let key = PartitionKey { topic: topic.id, index };
                 let leader = state.leader.and_then(|leader| world.broker(leader));
                 let Some(replica) = leader.and_then(|(broker, _)| broker.replicas().get(&key)) else { continue };
-                let values: Vec<(i64, String)> = values(&replica.log);
+                let readable = world.remote().readable(&key, &replica.log, replica.log.start_offset());
+                let values: Vec<(i64, String)> = values(readable);
                 let placed: Placed<'_> = values.iter().filter_map(|(offset, value)| Some((*offset, identity(value)?))).collect();
                 // What retention or compaction may have removed says nothing.
                 let kept_from = replica.log.start_offset().max(checker.compacted_end(&partition));
@@ -198,8 +200,8 @@ impl History {
 }
 
 /// The records' values by offset.
-fn values(log: &brokerlab::storage::Log) -> Vec<(i64, String)> {
-    let records = log.batches_from(log.start_offset()).flat_map(|batch| batch.records().flatten());
+fn values<'a>(batches: impl Iterator<Item = &'a Batch>) -> Vec<(i64, String)> {
+    let records = batches.flat_map(|batch| batch.records().flatten());
     records.filter_map(|record| Some((record.offset, String::from_utf8(record.value?.to_vec()).ok()?))).collect()
 }
 

@@ -104,6 +104,10 @@ impl Summary {
         all.delivered += one.delivered;
         all.redelivered += one.redelivered;
         all.segments_deleted += one.segments_deleted;
+        all.remote_copies += one.remote_copies;
+        all.remote_deletions += one.remote_deletions;
+        all.remote_reads += one.remote_reads;
+        all.remote_states_built += one.remote_states_built;
         all.unclean_elections += one.unclean_elections;
         all.lost_unclean += one.lost_unclean;
         all.eligible_changes += one.eligible_changes;
@@ -127,7 +131,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 41] {
+    fn counted(&self) -> [(&'static str, u64); 45] {
         let (counts, fates) = (&self.counts, &self.fates);
         [
             ("elections", counts.elections),
@@ -162,6 +166,10 @@ impl Summary {
             ("duplicated", fates.duplicated),
             ("reordered", fates.reordered),
             ("segmentsDeleted", counts.segments_deleted),
+            ("remoteCopies", counts.remote_copies),
+            ("remoteDeletions", counts.remote_deletions),
+            ("remoteReads", counts.remote_reads),
+            ("remoteStatesBuilt", counts.remote_states_built),
             ("uncleanElections", counts.unclean_elections),
             ("lostUnclean", counts.lost_unclean),
             ("eligibleChanges", counts.eligible_changes),
