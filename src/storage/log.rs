@@ -203,7 +203,13 @@ impl Log {
             return;
         }
         if offset < self.first_base() {
-            self.restart(offset);
+            if self.config.remote && self.start < offset {
+                // What is before is in the remote store. Kafka's log would start here and, if it leads one day, let go what is there (`truncateTo`).
+                let (start, epochs) = (self.start, self.epochs().to_vec());
+                self.restart_behind_remote(offset, start, &epochs);
+            } else {
+                self.restart(offset);
+            }
             return;
         }
         let reaches_sealed = offset < self.active.base_offset();

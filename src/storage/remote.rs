@@ -292,6 +292,21 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_is_cut_before_its_local_part_still_starts_in_the_store() {
+        let whole = log(kept(), &[(0, 10), (2, 10)]);
+        let mut remote = RemoteLog::default();
+        copy(&mut remote, &whole, &[(0, 8), (8, 15)]);
+        let mut own = log(kept(), &[]);
+        own.restart_behind_remote(15, 4, whole.epochs());
+        own.truncate(12);
+        assert_eq!((own.start_offset(), own.local_start_offset(), own.end_offset(), own.remote_end()), (4, 12, 12, 12));
+        assert_eq!([4, 8, 11].map(|from| offsets(&remote, &own, from)), [Some((4, 7, 8)), Some((8, 11, 12)), Some((11, 11, 12))]);
+        // Of what starts later nothing is left.
+        own.truncate(3);
+        assert_eq!((own.start_offset(), own.local_start_offset(), own.end_offset()), (3, 3, 3));
+    }
+
+    #[test]
     fn a_log_reads_as_far_as_its_epochs_and_the_segments_agree() {
         let whole = log(kept(), &[(0, 10), (2, 10), (5, 10)]);
         let mut remote = RemoteLog::default();
