@@ -95,7 +95,9 @@ fn a_move_that_is_taken_back_leaves_everything_as_it_was() {
     cluster.apply(reassign(0, &[other]));
     cluster.advance(2_000.0);
     assert!(has_log(&cluster, other));
+    let epoch = cluster.partition("orders", 0).leader_epoch;
     cluster.apply(cancel.clone());
+    assert_eq!(cluster.partition("orders", 0).leader_epoch, epoch + 1, "the new replica is none any more");
     cluster.advance(2_000.0);
     let mut back = replicas(&cluster);
     back.sort_unstable();
@@ -113,10 +115,20 @@ fn more_and_fewer_replicas() {
     cluster.apply(reassign(0, &[1, 2, 3, 4]));
     cluster.advance(5_000.0);
     assert_eq!((replicas(&cluster), cluster.partition("orders", 0).isr.len()), (vec![1, 2, 3, 4], 4));
+    assert_eq!(
+        (cluster.partition("orders", 0).leader, cluster.partition("orders", 0).leader_epoch),
+        (Some(leader), 0),
+        "who comes changes no epoch"
+    );
     // Who is not in sync and leaves is not waited for; and with one replica the minimum ISR is one.
     cluster.apply(reassign(0, &[leader]));
     cluster.advance(2_000.0);
     assert_eq!((replicas(&cluster), cluster.partition("orders", 0).isr), (vec![leader], vec![leader]));
+    assert_eq!(
+        cluster.partition("orders", 0).leader_epoch,
+        1,
+        "whoever leaves must not be taken for a replica: its fetches are of an older epoch"
+    );
     cluster.send("orders", None, "alone");
     cluster.advance(5_000.0);
     assert_eq!(cluster.values("orders", 0), ["alone"]);
