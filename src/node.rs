@@ -522,6 +522,29 @@ pub enum NoteKind {
     },
 }
 
+impl NoteKind {
+    /// The log of one broker that this tells of.
+    pub fn log(&self) -> Option<&Partition> {
+        match self {
+            NoteKind::RecordsLost { partition, .. }
+            | NoteKind::RecordAppended { partition, .. }
+            | NoteKind::HighWatermarkAdvanced { partition, .. }
+            | NoteKind::Truncated { partition, .. }
+            | NoteKind::LogStartMoved { partition, .. }
+            | NoteKind::SegmentsDeleted { partition, .. }
+            | NoteKind::RecordsDeleted { partition, .. }
+            | NoteKind::LowWatermarkReached { partition, .. }
+            | NoteKind::RemoteCopyStarted { partition, .. }
+            | NoteKind::RemoteCopyFinished { partition, .. }
+            | NoteKind::RemoteSegmentsDeleted { partition, .. }
+            | NoteKind::RemoteRead { partition, .. }
+            | NoteKind::RemoteStateBuilt { partition, .. }
+            | NoteKind::LogCompacted { partition, .. } => Some(partition),
+            _ => None,
+        }
+    }
+}
+
 /// Why somebody may lead who need not have all that is committed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum UncleanReason {

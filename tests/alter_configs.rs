@@ -33,15 +33,6 @@ fn log_config(cluster: &Cluster, broker: i32) -> LogConfig {
     *cluster.session.world().broker(broker).expect("the broker").0.replicas()[&key].log.config()
 }
 
-/// The error with which a record sent now is tried again or given up at first; none if it is acknowledged.
-fn fate(cluster: &mut Cluster, value: &str) -> Option<String> {
-    let events = cluster.events_after(|cluster| {
-        cluster.send("orders", Some("k"), value);
-        cluster.advance(80.0);
-    });
-    events.into_iter().find(|event| matches!(event.kind, "produceRetried" | "recordFailed")).and_then(|event| event.error.map(Into::into))
-}
-
 #[test]
 fn running_logs_are_kept_by_the_new_settings() {
     let mut cluster = Cluster::configured(3, json!({ "log.retention.check.interval.ms": "1000", "log.initial.task.delay.ms": "1000" }))
@@ -83,10 +74,10 @@ fn a_running_leader_goes_by_the_new_minimum_of_the_isr() {
     cluster.apply(json!({ "type": "crashBroker", "broker": other }));
     cluster.advance(12_000.0);
     assert_eq!(cluster.partition("orders", 0).isr.len(), 2);
-    assert_eq!(fate(&mut cluster, "one"), None);
+    assert_eq!(cluster.first_error("orders", "one"), None);
     cluster.apply(set(json!({ "min.insync.replicas": "3" })));
     cluster.advance(20.0);
-    assert_eq!(fate(&mut cluster, "two").as_deref(), Some("NOT_ENOUGH_REPLICAS"));
+    assert_eq!(cluster.first_error("orders", "two").as_deref(), Some("NOT_ENOUGH_REPLICAS"));
     cluster.apply(set(json!({ "min.insync.replicas": "2" })));
     cluster.advance(3_000.0);
     assert_eq!(cluster.values("orders", 0), ["one", "two"], "the producer's next try is taken");
@@ -98,7 +89,7 @@ fn a_running_leader_takes_batches_by_the_new_rules() {
     let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
     cluster.apply(set(json!({ "max.message.bytes": "200" })));
     cluster.advance(20.0);
-    assert_eq!(fate(&mut cluster, &"x".repeat(500)).as_deref(), Some("MESSAGE_TOO_LARGE"));
+    assert_eq!(cluster.first_error("orders", &"x".repeat(500)).as_deref(), Some("MESSAGE_TOO_LARGE"));
     cluster.apply(delete(json!(["max.message.bytes"])));
     cluster.apply(set(json!({ "compression.type": "gzip", "message.timestamp.type": "LogAppendTime" })));
     cluster.advance(20.0);

@@ -108,15 +108,6 @@ fn logs_of_topics_that_do_not_say_go_by_it_and_those_that_do_do_not() {
     assert_eq!((ends(&cluster, "orders"), ends(&cluster, "kept")), (vec![3; 3], vec![0; 3]));
 }
 
-/// The error with which a record sent now is tried again or given up at first; none if it is acknowledged.
-fn fate(cluster: &mut Cluster, value: &str) -> Option<String> {
-    let events = cluster.events_after(|cluster| {
-        cluster.send("orders", Some("k"), value);
-        cluster.advance(80.0);
-    });
-    events.into_iter().find(|event| matches!(event.kind, "produceRetried" | "recordFailed")).and_then(|event| event.error.map(Into::into))
-}
-
 #[test]
 fn leaders_go_by_it_at_once() {
     let mut cluster = Cluster::configured(3, without_elr()).topic("orders", 1, 3);
@@ -124,22 +115,22 @@ fn leaders_go_by_it_at_once() {
     let other = leader % 3 + 1;
     cluster.apply(json!({ "type": "crashBroker", "broker": other }));
     cluster.advance(12_000.0);
-    assert_eq!((cluster.partition("orders", 0).isr.len(), fate(&mut cluster, "one")), (2, None));
+    assert_eq!((cluster.partition("orders", 0).isr.len(), cluster.first_error("orders", "one")), (2, None));
     cluster.apply(set("", json!({ "min.insync.replicas": "3" })));
     cluster.advance(20.0);
-    assert_eq!(fate(&mut cluster, "two").as_deref(), Some("NOT_ENOUGH_REPLICAS"));
+    assert_eq!(cluster.first_error("orders", "two").as_deref(), Some("NOT_ENOUGH_REPLICAS"));
     cluster.apply(set(&leader.to_string(), json!({ "min.insync.replicas": "2" })));
     cluster.advance(3_000.0);
     assert_eq!(cluster.values("orders", 0), ["one", "two"], "its own goes before that of all");
     cluster.apply(set("", json!({ "message.max.bytes": "200" })));
     cluster.advance(20.0);
-    assert_eq!(fate(&mut cluster, &"x".repeat(500)).as_deref(), Some("MESSAGE_TOO_LARGE"));
+    assert_eq!(cluster.first_error("orders", &"x".repeat(500)).as_deref(), Some("MESSAGE_TOO_LARGE"));
     cluster.apply(delete("", json!(["message.max.bytes"])));
     cluster.apply(set("", json!({ "compression.type": "gzip" })));
     cluster.advance(20.0);
     let bytes = |cluster: &Cluster| cluster.partition("orders", 0).replicas.iter().map(|replica| replica.bytes).max();
     let before = bytes(&cluster);
-    assert_eq!(fate(&mut cluster, &"x".repeat(5_000)), None);
+    assert_eq!(cluster.first_error("orders", &"x".repeat(5_000)), None);
     assert!(bytes(&cluster) < before.map(|bytes| bytes + 1_000), "5,000 equal bytes are stored compressed");
     assert_eq!(cluster.partition("orders", 0).leader_epoch, 0, "no election was needed");
 }

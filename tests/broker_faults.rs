@@ -26,10 +26,6 @@ fn cut(cluster: &mut Cluster, from: i32, to: i32) {
     cluster.apply(json!({ "type": "setLink", "from": format!("broker-{from}"), "to": format!("broker-{to}"), "cut": true }));
 }
 
-fn leader(cluster: &Cluster) -> i32 {
-    cluster.partition("orders", 0).leader.expect("a leader")
-}
-
 fn others(cluster: &Cluster, id: i32) -> Vec<i32> {
     cluster.partition("orders", 0).replicas.iter().map(|replica| replica.broker).filter(|broker| *broker != id).collect()
 }
@@ -55,7 +51,7 @@ fn warm(configs: Value) -> (Cluster, i32, Vec<i32>) {
         send(&mut cluster, id, value);
         cluster.advance(1_000.0);
     }
-    let leader = leader(&cluster);
+    let leader = cluster.leader("orders", 0);
     let followers = others(&cluster, leader);
     (cluster, leader, followers)
 }
@@ -97,7 +93,7 @@ fn a_process_crash_loses_nothing_and_a_power_loss_everything_that_was_not_flushe
             send(&mut cluster, "p", value);
         }
         cluster.advance(1_000.0);
-        let only = leader(&cluster);
+        let only = cluster.leader("orders", 0);
         let seen = cluster.events_after(|cluster| on_broker(cluster, fault, only));
         assert_eq!(of_kind(&seen, "brokerCrashed").len(), 1, "{fault}");
         let records_lost = of_kind(&seen, "recordsLost");
@@ -123,7 +119,7 @@ fn what_has_been_in_the_page_cache_for_half_a_minute_is_on_the_disk() {
     cluster.advance(30_000.0 + 2.0 * 5_000.0);
     send(&mut cluster, "p", "new");
     cluster.advance(29_000.0);
-    let only = leader(&cluster);
+    let only = cluster.leader("orders", 0);
     let seen = cluster.events_after(|cluster| on_broker(cluster, "powerLoss", only));
     let lost = of_kind(&seen, "recordsLost");
     assert_eq!((lost[0].detail["from"].as_i64(), lost[0].detail["to"].as_i64()), (Some(1), Some(2)));
@@ -140,7 +136,7 @@ fn power_loss_of_a_leader_loses_records_only_there_and_the_followers_copy_wins()
     assert!(of_kind(&seen, "recordsLost").iter().any(|event| event.partition == Some(0) && event.topic.as_deref() == Some("orders")));
     assert_eq!(replica(&cluster, old).log_end_offset, 0);
     cluster.advance(15_000.0);
-    assert_ne!(leader(&cluster), old);
+    assert_ne!(cluster.leader("orders", 0), old);
     assert_eq!(cluster.values("orders", 0), ["first", "other", "second", "third"]);
     on_broker(&mut cluster, "restartBroker", old);
     cluster.advance(20_000.0);
@@ -307,7 +303,7 @@ fn a_frozen_broker_hears_that_it_should_stop_when_it_goes_on() {
 #[test]
 fn the_last_member_of_an_isr_that_stops_leaves_its_partition_without_a_leader() {
     let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 1);
-    let only = leader(&cluster);
+    let only = cluster.leader("orders", 0);
     on_broker(&mut cluster, "stopBroker", only);
     cluster.advance(6_000.0);
     let partition = cluster.partition("orders", 0);

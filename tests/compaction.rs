@@ -36,10 +36,6 @@ fn replicas(cluster: &Cluster) -> Vec<ReplicaView> {
     cluster.partition("orders", 0).replicas
 }
 
-fn leader(cluster: &Cluster) -> i32 {
-    cluster.partition("orders", 0).leader.expect("a leader")
-}
-
 /// Offset, key and value of what a consumer could read.
 fn readable(cluster: &Cluster) -> Vec<(i64, String, Option<String>)> {
     let query = MessageQuery { topic: "orders".to_owned(), partition: 0, offset: None, max: None, isolation: None };
@@ -78,7 +74,7 @@ fn every_replica_keeps_the_last_value_of_each_key_and_a_consumer_passes_over_the
 #[test]
 fn a_follower_that_was_away_copies_the_gaps() {
     let mut cluster = cluster(3, json!({}));
-    let (leader, away) = (leader(&cluster), replicas(&cluster).iter().map(|replica| replica.broker).collect::<Vec<_>>());
+    let (leader, away) = (cluster.leader("orders", 0), replicas(&cluster).iter().map(|replica| replica.broker).collect::<Vec<_>>());
     let away = away.into_iter().find(|broker| *broker != leader).expect("a follower");
     cluster.apply(json!({ "type": "crashBroker", "broker": away }));
     cluster.advance(10_000.0);
@@ -129,7 +125,7 @@ fn a_tombstone_is_seen_for_delete_retention_and_goes_then() {
 fn nothing_goes_that_is_not_replicated() {
     let mut cluster = cluster(3, json!({ "min.insync.replicas": "3" }));
     fill(&mut cluster, 0..2);
-    let leader = leader(&cluster);
+    let leader = cluster.leader("orders", 0);
     for follower in replicas(&cluster).iter().map(|replica| replica.broker).filter(|broker| *broker != leader) {
         let link = json!({ "type": "setLink", "from": format!("broker-{follower}"), "to": format!("broker-{leader}"), "cut": true });
         cluster.apply(link);

@@ -35,12 +35,8 @@ fn starts(cluster: &Cluster) -> Vec<i64> {
     replicas.into_iter().map(|replica| replica.log_start_offset).collect()
 }
 
-fn leader(cluster: &Cluster) -> i32 {
-    cluster.partition("orders", 0).leader.expect("a leader")
-}
-
 fn follower(cluster: &Cluster) -> i32 {
-    leader(cluster) % 3 + 1
+    cluster.leader("orders", 0) % 3 + 1
 }
 
 /// The answers that the person at the page gets: when, and with which error.
@@ -60,7 +56,7 @@ fn records_before_the_offset_are_gone_on_every_replica_and_the_rest_is_there() {
     let at = cluster.session.time_ms();
     let events = cluster.events_after(|cluster| {
         cluster.apply(delete(4));
-        let leader = leader(cluster);
+        let leader = cluster.leader("orders", 0);
         for (start, broker) in starts(cluster).into_iter().zip(1..) {
             assert_eq!(start, if broker == leader { 4 } else { 0 }, "followers hear of it with their fetches");
         }
@@ -156,7 +152,7 @@ fn nobody_who_leads_nobody_who_deletes() {
 #[test]
 fn records_above_the_high_watermark_stay() {
     let mut cluster = filled(Cluster::of_brokers(3), 3, 3);
-    let leader = leader(&cluster);
+    let leader = cluster.leader("orders", 0);
     for broker in (1..=3).filter(|broker| *broker != leader) {
         let (from, to) = (format!("broker-{broker}"), format!("broker-{leader}"));
         cluster.apply(json!({ "type": "setLink", "from": from, "to": to, "cut": true }));
@@ -203,7 +199,7 @@ fn a_consumer_below_is_out_of_range_and_goes_where_its_reset_policy_says() {
 #[test]
 fn the_answer_waits_for_live_replicas_until_the_time_is_over() {
     let mut cluster = filled(Cluster::of_brokers(3), 3, 5);
-    let (leader, behind) = (leader(&cluster), follower(&cluster));
+    let (leader, behind) = (cluster.leader("orders", 0), follower(&cluster));
     cluster.apply(json!({ "type": "setLink", "from": format!("broker-{behind}"), "to": format!("broker-{leader}"), "cut": true }));
     let at = cluster.session.time_ms();
     let events = cluster.events_after(|cluster| {
@@ -244,10 +240,10 @@ fn a_new_leader_starts_where_the_old_one_did() {
     let mut cluster = filled(Cluster::of_brokers(3), 3, 6);
     cluster.apply(delete(4));
     cluster.advance(1_000.0);
-    let old = leader(&cluster);
+    let old = cluster.leader("orders", 0);
     cluster.apply(json!({ "type": "crashBroker", "broker": old }));
     cluster.advance(12_000.0);
-    assert_ne!(leader(&cluster), old);
+    assert_ne!(cluster.leader("orders", 0), old);
     assert_eq!(cluster.values("orders", 0), ["record 4", "record 5"]);
     cluster.apply(json!({ "type": "restartBroker", "broker": old }));
     cluster.advance(5_000.0);
@@ -327,7 +323,7 @@ fn a_log_may_start_within_a_batch_also_where_a_replica_begins_with_it() {
     cluster.advance(5_000.0);
     assert_eq!((cluster.partition("orders", 0).isr.len(), starts(&cluster)), (3, vec![3, 3, 3]));
     cluster.assert_replicas_equal("orders");
-    let old = leader(&cluster);
+    let old = cluster.leader("orders", 0);
     cluster.apply(json!({ "type": "crashBroker", "broker": old }));
     cluster.advance(12_000.0);
     assert_eq!(cluster.values("orders", 0), kept);

@@ -38,10 +38,6 @@ fn reader(cluster: &mut Cluster, rack: &str, configs: Value) {
     cluster.apply(json!({ "type": "addConsumer", "id": "reader", "partitions": partitions, "configs": all }));
 }
 
-fn leader(cluster: &Cluster) -> i32 {
-    cluster.partition("orders", 0).leader.expect("a leader")
-}
-
 fn consumed(cluster: &Cluster) -> u64 {
     cluster.view().consumers[0].consumed
 }
@@ -74,7 +70,7 @@ fn a_consumer_reads_from_the_replica_in_its_rack() {
             reader(cluster, racks()[near - 1], json!({ "metadata.max.age.ms": "5000" }));
             cluster.advance(20_000.0);
         });
-        assert_eq!(sources(&seen), [format!("broker-{near}")], "the leader is broker {}", leader(&cluster));
+        assert_eq!(sources(&seen), [format!("broker-{near}")], "the leader is broker {}", cluster.leader("orders", 0));
         assert_all_is_read(&mut cluster);
     }
 }
@@ -88,7 +84,7 @@ fn without_a_selector_a_rack_or_a_replica_there_it_reads_from_the_leader() {
             reader(cluster, rack, json!({}));
             cluster.advance(5_000.0);
         });
-        assert_eq!(sources(&seen), [format!("broker-{}", leader(&cluster))], "{rack}");
+        assert_eq!(sources(&seen), [format!("broker-{}", cluster.leader("orders", 0))], "{rack}");
     }
     assert_eq!(&*Cluster::refusal_of(json!({ "replica.selector.class": "my.Selector" })).code, "INVALID_CONFIG");
 }
@@ -96,7 +92,7 @@ fn without_a_selector_a_rack_or_a_replica_there_it_reads_from_the_leader() {
 #[test]
 fn a_near_replica_that_dies_is_left_for_the_leader_and_found_again() {
     let mut cluster = cluster(selecting());
-    let near = leader(&cluster) % 3 + 1;
+    let near = cluster.leader("orders", 0) % 3 + 1;
     reader(&mut cluster, racks()[near as usize - 1], json!({}));
     cluster.advance(5_000.0);
     let seen = cluster.events_after(|cluster| {
@@ -105,7 +101,7 @@ fn a_near_replica_that_dies_is_left_for_the_leader_and_found_again() {
         cluster.apply(json!({ "type": "restartBroker", "broker": near }));
         cluster.advance(20_000.0);
     });
-    let (far, near) = (format!("broker-{}", leader(&cluster)), format!("broker-{near}"));
+    let (far, near) = (format!("broker-{}", cluster.leader("orders", 0)), format!("broker-{near}"));
     let sources = sources(&seen);
     assert!(sources == [far.clone(), near.clone()] || sources == [near.clone(), far, near], "{sources:?}");
     assert_all_is_read(&mut cluster);
@@ -114,7 +110,7 @@ fn a_near_replica_that_dies_is_left_for_the_leader_and_found_again() {
 #[test]
 fn a_near_replica_that_falls_behind_is_left_when_the_metadata_is_old() {
     let mut cluster = cluster(selecting());
-    let (leads, near) = (leader(&cluster), leader(&cluster) % 3 + 1);
+    let (leads, near) = (cluster.leader("orders", 0), cluster.leader("orders", 0) % 3 + 1);
     reader(&mut cluster, racks()[near as usize - 1], json!({ "metadata.max.age.ms": "20000" }));
     cluster.advance(3_000.0);
     let (from, to) = (format!("broker-{near}"), format!("broker-{leads}"));
@@ -131,12 +127,12 @@ fn a_near_replica_that_falls_behind_is_left_when_the_metadata_is_old() {
 #[test]
 fn after_an_election_the_new_leader_is_asked_where_to_read() {
     let mut cluster = cluster(selecting());
-    let (old, near) = (leader(&cluster), leader(&cluster) % 3 + 1);
+    let (old, near) = (cluster.leader("orders", 0), cluster.leader("orders", 0) % 3 + 1);
     reader(&mut cluster, racks()[near as usize - 1], json!({}));
     cluster.advance(3_000.0);
     cluster.apply(json!({ "type": "crashBroker", "broker": old }));
     let seen = cluster.events_after(|cluster| cluster.advance(40_000.0));
-    assert_ne!(leader(&cluster), old);
+    assert_ne!(cluster.leader("orders", 0), old);
     assert_eq!(sources(&seen).last(), Some(&format!("broker-{near}")));
     assert_all_is_read(&mut cluster);
 }
@@ -153,7 +149,7 @@ fn fetch(topic: Uuid, offset: i64, epoch: i32, rack: &str) -> k::FetchRequest {
 #[test]
 fn a_follower_answers_in_its_epoch_and_up_to_its_high_watermark() {
     let mut cluster = cluster(selecting());
-    let (leads, near) = (leader(&cluster), leader(&cluster) % 3 + 1);
+    let (leads, near) = (cluster.leader("orders", 0), cluster.leader("orders", 0) % 3 + 1);
     let epoch = cluster.partition("orders", 0).leader_epoch;
     // It has what it fetched last, and does not know yet that it is committed.
     let mut direct = None;

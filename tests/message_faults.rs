@@ -35,10 +35,6 @@ fn until_in_flight(cluster: &mut Cluster, api: &str, response: bool) -> u64 {
     panic!("no {api} in a second")
 }
 
-fn leader(cluster: &Cluster) -> i32 {
-    cluster.partition("orders", 0).leader.expect("a leader")
-}
-
 fn of_kind(events: &[EventView], kind: &str) -> Vec<EventView> {
     events.iter().filter(|event| event.kind == kind).cloned().collect()
 }
@@ -68,7 +64,7 @@ fn a_dropped_produce_request_is_sent_again_after_its_timeout_and_arrives_once() 
 fn a_dropped_produce_response_makes_a_producer_without_idempotence_write_twice() {
     let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
     producer(&mut cluster, "p", json!({}));
-    let leader = leader(&cluster);
+    let leader = cluster.leader("orders", 0);
     cluster.apply(json!({ "type": "dropNext", "api": "Produce", "broker": leader, "what": "response" }));
     assert_eq!(cluster.view().drops.len(), 1);
     send(&mut cluster, "p", "v");
@@ -159,7 +155,7 @@ fn no_message_of_the_cluster_s_own_can_stop_it_for_good_by_being_lost() {
         ("ListOffsets", "request"),
     ] {
         let mut cluster = Cluster::configured(3, json!({ "replica.lag.time.max.ms": "2000" })).topic("orders", 1, 3);
-        let follower = (1..=3).find(|id| *id != leader(&cluster)).expect("a follower");
+        let follower = (1..=3).find(|id| *id != cluster.leader("orders", 0)).expect("a follower");
         cluster.apply(json!({ "type": "dropNext", "api": api, "what": what }));
         cluster.apply(json!({ "type": "crashBroker", "broker": follower }));
         cluster.send("orders", Some("k"), "v");
@@ -212,7 +208,7 @@ fn a_lost_poll_of_the_metadata_log_is_noticed_after_two_seconds() {
 fn a_slow_link_takes_its_latency_and_its_bandwidth_each_way_by_itself() {
     let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
     producer(&mut cluster, "p", json!({ "request.timeout.ms": "30000" }));
-    let leader = format!("broker-{}", leader(&cluster));
+    let leader = format!("broker-{}", cluster.leader("orders", 0));
     cluster.apply(json!({ "type": "setLink", "from": "p", "to": leader, "latencyMs": 40 }));
     cluster.apply(json!({ "type": "setLink", "from": leader, "to": "p", "latencyMs": 7.5 }));
     let round_trip = |cluster: &mut Cluster, value: &str| {
@@ -241,7 +237,7 @@ fn a_slow_link_takes_its_latency_and_its_bandwidth_each_way_by_itself() {
 fn a_follower_that_cannot_reach_its_leader_leaves_the_isr_after_the_lag_time_and_comes_back() {
     let mut cluster = Cluster::configured(3, json!({ "replica.lag.time.max.ms": "4000" })).topic("orders", 1, 3);
     producer(&mut cluster, "p", json!({ "acks": "all", "request.timeout.ms": "30000" }));
-    let leader = leader(&cluster);
+    let leader = cluster.leader("orders", 0);
     let follower = (1..=3).find(|id| *id != leader).expect("a follower");
     cluster.apply(json!({ "type": "setLink", "from": format!("broker-{follower}"), "to": format!("broker-{leader}"), "cut": true }));
     let cut = cluster.view().time;
@@ -292,7 +288,7 @@ fn a_leader_that_is_cut_off_keeps_taking_acks_1_records_and_loses_them() {
     let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
     producer(&mut cluster, "near", json!({ "acks": "1" }));
     producer(&mut cluster, "careful", json!({ "acks": "all", "request.timeout.ms": "30000" }));
-    let old = leader(&cluster);
+    let old = cluster.leader("orders", 0);
     // Its clients reach it, the others do not.
     for other in (1..=3).filter(|id| *id != old).map(|id| format!("broker-{id}")).chain(["controller-1".to_owned()]) {
         for (from, to) in [(format!("broker-{old}"), other.clone()), (other, format!("broker-{old}"))] {
@@ -491,12 +487,12 @@ fn send_default(cluster: &mut Cluster) {
 #[test]
 fn what_an_old_leader_says_late_is_of_no_use_when_the_new_one_has_answered() {
     let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3).topic("other", 3, 1);
-    let preferred = leader(&cluster);
+    let preferred = cluster.leader("orders", 0);
     cluster.apply(json!({ "type": "crashBroker", "broker": preferred }));
     cluster.advance(10_000.0);
     cluster.apply(json!({ "type": "restartBroker", "broker": preferred }));
     cluster.advance(10_000.0);
-    let old = leader(&cluster);
+    let old = cluster.leader("orders", 0);
     assert_ne!(old, preferred);
     let elsewhere = (0..3).find(|index| ![None, Some(old)].contains(&cluster.partition("other", *index).leader)).expect("another leader");
     cluster.send("orders", None, "0");
@@ -522,7 +518,7 @@ fn what_an_old_leader_says_late_is_of_no_use_when_the_new_one_has_answered() {
         cluster.apply(json!({ "type": "deleteTopic", "name": "other" }));
         cluster.advance(15_000.0);
     });
-    assert_eq!(leader(&cluster), preferred);
+    assert_eq!(cluster.leader("orders", 0), preferred);
     let delivered: Vec<_> = of_kind(&seen, "recordDelivered").iter().map(|event| event.detail["firstOffset"].as_i64()).collect();
     assert_eq!(delivered, [0, 1, 2, 3].map(Some), "each once, in order");
 }

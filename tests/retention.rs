@@ -17,13 +17,6 @@ fn cluster(configs: Value) -> Cluster {
     cluster
 }
 
-fn send(cluster: &mut Cluster, values: std::ops::Range<u32>) {
-    for value in values {
-        cluster.apply(json!({ "type": "send", "producer": "p", "topic": "orders", "partition": 0, "value": format!("value {value}") }));
-        cluster.advance(50.0);
-    }
-}
-
 fn replicas(cluster: &Cluster) -> Vec<ReplicaView> {
     cluster.partition("orders", 0).replicas
 }
@@ -39,13 +32,13 @@ fn of_kind(events: &[EventView], kind: &str) -> usize {
 #[test]
 fn old_records_go_on_every_replica_and_the_active_segment_goes_too() {
     let mut cluster = cluster(json!({ "retention.ms": "5000", "internal.segment.bytes": "200" }));
-    send(&mut cluster, 0..10);
+    cluster.send_numbered("p", "orders", 0..10);
     assert_eq!(starts(&cluster), [0, 0, 0]);
     let seen = cluster.events_after(|cluster| cluster.advance(10_000.0));
     assert_eq!(starts(&cluster), [10, 10, 10]);
     assert!(3 <= of_kind(&seen, "segmentsDeleted") && 3 <= of_kind(&seen, "logStartMoved"));
     assert_eq!(cluster.values("orders", 0), [""; 0]);
-    send(&mut cluster, 10..11);
+    cluster.send_numbered("p", "orders", 10..11);
     cluster.advance(1_000.0);
     assert_eq!(cluster.values("orders", 0), ["value 10"]);
     cluster.assert_replicas_equal("orders");
@@ -54,7 +47,7 @@ fn old_records_go_on_every_replica_and_the_active_segment_goes_too() {
 #[test]
 fn too_many_records_go_oldest_first() {
     let mut cluster = cluster(json!({ "retention.bytes": "400", "internal.segment.bytes": "200" }));
-    send(&mut cluster, 0..20);
+    cluster.send_numbered("p", "orders", 0..20);
     cluster.advance(3_000.0);
     let start = starts(&cluster)[0];
     assert!(0 < start && start < 20, "{start}");
@@ -72,7 +65,7 @@ fn nothing_goes_that_is_not_replicated() {
         let link = json!({ "type": "setLink", "from": format!("broker-{follower}"), "to": format!("broker-{leader}"), "cut": true });
         cluster.apply(link);
     }
-    send(&mut cluster, 0..10);
+    cluster.send_numbered("p", "orders", 0..10);
     cluster.advance(4_000.0);
     let own = replicas(&cluster).into_iter().find(|replica| replica.broker == leader).expect("the leader's replica");
     assert!(own.high_watermark < own.log_end_offset, "the followers have not all of it");
@@ -83,15 +76,15 @@ fn nothing_goes_that_is_not_replicated() {
 fn a_consumer_below_the_log_start_begins_anew_where_its_policy_says() {
     for (policy, next) in [("earliest", 20), ("latest", 21)] {
         let mut cluster = cluster(json!({ "retention.ms": "5000", "internal.segment.bytes": "200" }));
-        send(&mut cluster, 0..10);
+        cluster.send_numbered("p", "orders", 0..10);
         let configs = json!({ "auto.offset.reset": policy });
         cluster.apply(json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["orders"], "configs": configs }));
         cluster.advance(8_000.0);
         assert_eq!(cluster.position("c", "orders", 0), Some(10), "{policy}");
         cluster.apply(json!({ "type": "pauseConsumer", "id": "c" }));
-        send(&mut cluster, 10..20);
+        cluster.send_numbered("p", "orders", 10..20);
         cluster.advance(10_000.0);
-        send(&mut cluster, 20..21);
+        cluster.send_numbered("p", "orders", 20..21);
         assert_eq!(starts(&cluster), [20, 20, 20]);
         let seen = cluster.events_after(|cluster| {
             cluster.apply(json!({ "type": "resumeConsumer", "id": "c" }));
@@ -107,14 +100,14 @@ fn a_consumer_below_the_log_start_begins_anew_where_its_policy_says() {
 #[test]
 fn a_follower_whose_log_ends_below_the_leaders_start_begins_there() {
     let mut cluster = cluster(json!({ "retention.ms": "5000", "internal.segment.bytes": "200" }));
-    send(&mut cluster, 0..4);
+    cluster.send_numbered("p", "orders", 0..4);
     let leader = cluster.partition("orders", 0).leader.expect("a leader");
     let away = replicas(&cluster).iter().map(|replica| replica.broker).find(|broker| *broker != leader).expect("a follower");
     cluster.apply(json!({ "type": "crashBroker", "broker": away }));
     cluster.advance(15_000.0);
-    send(&mut cluster, 4..12);
+    cluster.send_numbered("p", "orders", 4..12);
     cluster.advance(12_000.0);
-    send(&mut cluster, 12..14);
+    cluster.send_numbered("p", "orders", 12..14);
     // What it has is not old enough for its own retention to take all of it before it hears of the leader.
     let seen = cluster.events_after(|cluster| {
         cluster.apply(json!({ "type": "restartBroker", "broker": away }));
@@ -133,7 +126,7 @@ fn a_follower_whose_clock_is_behind_starts_where_its_leader_does() {
     let late = replicas(&cluster).iter().map(|replica| replica.broker).find(|broker| *broker != leader).expect("a follower");
     // By its own clock nothing is old yet.
     cluster.apply(json!({ "type": "skewClock", "broker": late, "ms": -3_600_000 }));
-    send(&mut cluster, 0..10);
+    cluster.send_numbered("p", "orders", 0..10);
     let seen = cluster.events_after(|cluster| cluster.advance(10_000.0));
     assert_eq!(starts(&cluster), [10, 10, 10]);
     let of_late = |kind: &str| seen.iter().filter(|event| event.kind == kind && event.node == format!("broker-{late}")).collect::<Vec<_>>();
@@ -146,7 +139,7 @@ fn a_follower_whose_clock_is_behind_starts_where_its_leader_does() {
 #[test]
 fn a_consumer_begins_anew_with_its_next_poll_and_not_while_it_is_at_work() {
     let mut cluster = cluster(json!({ "retention.ms": "5000", "internal.segment.bytes": "320" }));
-    send(&mut cluster, 0..4);
+    cluster.send_numbered("p", "orders", 0..4);
     let configs = json!({ "auto.offset.reset": "earliest", "max.poll.records": "4" });
     cluster
         .apply(json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["orders"], "processingMs": 20_000, "configs": configs }));
@@ -155,7 +148,7 @@ fn a_consumer_begins_anew_with_its_next_poll_and_not_while_it_is_at_work() {
     let seen = cluster.events_after(|cluster| {
         // What comes next has come and gone before it can fetch again, and then it is still at work.
         cluster.apply(json!({ "type": "setLink", "from": "*", "to": "c", "cut": true }));
-        send(cluster, 4..8);
+        cluster.send_numbered("p", "orders", 4..8);
         cluster.advance(8_000.0);
         cluster.apply(json!({ "type": "setLink", "from": "*", "to": "*" }));
         // A fetch whose answer was lost is given up after request.timeout.ms, half a minute.

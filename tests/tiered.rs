@@ -39,19 +39,8 @@ fn cluster(brokers: u32, configs: &[(&str, &str)], topic: &[(&str, &str)]) -> Cl
     cluster
 }
 
-fn send(cluster: &mut Cluster, values: std::ops::Range<u32>) {
-    for value in values {
-        cluster.apply(json!({ "type": "send", "producer": "p", "topic": "orders", "partition": 0, "value": format!("value {value}") }));
-        cluster.advance(50.0);
-    }
-}
-
 fn values(range: std::ops::Range<u32>) -> Vec<String> {
     range.map(|value| format!("value {value}")).collect()
-}
-
-fn leader(cluster: &Cluster) -> i32 {
-    cluster.partition("orders", 0).leader.expect("a leader")
 }
 
 fn replica(cluster: &Cluster, broker: i32) -> ReplicaView {
@@ -91,7 +80,7 @@ fn read_all(cluster: &mut Cluster, id: &str) -> (i64, i64, usize) {
 fn what_is_rolled_is_copied_and_goes_locally_and_consumers_read_all_of_it() {
     let mut cluster = cluster(3, &[], &[("local.retention.ms", "2000")]);
     let seen = cluster.events_after(|cluster| {
-        send(cluster, 0..30);
+        cluster.send_numbered("p", "orders", 0..30);
         cluster.advance(6_000.0);
     });
     let segments = remote(&cluster);
@@ -106,7 +95,7 @@ fn what_is_rolled_is_copied_and_goes_locally_and_consumers_read_all_of_it() {
     assert!(of_kind(&seen, "remoteCopyStarted")[0].text.starts_with("Copies segment 0 to "));
     assert!(of_kind(&seen, "segmentsDeleted").iter().all(|event| event.text.contains("local.retention.ms")));
     assert_eq!(of_kind(&seen, "logStartMoved").len(), 0);
-    send(&mut cluster, 30..32);
+    cluster.send_numbered("p", "orders", 30..32);
     assert_eq!(cluster.values("orders", 0), values(0..32));
     let (first, last, reads) = read_all(&mut cluster, "c");
     assert_eq!((first, last), (0, 31));
@@ -116,7 +105,7 @@ fn what_is_rolled_is_copied_and_goes_locally_and_consumers_read_all_of_it() {
 #[test]
 fn what_is_not_copied_stays() {
     let mut cluster = cluster(1, &[("remote.log.manager.task.interval.ms", "600000")], &[("local.retention.ms", "1000")]);
-    send(&mut cluster, 0..10);
+    cluster.send_numbered("p", "orders", 0..10);
     cluster.advance(10_000.0);
     assert_eq!((starts(&cluster, 1), remote(&cluster)), ((0, 0), vec![]));
 }
@@ -124,13 +113,13 @@ fn what_is_not_copied_stays() {
 #[test]
 fn nothing_is_copied_above_the_high_watermark() {
     let mut cluster = cluster(3, &[], &[("min.insync.replicas", "3")]);
-    let leader = leader(&cluster);
-    send(&mut cluster, 0..6);
+    let leader = cluster.leader("orders", 0);
+    cluster.send_numbered("p", "orders", 0..6);
     cluster.advance(2_000.0);
     for follower in (1..=3).filter(|broker| *broker != leader) {
         cluster.apply(json!({ "type": "setLink", "from": format!("broker-{follower}"), "to": format!("broker-{leader}"), "cut": true }));
     }
-    send(&mut cluster, 6..20);
+    cluster.send_numbered("p", "orders", 6..20);
     cluster.advance(4_000.0);
     let own = replica(&cluster, leader);
     assert!(own.high_watermark < own.log_end_offset);
@@ -143,7 +132,7 @@ fn a_slow_store_answers_in_time_or_not_at_all() {
     for (wait, reads) in [("500", true), ("100", false)] {
         let slow = [("brokerlab.remote.latency.ms", "300"), ("remote.fetch.max.wait.ms", wait)];
         let mut cluster = cluster(1, &slow, &[("local.retention.ms", "1000")]);
-        send(&mut cluster, 0..10);
+        cluster.send_numbered("p", "orders", 0..10);
         cluster.advance(10_000.0);
         assert_eq!(starts(&cluster, 1), (0, 10));
         let configs = json!({ "auto.offset.reset": "earliest" });
@@ -194,7 +183,7 @@ fn offsets_are_listed_by_tier_and_by_time_through_the_remote_store() {
     let mut cluster = cluster(1, &[], &[("local.retention.bytes", "300")]);
     let mut broker = Direct::of(&cluster, 1);
     assert_eq!(list(&mut broker, -5), (ErrorCode::None, -1, -1), "nothing is tiered");
-    send(&mut cluster, 0..20);
+    cluster.send_numbered("p", "orders", 0..20);
     cluster.advance(4_000.0);
     let (log_start, local_start) = starts(&cluster, 1);
     assert!(log_start == 0 && 5 < local_start && local_start < 20, "{local_start}");
@@ -224,17 +213,17 @@ fn offsets_are_listed_by_tier_and_by_time_through_the_remote_store() {
 #[test]
 fn a_follower_goes_on_at_the_leaders_local_log_and_may_lead_then() {
     let mut cluster = cluster(4, &[], &[("local.retention.ms", "1000")]);
-    send(&mut cluster, 0..10);
-    let old = leader(&cluster);
+    cluster.send_numbered("p", "orders", 0..10);
+    let old = cluster.leader("orders", 0);
     // A second leader epoch, so that there is a lineage to take over.
     cluster.apply(json!({ "type": "stopBroker", "broker": old }));
     cluster.advance(3_000.0);
-    send(&mut cluster, 10..20);
+    cluster.send_numbered("p", "orders", 10..20);
     cluster.apply(json!({ "type": "restartBroker", "broker": old }));
     cluster.advance(8_000.0);
-    let leading = leader(&cluster);
+    let leading = cluster.leader("orders", 0);
     assert_eq!(starts(&cluster, leading), (0, 20));
-    send(&mut cluster, 20..22);
+    cluster.send_numbered("p", "orders", 20..22);
     let replicas: Vec<i32> = cluster.partition("orders", 0).replicas.iter().map(|replica| replica.broker).collect();
     let new = (1..=4).find(|broker| !replicas.contains(broker)).expect("a fourth broker");
     let seen = cluster.events_after(|cluster| {
@@ -257,7 +246,7 @@ fn a_follower_goes_on_at_the_leaders_local_log_and_may_lead_then() {
     assert_eq!(starts(&cluster, new), starts(&cluster, leading));
     cluster.apply(json!({ "type": "stopBroker", "broker": leading }));
     cluster.advance(3_000.0);
-    assert_eq!(leader(&cluster), new);
+    assert_eq!(cluster.leader("orders", 0), new);
     assert_eq!(cluster.values("orders", 0), values(0..22));
     assert_eq!(read_all(&mut cluster, "c").0, 0);
 }
@@ -265,13 +254,13 @@ fn a_follower_goes_on_at_the_leaders_local_log_and_may_lead_then() {
 #[test]
 fn another_leader_goes_on_from_what_is_copied() {
     let mut cluster = cluster(3, &[], &[]);
-    send(&mut cluster, 0..12);
+    cluster.send_numbered("p", "orders", 0..12);
     cluster.advance(2_000.0);
     let copied = remote(&cluster);
-    let old = leader(&cluster);
+    let old = cluster.leader("orders", 0);
     cluster.apply(json!({ "type": "crashBroker", "broker": old }));
     cluster.advance(12_000.0);
-    send(&mut cluster, 12..24);
+    cluster.send_numbered("p", "orders", 12..24);
     cluster.advance(2_000.0);
     let all = remote(&cluster);
     assert_eq!(all[..copied.len()], copied);
@@ -282,7 +271,7 @@ fn another_leader_goes_on_from_what_is_copied() {
 #[test]
 fn a_copy_that_a_crash_ends_counts_for_nothing() {
     let mut cluster = cluster(1, &[("brokerlab.remote.latency.ms", "1500")], &[("local.retention.ms", "1000")]);
-    send(&mut cluster, 0..4);
+    cluster.send_numbered("p", "orders", 0..4);
     cluster.advance(1_000.0);
     assert_eq!(remote(&cluster)[0].state, "COPY_SEGMENT_STARTED");
     cluster.apply(json!({ "type": "powerLoss", "broker": 1 }));
@@ -302,25 +291,25 @@ fn a_copy_that_a_crash_ends_counts_for_nothing() {
 #[test]
 fn total_retention_counts_both_tiers_and_moves_the_log_start() {
     let mut cluster = cluster(3, &[], &[("local.retention.ms", "1000"), ("retention.ms", "6000")]);
-    send(&mut cluster, 0..10);
+    cluster.send_numbered("p", "orders", 0..10);
     cluster.advance(3_000.0);
-    assert_eq!(starts(&cluster, leader(&cluster)), (0, 10));
+    assert_eq!(starts(&cluster, cluster.leader("orders", 0)), (0, 10));
     let seen = cluster.events_after(|cluster| cluster.advance(8_000.0));
     assert_eq!(remote(&cluster), []);
     assert!(!of_kind(&seen, "remoteSegmentsDeleted").is_empty());
     for broker in 1..=3 {
         assert_eq!(starts(&cluster, broker), (10, 10), "followers hear of it");
     }
-    send(&mut cluster, 10..12);
+    cluster.send_numbered("p", "orders", 10..12);
     assert_eq!(read_all(&mut cluster, "c").0, 10);
 
     let mut by_size = self::cluster(1, &[], &[("local.retention.bytes", "0"), ("retention.bytes", "1000")]);
-    send(&mut by_size, 0..40);
+    by_size.send_numbered("p", "orders", 0..40);
     by_size.advance(4_000.0);
-    let start = starts(&by_size, leader(&by_size)).0;
+    let start = starts(&by_size, by_size.leader("orders", 0)).0;
     let bytes: u64 = remote(&by_size).iter().map(|segment| segment.bytes).sum::<u64>();
     assert!(0 < start, "the oldest go");
-    assert!((1_000..1_400).contains(&(bytes + replica(&by_size, leader(&by_size)).bytes)), "{bytes}");
+    assert!((1_000..1_400).contains(&(bytes + replica(&by_size, by_size.leader("orders", 0)).bytes)), "{bytes}");
     assert_eq!(read_all(&mut by_size, "c").0, start);
 }
 
@@ -328,9 +317,9 @@ fn total_retention_counts_both_tiers_and_moves_the_log_start() {
 fn a_deleted_topic_leaves_nothing_in_the_remote_store() {
     for down in [false, true] {
         let mut cluster = cluster(3, &[], &[("local.retention.ms", "1000")]);
-        send(&mut cluster, 0..10);
+        cluster.send_numbered("p", "orders", 0..10);
         cluster.advance(2_000.0);
-        let old = leader(&cluster);
+        let old = cluster.leader("orders", 0);
         if down {
             cluster.apply(json!({ "type": "crashBroker", "broker": old }));
         }
@@ -349,9 +338,9 @@ fn a_deleted_topic_leaves_nothing_in_the_remote_store() {
 #[test]
 fn switching_off_needs_leave_to_delete_and_takes_what_is_only_remote() {
     let mut cluster = cluster(3, &[], &[("local.retention.bytes", "300")]);
-    send(&mut cluster, 0..20);
+    cluster.send_numbered("p", "orders", 0..20);
     cluster.advance(3_000.0);
-    let (_, local) = starts(&cluster, leader(&cluster));
+    let (_, local) = starts(&cluster, cluster.leader("orders", 0));
     assert!(0 < local);
     let off = |more: &[(&str, &str)]| json!({ "type": "alterConfigs", "resource": "topic", "name": "orders", "set": with(&[("remote.storage.enable", "false")], more) });
     assert_eq!(cluster.refused(off(&[])).code, "INVALID_CONFIG");
@@ -369,7 +358,7 @@ fn switching_off_needs_leave_to_delete_and_takes_what_is_only_remote() {
 #[test]
 fn without_copies_the_whole_logs_retention_counts_here() {
     let mut cluster = cluster(1, &[], &[("retention.ms", "4000"), ("remote.log.copy.disable", "true")]);
-    send(&mut cluster, 0..10);
+    cluster.send_numbered("p", "orders", 0..10);
     cluster.advance(2_000.0);
     assert_eq!((starts(&cluster, 1), remote(&cluster)), ((0, 0), vec![]));
     cluster.advance(5_000.0);
@@ -416,8 +405,8 @@ fn what_does_not_go_together_is_refused() {
 #[test]
 fn what_an_unclean_leader_lacked_is_not_read_from_the_remote_store() {
     let mut cluster = cluster(2, &[], &[("local.retention.ms", "1000"), ("unclean.leader.election.enable", "true")]);
-    send(&mut cluster, 0..6);
-    let first = leader(&cluster);
+    cluster.send_numbered("p", "orders", 0..6);
+    let first = cluster.leader("orders", 0);
     let other = 3 - first;
     cluster.apply(json!({ "type": "crashBroker", "broker": other }));
     cluster.advance(12_000.0);
@@ -430,8 +419,8 @@ fn what_an_unclean_leader_lacked_is_not_read_from_the_remote_store() {
     cluster.apply(json!({ "type": "crashBroker", "broker": first }));
     cluster.apply(json!({ "type": "restartBroker", "broker": other }));
     cluster.advance(15_000.0);
-    assert_eq!(leader(&cluster), other);
-    send(&mut cluster, 6..20);
+    assert_eq!(cluster.leader("orders", 0), other);
+    cluster.send_numbered("p", "orders", 6..20);
     cluster.advance(5_000.0);
     assert_eq!(starts(&cluster, other), (0, 20), "it has copied its own");
     assert_eq!(cluster.values("orders", 0), values(0..20));
@@ -444,7 +433,7 @@ fn what_an_unclean_leader_lacked_is_not_read_from_the_remote_store() {
     assert_eq!(cluster.partition("orders", 0).isr.len(), 2);
     cluster.apply(json!({ "type": "stopBroker", "broker": other }));
     cluster.advance(4_000.0);
-    assert_eq!(leader(&cluster), first);
+    assert_eq!(cluster.leader("orders", 0), first);
     let left = cluster.values("orders", 0);
     assert_eq!(left, values(20 - left.len() as u32..20), "nothing of what was lost comes back");
 }
@@ -452,10 +441,10 @@ fn what_an_unclean_leader_lacked_is_not_read_from_the_remote_store() {
 #[test]
 fn the_remote_store_is_rewound_with_the_rest() {
     let mut cluster = cluster(3, &[], &[("local.retention.ms", "1000")]);
-    send(&mut cluster, 0..20);
+    cluster.send_numbered("p", "orders", 0..20);
     cluster.advance(3_000.0);
     let (middle, copied) = (cluster.session.time_ms(), remote(&cluster));
-    send(&mut cluster, 20..40);
+    cluster.send_numbered("p", "orders", 20..40);
     cluster.advance(5_000.0);
     let (end, hash, all) = (cluster.session.time_ms(), cluster.session.trace().hash(), remote(&cluster));
     assert!(copied.len() < all.len());

@@ -232,7 +232,7 @@ impl Checker {
 
     /// Whether a broker speaks of its log of a deleted topic: it has none of the topic that may have the name now.
     fn is_of_deleted(&mut self, world: &World, note: &Note) -> bool {
-        let (NodeId::Broker(broker), Some(partition)) = (note.node, log_of(&note.kind)) else { return false };
+        let (NodeId::Broker(broker), Some(partition)) = (note.node, note.kind.log()) else { return false };
         if replica(world, partition, broker).is_some() {
             return false;
         }
@@ -443,27 +443,6 @@ fn term(world: &World, node: NodeId, group: &str) -> Option<Term> {
     let index = partition_for(group, topic.partitions.len() as i32);
     let replica = broker.replicas().get(&PartitionKey { topic: topic.id, index })?;
     Some((topic.id, replica.leader_epoch()))
-}
-
-/// The log that a broker's note tells of.
-fn log_of(note: &NoteKind) -> Option<&Partition> {
-    match note {
-        NoteKind::RecordsLost { partition, .. }
-        | NoteKind::RecordAppended { partition, .. }
-        | NoteKind::HighWatermarkAdvanced { partition, .. }
-        | NoteKind::Truncated { partition, .. }
-        | NoteKind::LogStartMoved { partition, .. }
-        | NoteKind::SegmentsDeleted { partition, .. }
-        | NoteKind::RecordsDeleted { partition, .. }
-        | NoteKind::LowWatermarkReached { partition, .. }
-        | NoteKind::RemoteCopyStarted { partition, .. }
-        | NoteKind::RemoteCopyFinished { partition, .. }
-        | NoteKind::RemoteSegmentsDeleted { partition, .. }
-        | NoteKind::RemoteRead { partition, .. }
-        | NoteKind::RemoteStateBuilt { partition, .. }
-        | NoteKind::LogCompacted { partition, .. } => Some(partition),
-        _ => None,
-    }
 }
 
 /// L3: once every broker has caught up with the metadata, nobody has a log of a topic that is no more, or of a partition that has moved away.

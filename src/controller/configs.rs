@@ -91,10 +91,8 @@ impl Controller {
         let refused = |sentence: String| Err((ErrorCode::InvalidConfig, sentence));
         if !log.remote {
             let had = before.is_some_and(|before| self.config.log.of_topic(before).remote);
-            return match had && !log.remote_delete_on_disable {
-                true => refused(REMOTE_DATA_STAYS.to_owned()),
-                false => Ok(()),
-            };
+            let stays = had && !log.remote_delete_on_disable;
+            return if stays { refused(REMOTE_DATA_STAYS.to_owned()) } else { Ok(()) };
         }
         if !self.config.remote_storage {
             return refused(NO_REMOTE_STORAGE.to_owned());

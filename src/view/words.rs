@@ -90,26 +90,12 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::UncleanElection { partition, .. }
         | NoteKind::EligibleLeadersChanged { partition, .. }
         | NoteKind::IsrExpanded { partition, .. }
-        | NoteKind::RecordAppended { partition, .. }
-        | NoteKind::HighWatermarkAdvanced { partition, .. }
-        | NoteKind::Truncated { partition, .. }
-        | NoteKind::RecordsLost { partition, .. }
         | NoteKind::RecordAcknowledged { partition, .. }
         | NoteKind::ProduceRetried { partition, .. }
         | NoteKind::RecordDelivered { partition, .. }
         | NoteKind::OffsetReset { partition, .. }
         | NoteKind::OffsetCommitted { partition, .. }
         | NoteKind::SegmentRolled { partition, .. }
-        | NoteKind::SegmentsDeleted { partition, .. }
-        | NoteKind::LogStartMoved { partition, .. }
-        | NoteKind::LogCompacted { partition, .. }
-        | NoteKind::RecordsDeleted { partition, .. }
-        | NoteKind::LowWatermarkReached { partition, .. }
-        | NoteKind::RemoteCopyStarted { partition, .. }
-        | NoteKind::RemoteCopyFinished { partition, .. }
-        | NoteKind::RemoteSegmentsDeleted { partition, .. }
-        | NoteKind::RemoteRead { partition, .. }
-        | NoteKind::RemoteStateBuilt { partition, .. }
         | NoteKind::ReassignmentStarted { partition, .. }
         | NoteKind::ReassignmentCompleted { partition, .. }
         | NoteKind::ReassignmentCancelled { partition, .. } => Some(partition),
@@ -120,7 +106,7 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::MessageLost { summary, .. }
         | NoteKind::MessageDelayed { summary, .. }
         | NoteKind::MessageDuplicated { summary, .. } => summary.partition.as_ref(),
-        _ => None,
+        _ => note.log(),
     }
 }
 

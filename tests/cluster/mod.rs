@@ -93,6 +93,32 @@ impl Cluster {
         self.apply(json!({ "type": "send", "topic": topic, "key": key, "value": value }));
     }
 
+    /// A producer sends "value 1", "value 2", ... to partition 0, each in a batch of its own.
+    pub fn send_numbered(&mut self, producer: &str, topic: &str, numbers: std::ops::Range<u32>) {
+        for number in numbers {
+            let value = format!("value {number}");
+            self.apply(json!({ "type": "send", "producer": producer, "topic": topic, "partition": 0, "value": value }));
+            self.advance(50.0);
+        }
+    }
+
+    /// The error with which a record sent now is tried again or given up at first; none if it is acknowledged.
+    pub fn first_error(&mut self, topic: &str, value: &str) -> Option<String> {
+        let events = self.events_after(|cluster| {
+            cluster.send(topic, Some("k"), value);
+            cluster.advance(80.0);
+        });
+        events
+            .into_iter()
+            .find(|event| matches!(event.kind, "produceRetried" | "recordFailed"))
+            .and_then(|event| event.error.map(Into::into))
+    }
+
+    /// Who leads a partition that has a leader.
+    pub fn leader(&self, topic: &str, index: usize) -> i32 {
+        self.partition(topic, index).leader.expect("a leader")
+    }
+
     pub fn consumer(&mut self, id: &str, group: &str) {
         self.apply(json!({ "type": "addConsumer", "id": id, "group": group, "topics": ["orders"], "configs": { "auto.offset.reset": "earliest" } }));
     }
