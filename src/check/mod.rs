@@ -300,7 +300,8 @@ impl Checker {
                 Ok(())
             }
             NoteKind::BrokerFenced { broker } | NoteKind::BrokerUnregistered { broker } => fenced_is_in_no_isr(world, *broker),
-            NoteKind::BrokerRegistered { broker, .. } if self.ended_uncleanly.remove(broker) => unproven_is_not_eligible(world, *broker),
+            // A registration may be an earlier process's, decided before this one ended so; who is unfenced has registered itself.
+            NoteKind::BrokerUnfenced { broker } if self.ended_uncleanly.remove(broker) => unproven_is_not_eligible(world, *broker),
             NoteKind::EligibleLeadersChanged { partition, .. } => self.partition(partition).eligible(world, partition),
             NoteKind::UncleanElection { partition, leader, reason, .. } => {
                 let topic = world.controller().image().topic(&partition.topic);

@@ -37,6 +37,11 @@ impl PartitionCheck {
     /// A replica has let local segments go, or a leader remote ones.
     pub fn tier_deleted(&mut self, world: &World, name: &Partition, broker: i32) -> Verdict {
         let Some(own) = replica(world, name, broker) else { return Ok(()) };
+        // An unclean leader deletes remotely what its log does not have; who has not heard of it goes by what was there.
+        let leads = decided(world, name).is_some_and(|state| state.leader == Some(broker));
+        if self.is_unclean() && !leads {
+            return Ok(());
+        }
         // Nobody has to keep what any log starts behind of: the others hear of that.
         let start = self.latest_start().max(own.log.start_offset());
         self.readable(world, name, own, start)
@@ -61,7 +66,7 @@ impl PartitionCheck {
         let (mut next, mut committed) = (start, self.committed_from(start).iter());
         for batch in remote {
             let is_next = batch.base_offset <= next && next < batch.next_offset();
-            let is_own = own.log.epoch_at(batch.base_offset.max(own.log.start_offset())) == Some(batch.leader_epoch);
+            let is_own = own.log.epoch_at(batch.base_offset.max(start)) == Some(batch.leader_epoch);
             let is_committed = self.is_unclean() || committed.next().is_some_and(|known| same(batch, known));
             if !is_next || !is_own || !is_committed {
                 break;
