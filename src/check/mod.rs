@@ -259,6 +259,14 @@ impl Checker {
         self.partition(partition).is_former(topic)
     }
 
+    /// R14: whoever comes back and cannot say that it ended in good order may lead nothing before it has caught up.
+    fn unproven_is_not_eligible(&self, broker: i32) -> Verdict {
+        match self.partitions.iter().find(|(_, check)| check.is_eligible(broker)) {
+            Some((name, _)) => Err(("R14", format!("broker {broker} is back from an unclean end and still eligible to lead {name}"))),
+            None => Ok(()),
+        }
+    }
+
     fn note(&mut self, world: &World, note: &Note) -> Verdict {
         let node = note.node;
         if self.is_of_deleted(world, note) || self.is_of_former(world, note) {
@@ -300,9 +308,11 @@ impl Checker {
                 Ok(())
             }
             NoteKind::BrokerFenced { broker } | NoteKind::BrokerUnregistered { broker } => fenced_is_in_no_isr(world, *broker),
-            // A registration may be an earlier process's, decided before this one ended so; who is unfenced has registered itself.
-            NoteKind::BrokerUnfenced { broker } if self.ended_uncleanly.remove(broker) => unproven_is_not_eligible(world, *broker),
-            NoteKind::EligibleLeadersChanged { partition, .. } => self.partition(partition).eligible(world, partition),
+            // What is told may have been decided about an earlier process, before it ended so.
+            NoteKind::BrokerUnfenced { broker } if has_registered(world, *broker) && self.ended_uncleanly.remove(broker) => {
+                self.unproven_is_not_eligible(*broker)
+            }
+            NoteKind::EligibleLeadersChanged { partition, elr } => self.partition(partition).eligible(world, partition, elr),
             NoteKind::UncleanElection { partition, leader, reason, .. } => {
                 let topic = world.controller().image().topic(&partition.topic);
                 let default = world.active_controller().is_none_or(|active| active.elects_uncleanly());
@@ -460,14 +470,10 @@ fn deleted_leave_no_log(world: &World) -> Verdict {
     Ok(())
 }
 
-/// R14: whoever comes back and cannot say that it ended in good order may lead nothing before it has caught up.
-fn unproven_is_not_eligible(world: &World, broker: i32) -> Verdict {
-    for topic in world.controller().image().topics.values() {
-        if let Some(index) = topic.partitions.iter().position(|state| state.elr.contains(&broker)) {
-            return Err(("R14", format!("broker {broker} is back from an unclean end and still eligible to lead {}-{index}", topic.name)));
-        }
-    }
-    Ok(())
+/// Whether a broker's running process goes by the registration that the metadata has.
+fn has_registered(world: &World, broker: i32) -> bool {
+    let known = world.controller().image().brokers.get(&broker);
+    known.zip(world.broker(broker)).is_some_and(|(known, (own, _))| known.epoch == own.epoch())
 }
 
 /// R7: a fenced or unregistered broker is in no ISR, or without eligible leader replicas in those alone that it is the last member of.

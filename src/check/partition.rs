@@ -18,6 +18,8 @@ pub struct PartitionCheck {
     /// The id of its topic, once the controller has spoken of the partition.
     topic: Option<Uuid>,
     committed: Committed,
+    /// Who may lead if nobody is in sync, as it was told last: the metadata may be further.
+    eligible: Vec<i32>,
     compaction: Compaction,
     /// A replica has lost records with its machine's power, or was elected without having all: what was committed may be gone.
     unclean: bool,
@@ -118,7 +120,8 @@ impl PartitionCheck {
     }
 
     /// R14: an eligible leader replica holds everything that is committed, unless its disk was taken away: that is noticed when it comes back.
-    pub fn eligible(&mut self, world: &World, name: &Partition) -> Verdict {
+    pub fn eligible(&mut self, world: &World, name: &Partition, elr: &[i32]) -> Verdict {
+        self.eligible = elr.to_vec();
         self.epochs_rise(world, name)?;
         let Some(state) = decided(world, name).filter(|_| !self.unclean) else { return Ok(()) };
         let has_disk = |member: &&i32| world.broker(**member).is_some() && !self.emptied.contains(*member);
@@ -130,6 +133,10 @@ impl PartitionCheck {
             }
         }
         Ok(())
+    }
+
+    pub fn is_eligible(&self, broker: i32) -> bool {
+        self.eligible.contains(&broker)
     }
 
     /// What is left of a high watermark is the one that was last written to disk.
