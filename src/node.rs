@@ -211,6 +211,8 @@ pub enum NoteKind {
     BrokerRegistered {
         broker: i32,
         epoch: i64,
+        /// Its last process ended in good order, by what the broker could tell.
+        ended_cleanly: bool,
     },
     BrokerUnfenced {
         broker: i32,

@@ -150,9 +150,13 @@ fn an_isr_that_has_its_minimum_again_leaves_nobody_eligible() {
 fn another_minimum_makes_nobody_eligible_and_an_admin_has_to_decide() {
     let mut cluster = orders(json!({}));
     all_go(&mut cluster, "stopBroker");
-    cluster.apply(json!({ "type": "alterConfigs", "resource": "topic", "name": "orders", "set": { "min.insync.replicas": "1" } }));
-    cluster.advance(1_000.0);
+    let seen = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "alterConfigs", "resource": "topic", "name": "orders", "set": { "min.insync.replicas": "1" } }));
+        cluster.advance(1_000.0);
+    });
     assert_eq!(state(&cluster), (None, vec![], vec![], vec![]));
+    let told: Vec<&Value> = seen.iter().filter(|event| event.kind == "eligibleLeadersChanged").map(|event| &event.detail).collect();
+    assert_eq!(told, [&json!({ "eligibleLeaderReplicas": [] })], "and everybody hears of it");
     (1..=3).for_each(|broker| drop(back(&mut cluster, broker)));
     assert_eq!(partition(&cluster).leader, None, "nobody knows who has everything");
     cluster.apply(json!({ "type": "electLeader", "topic": "orders", "partition": 0, "unclean": true }));

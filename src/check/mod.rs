@@ -24,7 +24,7 @@ mod tiered;
 use crate::broker::Broker;
 use crate::coordinator::{OFFSETS_TOPIC, partition_for};
 use crate::node::{DeleteReason, NodeId, Note, NoteKind, Partition, Summary, Time, UncleanReason};
-use crate::ordered::{OrderedMap, OrderedSet};
+use crate::ordered::OrderedMap;
 use crate::protocol::metadata::PartitionState;
 use crate::protocol::wire::Api;
 use crate::replica::{PartitionKey, Replica};
@@ -157,8 +157,6 @@ pub struct Checker {
     metadata: MetadataCheck,
     partitions: OrderedMap<Partition, PartitionCheck>,
     deliveries: Deliveries,
-    /// Brokers whose last process was killed, or whose disk is gone, and that the controller has not registered since.
-    ended_uncleanly: OrderedSet<i32>,
     /// The newest generation of each group at each coordinator, and in which term of it.
     generations: OrderedMap<(Arc<str>, i32), (Term, i32)>,
     counts: Counts,
@@ -280,9 +278,6 @@ impl Checker {
             }
             NoteKind::BrokerCrashed | NoteKind::PowerLost | NoteKind::BrokerStopped => {
                 if let NodeId::Broker(broker) = node {
-                    if note.kind != NoteKind::BrokerStopped {
-                        self.ended_uncleanly.insert(broker);
-                    }
                     self.partitions.values_mut().for_each(|check| check.crashed(broker));
                 }
                 self.deliveries.crashed();
@@ -296,7 +291,6 @@ impl Checker {
             }
             NoteKind::BrokerRemoved => {
                 if let NodeId::Broker(broker) = node {
-                    self.ended_uncleanly.insert(broker);
                     (&mut self.partitions).into_iter().for_each(|(name, check)| check.removed(world, name, broker));
                 }
                 Ok(())
@@ -308,10 +302,7 @@ impl Checker {
                 Ok(())
             }
             NoteKind::BrokerFenced { broker } | NoteKind::BrokerUnregistered { broker } => fenced_is_in_no_isr(world, *broker),
-            // What is told may have been decided about an earlier process, before it ended so.
-            NoteKind::BrokerUnfenced { broker } if has_registered(world, *broker) && self.ended_uncleanly.remove(broker) => {
-                self.unproven_is_not_eligible(*broker)
-            }
+            NoteKind::BrokerRegistered { broker, ended_cleanly: false, .. } => self.unproven_is_not_eligible(*broker),
             NoteKind::EligibleLeadersChanged { partition, elr } => self.partition(partition).eligible(world, partition, elr),
             NoteKind::UncleanElection { partition, leader, reason, .. } => {
                 let topic = world.controller().image().topic(&partition.topic);
@@ -468,12 +459,6 @@ fn deleted_leave_no_log(world: &World) -> Verdict {
         }
     }
     Ok(())
-}
-
-/// Whether a broker's running process goes by the registration that the metadata has.
-fn has_registered(world: &World, broker: i32) -> bool {
-    let known = world.controller().image().brokers.get(&broker);
-    known.zip(world.broker(broker)).is_some_and(|(known, (own, _))| known.epoch == own.epoch())
 }
 
 /// R7: a fenced or unregistered broker is in no ISR, or without eligible leader replicas in those alone that it is the last member of.

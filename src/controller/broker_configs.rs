@@ -28,7 +28,7 @@ impl Controller {
             for (name, value) in &changes {
                 self.decide(MetadataRecord::BrokerConfig { broker, name: name.clone(), value: value.clone() });
             }
-            self.clear_elr_as_needed(None, &changes);
+            self.clear_elr_as_needed(None, &changes, out);
             out.note(NoteKind::BrokerConfigsAltered { broker, changes });
         }
         Ok(())

@@ -75,7 +75,7 @@ impl Controller {
             for (name, value) in &changes {
                 self.decide(MetadataRecord::TopicConfig { topic: id, name: name.clone(), value: value.clone() });
             }
-            self.clear_elr_as_needed(Some(id), &changes);
+            self.clear_elr_as_needed(Some(id), &changes, out);
             out.note(NoteKind::ConfigsAltered { topic: name, changes });
         }
         Ok(())

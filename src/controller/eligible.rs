@@ -8,7 +8,7 @@
 use super::Controller;
 use super::configs::Change;
 use crate::mutant;
-use crate::node::Outputs;
+use crate::node::{NoteKind, Outputs, Partition};
 use crate::protocol::metadata::{MetadataRecord, PartitionState};
 use uuid::Uuid;
 
@@ -49,9 +49,15 @@ pub(super) fn last_known_leader(state: &PartitionState) -> Option<i32> {
 
 impl Controller {
     /// Settings of a topic, or of all, have changed: by another minimum nobody is known to be eligible.
-    pub(super) fn clear_elr_as_needed(&mut self, topic: Option<Uuid>, changes: &[Change]) {
+    pub(super) fn clear_elr_as_needed(&mut self, topic: Option<Uuid>, changes: &[Change], out: &mut Outputs) {
         let is_other = changes.iter().any(|(name, _)| name == MIN_ISR);
         if is_other && self.config.eligible_leaders && !mutant::is("eligible-outlives-min-isr") {
+            for known in self.image.topics.values().filter(|known| topic.is_none_or(|topic| known.id == topic)) {
+                for (index, _) in (0..).zip(&known.partitions).filter(|(_, state)| !state.elr.is_empty()) {
+                    let partition = Partition { topic: known.name.clone(), index };
+                    out.note(NoteKind::EligibleLeadersChanged { partition, elr: Vec::new() });
+                }
+            }
             self.decide(MetadataRecord::ClearElr { topic });
         }
     }

@@ -247,8 +247,8 @@ impl Controller {
             }
         }
         self.fence(broker, out);
-        let stopped = self.image.brokers.get(&broker).is_some_and(|known| known.epoch == message.previous_broker_epoch);
-        if !stopped && !mutant::is("eligible-after-unclean-restart") {
+        let ended_cleanly = self.image.brokers.get(&broker).is_some_and(|known| known.epoch == message.previous_broker_epoch);
+        if !ended_cleanly && !mutant::is("eligible-after-unclean-restart") {
             self.forget_eligible(broker, out);
         }
         let epoch = self.image.next_offset;
@@ -256,7 +256,7 @@ impl Controller {
         let rack = message.rack.as_ref().map(|rack| Arc::from(rack.as_str()));
         let incarnation = message.incarnation_id;
         self.decide(MetadataRecord::RegisterBroker { broker, epoch, incarnation, rack, fenced: true });
-        out.note(NoteKind::BrokerRegistered { broker, epoch });
+        out.note(NoteKind::BrokerRegistered { broker, epoch, ended_cleanly });
         response.broker_epoch = epoch;
         response
     }

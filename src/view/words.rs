@@ -205,7 +205,7 @@ pub fn sentence(world: &World, note: &Note) -> String {
             format!("Sets for {}: {}", brokers(*broker), settings(changes, "as before it was set"))
         }
         NoteKind::LogDeleted { partition } => format!("Deletes its log of {partition}: the topic is no more"),
-        NoteKind::BrokerRegistered { broker, epoch } => {
+        NoteKind::BrokerRegistered { broker, epoch, .. } => {
             format!("Registers broker {broker} with broker epoch {epoch}, fenced until it has caught up")
         }
         NoteKind::BrokerUnfenced { broker } => format!("Unfences broker {broker}: it has caught up with the metadata log"),
@@ -437,7 +437,9 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::TopicCreated { partitions, replication_factor, .. } => {
             Object::of([("partitions", (*partitions).into()), ("replicationFactor", (*replication_factor).into())])
         }
-        NoteKind::BrokerRegistered { broker, epoch } => Object::of([("broker", (*broker).into()), ("epoch", (*epoch).into())]),
+        NoteKind::BrokerRegistered { broker, epoch, ended_cleanly } => {
+            Object::of([("broker", (*broker).into()), ("epoch", (*epoch).into()), ("endedCleanly", (*ended_cleanly).into())])
+        }
         NoteKind::BrokerUnfenced { broker }
         | NoteKind::BrokerFenced { broker }
         | NoteKind::BrokerUnregistered { broker }
