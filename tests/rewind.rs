@@ -4,9 +4,13 @@
 mod cluster;
 
 use brokerlab::session::{Session, default_scene, parse_saved};
+use brokerlab::view;
 use cluster::Cluster;
 use proptest::prelude::*;
 use serde_json::json;
+
+/// How many events can be read wherever one has gone to.
+const READ: usize = 1_000;
 
 /// A session with everything in it that this version can do.
 fn eventful(seed: u64) -> Cluster {
@@ -101,6 +105,54 @@ fn a_seek_is_refused_beyond_what_was_reached() {
     }
 }
 
+#[test]
+fn what_is_known_of_the_future_stays_on_the_timeline_until_something_else_happens() {
+    let mut cluster = eventful(11);
+    let (end, marks) = (cluster.session.time_ms(), view::marks(&cluster.session));
+    cluster.session.seek(8_000.0).expect("the past");
+    assert_eq!(view::marks(&cluster.session), marks, "going back forgets nothing");
+    assert!(view::events(&cluster.session, 0, usize::MAX).iter().all(|event| event.time <= 8_000.0), "events are of what has been");
+    cluster.session.seek(end).expect("the end");
+    assert_eq!(view::marks(&cluster.session), marks, "nothing is marked twice");
+    cluster.session.seek(8_000.0).expect("the past");
+    cluster.send("orders", Some("a"), "another future");
+    assert!(view::marks(&cluster.session).iter().all(|mark| mark.time <= 8_000.0));
+    assert!(cluster.session.undo());
+    cluster.session.seek(end).expect("the old future");
+    assert_eq!(view::marks(&cluster.session), marks);
+}
+
+#[test]
+fn what_led_to_a_moment_can_be_read_wherever_one_goes() {
+    let mut session = Session::load(&default_scene()).expect("the scene");
+    session.advance(2_400_000.0).expect("time advances");
+    for place in 0..23 {
+        // From one half to the other, so that what is kept there does not help here.
+        session.seek(f64::from((place * 13) % 23) * 100_000.0 + 100_000.0).expect("within the session");
+        assert_eq!(view::newest_events(&session, |_| true, READ).len(), READ, "{} ms", session.time_ms());
+    }
+}
+
+#[test]
+fn a_refusal_is_part_of_no_history_and_yet_is_not_forgotten() {
+    let mut cluster = eventful(11);
+    let (end, hash) = (cluster.session.time_ms(), cluster.session.trace_hash());
+    let refused = |cluster: &Cluster| {
+        let events = view::events(&cluster.session, 0, usize::MAX);
+        events.iter().filter(|event| event.kind == "commandRefused").map(|event| (event.time, event.index)).collect::<Vec<_>>()
+    };
+    cluster.session.seek(15_000.0).expect("the past");
+    cluster.refused(json!({ "type": "crashBroker", "broker": 99 }));
+    let told = refused(&cluster);
+    assert_eq!(told.iter().map(|(time, _)| *time).collect::<Vec<_>>(), [15_000.0]);
+    for time in [end, 9_000.0, end, 14_000.0, 16_000.0] {
+        cluster.session.seek(time).expect("within the session");
+        assert_eq!(refused(&cluster), if time < 15_000.0 { vec![] } else { told.clone() });
+    }
+    cluster.session.seek(end).expect("the end");
+    assert_eq!(cluster.session.trace_hash(), hash);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -109,7 +161,7 @@ proptest! {
     fn seeking_about_changes_nothing(places in proptest::collection::vec(0.0f64..400_000.0, 1..6)) {
         let mut session = Session::load(&default_scene()).expect("the scene");
         session.advance(400_000.0).expect("time advances");
-        let (end, hash) = (session.time_ms(), session.trace_hash());
+        let (end, hash, marks) = (session.time_ms(), session.trace_hash(), view::marks(&session));
         let mut fresh = Session::load(&default_scene()).expect("the scene");
         for place in places {
             let place = place.max(10_000.0);
@@ -117,9 +169,12 @@ proptest! {
             if fresh.time_ms() <= place {
                 fresh.advance(place - fresh.time_ms()).expect("time advances");
                 prop_assert_eq!(fresh.trace_hash(), session.trace_hash());
+                prop_assert_eq!(fresh.event_count(), session.event_count());
+                prop_assert_eq!(view::newest_events(&fresh, |_| true, READ), view::newest_events(&session, |_| true, READ));
             }
         }
         session.seek(end).expect("the end");
         prop_assert_eq!(session.trace_hash(), hash);
+        prop_assert_eq!(view::marks(&session), marks);
     }
 }

@@ -27,7 +27,7 @@ use std::sync::Arc;
 /// The engine's version, as the page and scripts see it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Events between two snapshots.
-const SNAPSHOT_EVENTS: u64 = 50_000;
+const SNAPSHOT_EVENTS: u64 = 30_000;
 /// Snapshots kept; with more, every second one is dropped.
 const SNAPSHOTS_MAX: usize = 48;
 /// The latest time a session can reach: 100 days.
@@ -205,6 +205,7 @@ impl Session {
     /// Applies a command and takes it into the history, in place of whatever future there was.
     fn perform(&mut self, command: Command) -> Result<serde_json::Value, Refusal> {
         let timed = TimedCommand { at: self.time_ms(), command };
+        self.forget_future();
         let answer = apply::apply(&mut self.world, &mut self.trace, &timed.command)?;
         self.note_applied(&timed.command);
         let replaced = self.commands.split_off(self.applied);
@@ -212,10 +213,14 @@ impl Session {
         self.commands.push(timed);
         self.applied += 1;
         self.latest = self.world.now();
-        let now = self.world.now();
-        let applied = self.applied;
-        self.snapshots.retain(|snapshot| snapshot.world.now() <= now && snapshot.applied <= applied);
         Ok(answer)
+    }
+
+    /// Lets go what was seen of the time after now: a command comes in between.
+    fn forget_future(&mut self) {
+        self.trace.forget_future();
+        let (events, applied) = (self.world.events(), self.applied);
+        self.snapshots.retain(|snapshot| snapshot.world.events() <= events && snapshot.applied <= applied);
     }
 
     fn note_applied(&mut self, command: &Command) {
@@ -329,23 +334,32 @@ impl Session {
 
     /// Shows the session at `to` after its commands have changed.
     fn rebuild(&mut self, to: Time) {
-        self.restore(to);
+        self.restore(self.place_before(to));
+        self.trace.forget_future();
         self.run_to(to);
     }
 
+    /// Shows the session at `to`, from the nearest moment before it that is at hand: now, or a snapshot.
     fn show(&mut self, to: Time) {
-        if to < self.world.now() {
-            self.restore(to);
+        let place = self.place_before(to);
+        let is_nearer = self.snapshots.get(place).is_some_and(|snapshot| self.world.events() < snapshot.world.events());
+        if to < self.world.now() || is_nearer {
+            // Where the notes do not lead to it, the snapshot before it: what is read there should not begin in the middle.
+            let leads = self.snapshots.get(place).is_some_and(|snapshot| self.trace.leads_to(snapshot.point));
+            self.restore(if leads { place } else { place.saturating_sub(1) });
         }
         self.run_to(to);
     }
 
-    /// Goes back to the last snapshot not after `to`.
-    fn restore(&mut self, to: Time) {
-        let index = self.snapshots.iter().rposition(|snapshot| snapshot.world.now() <= to).unwrap_or(0);
-        if let Some(snapshot) = self.snapshots.get(index) {
+    /// The place of the last snapshot not after `to`.
+    fn place_before(&self, to: Time) -> usize {
+        self.snapshots.iter().rposition(|snapshot| snapshot.world.now() <= to).unwrap_or(0)
+    }
+
+    fn restore(&mut self, place: usize) {
+        if let Some(snapshot) = self.snapshots.get(place) {
             self.world = snapshot.world.clone();
-            self.trace.go_back(snapshot.point);
+            self.trace.stand_at(snapshot.point);
             self.applied = snapshot.applied;
         }
     }

@@ -11,12 +11,21 @@ pub const NOTES_MAX: usize = 200_000;
 /// Marks kept for the timeline.
 pub const MARKS_MAX: usize = 5_000;
 
-/// The trace of one session.
+/// With fewer notes that lead to a moment, what led to it cannot be read.
+const LEAD_NOTES: u64 = 5_000;
+
+/// The trace of one session up to now, and what is known of the time after it: going back forgets nothing, for the same comes again.
 #[derive(Clone, Default, Debug)]
 pub struct Trace {
     notes: VecDeque<Note>,
     /// Index of the first note kept.
     first: u64,
+    /// Index of the next note to come.
+    next: u64,
+    /// Index of the first note that has never come.
+    known: u64,
+    /// The notes that are no part of the history, by index: they do not come again by themselves.
+    asides: VecDeque<(u64, Note)>,
     hash: TraceHash,
     marks: VecDeque<Mark>,
 }
@@ -28,7 +37,7 @@ pub struct Mark {
     pub note: Note,
 }
 
-/// Where a trace stood: enough to go back to.
+/// Where a trace stood: enough to go there.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct TracePoint {
     next: u64,
@@ -38,44 +47,69 @@ pub struct TracePoint {
 impl Trace {
     /// Index of the next note.
     pub fn next_index(&self) -> u64 {
+        self.next
+    }
+
+    /// Index after the last note kept.
+    fn end(&self) -> u64 {
         self.first + self.notes.len() as u64
     }
 
     pub fn push(&mut self, note: Note) {
         note.hash(&mut self.hash);
+        while let Ok(place) = self.asides.binary_search_by_key(&self.next, |(index, _)| *index) {
+            self.keep(self.asides[place].1.clone());
+        }
         self.keep(note);
     }
 
-    /// Keeps a note that is no part of the history: a refused command leaves no trace in the hash.
+    /// Keeps a note that is no part of the history: a refused command leaves no trace in the hash. Nothing may be known of the time after it.
     pub fn push_aside(&mut self, note: Note) {
+        debug_assert_eq!(self.next, self.known, "what is known to follow would get another index");
+        if self.asides.len() == NOTES_MAX {
+            self.asides.pop_front();
+        }
+        self.asides.push_back((self.next, note.clone()));
         self.keep(note);
     }
 
     fn keep(&mut self, note: Note) {
-        if note.kind.is_mark() {
-            if self.marks.len() == MARKS_MAX {
-                self.marks.pop_front();
+        let is_kept = self.next < self.end();
+        debug_assert!(!is_kept || self.notes.get((self.next - self.first) as usize) == Some(&note), "{note:?} comes otherwise than before");
+        if self.known <= self.next {
+            if note.kind.is_mark() {
+                if self.marks.len() == MARKS_MAX {
+                    self.marks.pop_front();
+                }
+                self.marks.push_back(Mark { index: self.next, note: note.clone() });
             }
-            self.marks.push_back(Mark { index: self.next_index(), note: note.clone() });
+            self.known = self.next + 1;
         }
-        if self.notes.len() == NOTES_MAX {
-            self.notes.pop_front();
-            self.first += 1;
+        if !is_kept {
+            if self.notes.len() == NOTES_MAX {
+                self.notes.pop_front();
+                self.first += 1;
+            }
+            self.notes.push_back(note);
         }
-        self.notes.push_back(note);
+        self.next += 1;
     }
 
     /// Notes from `since` on, with their indices; those no longer kept are left out.
     pub fn since(&self, since: u64) -> impl Iterator<Item = (u64, &Note)> {
-        let skip = usize::try_from(since.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.notes.len());
-        (self.first + skip as u64..).zip(self.notes.range(skip..))
+        let place = |index: u64| usize::try_from(index.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let end = place(self.next);
+        let skip = place(since).min(end);
+        (self.first + skip as u64..).zip(self.notes.range(skip..end))
     }
 
     /// The notes that are kept with their indices, the newest first.
     pub fn newest(&self) -> impl Iterator<Item = (u64, &Note)> {
-        self.notes.iter().enumerate().rev().map(|(place, note)| (self.first + place as u64, note))
+        let end = (self.next - self.first) as usize;
+        self.notes.range(..end).enumerate().rev().map(|(place, note)| (self.first + place as u64, note))
     }
 
+    /// All marks that are known, those of a time that is still to come again too.
     pub fn marks(&self) -> impl Iterator<Item = &Mark> {
         self.marks.iter()
     }
@@ -86,19 +120,31 @@ impl Trace {
     }
 
     pub fn point(&self) -> TracePoint {
-        TracePoint { next: self.next_index(), hash: self.hash }
+        TracePoint { next: self.next, hash: self.hash }
     }
 
-    /// Forgets everything after a point; what is still kept from before it stays.
-    pub fn go_back(&mut self, point: TracePoint) {
-        let keep = usize::try_from(point.next.saturating_sub(self.first)).unwrap_or(0);
-        self.notes.truncate(keep);
-        if point.next < self.first || self.next_index() < point.next {
+    /// Whether the notes before a point, which led to it, are kept: all of them or a good many.
+    pub fn leads_to(&self, point: TracePoint) -> bool {
+        (self.first == 0 || self.first + LEAD_NOTES <= point.next) && point.next <= self.end()
+    }
+
+    /// Stands at a point of this history, before or after now. Notes that do not lead to it are no longer kept.
+    pub fn stand_at(&mut self, point: TracePoint) {
+        if point.next < self.first || self.end() < point.next {
             self.notes.clear();
             self.first = point.next;
         }
-        self.marks.retain(|mark| mark.index < point.next);
+        self.next = point.next;
         self.hash = point.hash;
+    }
+
+    /// Something else than before will happen from now on.
+    pub fn forget_future(&mut self) {
+        let next = self.next;
+        self.notes.truncate((next - self.first) as usize);
+        self.marks.retain(|mark| mark.index < next);
+        self.asides.retain(|(index, _)| *index < next);
+        self.known = next;
     }
 }
 
