@@ -51,10 +51,17 @@ fn build(options: BatchOptions, list: &[Record]) -> Bytes {
     let mut builder = BatchBuilder::new(options, 0);
     for record in list {
         let (key, value, headers) = (record.key.as_deref(), record.value.as_deref(), headers_of(record));
-        let foretold = builder.size_with(record.timestamp, key, value, &headers);
-        assert!(foretold <= builder.size() + size_upper_bound(key, value, &headers));
-        builder.append(record.timestamp, key, value, &headers);
-        assert_eq!(builder.size(), foretold);
+        let before = builder.size();
+        let taken = {
+            let mut copy = builder.clone();
+            copy.append(record.timestamp, key, value, &headers);
+            copy.size() - before
+        };
+        assert!(taken <= size_upper_bound(key, value, &headers));
+        assert!(!builder.append_within(taken - 1, record.timestamp, key, value, &headers));
+        assert_eq!(builder.size(), before, "what does not come in leaves no trace");
+        assert!(builder.append_within(taken, record.timestamp, key, value, &headers));
+        assert_eq!(builder.size(), before + taken);
     }
     builder.build()
 }

@@ -30,14 +30,7 @@ pub fn run() {
     });
     let mut long = scene();
     long.advance(HOUR_MS).expect("time advances");
-    let mut place = 0u32;
-    criterion.bench_function("seek within an hour", |bencher| {
-        bencher.iter(|| {
-            // All over the hour, never the same place twice in a row.
-            place = (place + 37) % 100;
-            long.seek(f64::from(place) * HOUR_MS / 100.0).expect("within the session");
-        });
-    });
+    print_seeks(&mut long);
     criterion.bench_function("view and picture", |bencher| bencher.iter(|| black_box((view::view(&long), view::picture(&long, 16)))));
     criterion.final_summary();
 }
@@ -54,6 +47,21 @@ fn print_hour() {
         *kinds.entry(event.kind).or_default() += 1;
     }
     println!("newest notes by kind: {kinds:?}");
+}
+
+/// Seeks all over the hour, never to the same place twice in a row.
+fn print_seeks(session: &mut Session) {
+    const SEEKS: u32 = 200;
+    let times: Vec<f64> = (1..=SEEKS)
+        .map(|turn| {
+            let place = turn * 37 % 100;
+            let from = Instant::now();
+            session.seek(f64::from(place) * HOUR_MS / 100.0).expect("within the session");
+            1_000.0 * from.elapsed().as_secs_f64()
+        })
+        .collect();
+    let (mean, slowest) = (times.iter().sum::<f64>() / times.len() as f64, times.iter().copied().fold(0.0, f64::max));
+    println!("seek within an hour: {mean:.0} ms, the slowest of {SEEKS} {slowest:.0} ms");
 }
 
 /// What snapshots add to a run: the same hour with and without them, the quickest of a few runs each.

@@ -18,10 +18,10 @@ pub fn batch() -> (Bytes, u64) {
     let mut builder = BatchBuilder::new(BatchOptions::default(), BATCH_BYTES);
     for index in 0i64.. {
         let key = format!("key-{index:08}");
-        if BATCH_BYTES < builder.size_with(NOW_MS + index, Some(key.as_bytes()), Some(&VALUE), &[]) {
+        let room = BATCH_BYTES - builder.size();
+        if !builder.append_within(room, NOW_MS + index, Some(key.as_bytes()), Some(&VALUE), &[]) {
             break;
         }
-        builder.append(NOW_MS + index, Some(key.as_bytes()), Some(&VALUE), &[]);
     }
     let records = builder.record_count() as u64;
     (builder.build(), records)

@@ -8,7 +8,7 @@ use crate::client::producer::{Draft, Outgoing};
 use crate::node::{Partition, Time, TopicName};
 use crate::ordered::OrderedMap;
 use crate::protocol::batch::HEADER_SIZE;
-use crate::protocol::{Batch, BatchBuilder, BatchOptions, Codec, Compression, size_upper_bound};
+use crate::protocol::{Batch, BatchBuilder, BatchOptions, Codec, Compression};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -64,9 +64,10 @@ impl Open {
         !self.builder.is_empty() && self.limit <= self.size()
     }
 
-    /// Whether a record that makes the builder this large comes in: the first one always, others as if they did not compress.
-    fn has_room(&self, builder_size: usize) -> bool {
-        self.builder.is_empty() || (!self.is_full() && self.size() + builder_size - self.builder.size() <= self.limit)
+    /// Takes a record if there is room: the first one always, others as if they did not compress.
+    fn append(&mut self, timestamp: i64, record: &Draft<'_>) -> bool {
+        let room = if self.builder.is_empty() { usize::MAX } else { self.limit.saturating_sub(self.size()) };
+        self.builder.append_within(room, timestamp, record.key, record.value, record.headers)
     }
 
     /// The finished batch, and what its records were compressed to.
@@ -114,7 +115,7 @@ impl Accumulator {
 
     /// Adds a record to the open batch of its partition, or begins a batch.
     pub fn append(&mut self, now: Time, topic: &TopicName, index: i32, timestamp: i64, record: &Draft<'_>) {
-        let (key, value, headers, size) = (record.key, record.value, record.headers, record.size());
+        let size = record.size();
         // The topic's name is nearly always the very same one.
         let by_topic = |known: &Partition| if Arc::ptr_eq(&known.topic, topic) { Ordering::Equal } else { known.topic.cmp(topic) };
         let order = |known: &Partition| by_topic(known).then(known.index.cmp(&index));
@@ -122,16 +123,15 @@ impl Accumulator {
         self.bytes += size;
         self.records += 1;
         if let Some(ProducerBatch { content: Content::Open(open), records, size: batch_size, .. }) = queue.back_mut()
-            && open.has_room(open.builder.size_with(timestamp, key, value, headers))
+            && open.append(timestamp, record)
         {
-            open.builder.append(timestamp, key, value, headers);
             *records += 1;
             *batch_size += size;
             return;
         }
-        let limit = self.batch_size.max(size_upper_bound(key, value, headers));
+        let limit = self.batch_size.max(record.size_upper_bound());
         let mut open = Open::new(self.compression, self.ratios.of(topic), limit);
-        open.builder.append(timestamp, key, value, headers);
+        open.append(timestamp, record);
         queue.push_back(ProducerBatch {
             created: now,
             records: 1,
@@ -212,16 +212,18 @@ impl Accumulator {
 
         let mut parts: Vec<(Open, i32, usize)> = Vec::new();
         for (timestamp, record) in &records {
-            let (key, value, headers) = (record.key.as_deref(), record.value.as_deref(), record.borrowed_headers());
-            let fits = parts.last().is_some_and(|(open, ..)| open.has_room(open.builder.size_with(*timestamp, key, value, &headers)));
-            if !fits {
-                parts.push((Open::new(self.compression, expected, target.max(bound(record))), 0, 0));
-            }
-            if let Some((open, count, size)) = parts.last_mut() {
-                open.builder.append(*timestamp, key, value, &headers);
+            let headers = record.borrowed_headers();
+            let draft = record.draft(&headers);
+            if let Some((open, count, size)) = parts.last_mut()
+                && open.append(*timestamp, &draft)
+            {
                 *count += 1;
-                *size += record.draft(&headers).size();
+                *size += draft.size();
+                continue;
             }
+            let mut open = Open::new(self.compression, expected, target.max(draft.size_upper_bound()));
+            open.append(*timestamp, &draft);
+            parts.push((open, 1, draft.size()));
         }
         for (open, records, size) in parts.into_iter().rev() {
             let (closed, observed) = open.close();

@@ -211,12 +211,14 @@ impl Producer {
 
     /// The application calls `send`.
     pub fn send(&mut self, now: Time, topic: &TopicName, record: Outgoing, out: &mut Outputs) {
+        self.network.want(now, topic);
         self.enqueue(now, topic, &record.draft(&record.borrowed_headers()), out);
         self.drive(now, out);
     }
 
     /// The application calls `send` for many records in a row.
     pub fn send_all(&mut self, now: Time, topic: &TopicName, records: impl Iterator<Item = Outgoing>, out: &mut Outputs) {
+        self.network.want(now, topic);
         for record in records {
             self.enqueue(now, topic, &record.draft(&record.borrowed_headers()), out);
         }
@@ -238,7 +240,11 @@ impl Producer {
 
     fn generate(&mut self, now: Time, out: &mut Outputs) {
         let Some((topic, mut generator)) = self.generator.take() else { return };
-        for _ in 0..generator.due(now) {
+        let due = generator.due(now);
+        if 0 < due {
+            self.network.want(now, &topic);
+        }
+        for _ in 0..due {
             let record = generator.make();
             // An application whose `send` blocks makes no more records meanwhile.
             if self.blocked.is_empty() {
@@ -251,7 +257,6 @@ impl Producer {
 
     fn enqueue(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>, out: &mut Outputs) {
         self.counts.sent += 1;
-        self.network.want(now, topic);
         if self.config.max_request_size < record.size_upper_bound() {
             self.fail(None, topic, 1, ErrorCode::MessageTooLarge, out);
             return;

@@ -96,12 +96,6 @@ impl BatchBuilder {
         self.bytes.len()
     }
 
-    /// Bytes once this record is appended, uncompressed.
-    pub fn size_with(&self, timestamp: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> usize {
-        let body = body_size(self.last_offset_delta.wrapping_add(1), self.timestamp_delta(timestamp), key, value, headers);
-        self.bytes.len() + varint_size(body as i32) + body
-    }
-
     pub fn record_count(&self) -> i32 {
         self.count
     }
@@ -115,11 +109,34 @@ impl BatchBuilder {
         self.append_at(self.last_offset_delta.wrapping_add(1), timestamp, key, value, headers);
     }
 
+    /// Appends a record at the next offset if it takes at most `room` bytes, uncompressed. `false`: it does not come in.
+    pub fn append_within(&mut self, room: usize, timestamp: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) -> bool {
+        let offset_delta = self.last_offset_delta.wrapping_add(1);
+        let body = body_size(offset_delta, self.timestamp_delta(timestamp), key, value, headers);
+        let fits = varint_size(body as i32) + body <= room;
+        if fits {
+            self.append_body(body, offset_delta, timestamp, key, value, headers);
+        }
+        fits
+    }
+
     /// Appends a record at this offset from the batch's base: compaction leaves gaps.
     pub fn append_at(&mut self, offset_delta: i32, timestamp: i64, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) {
+        let body = body_size(offset_delta, self.timestamp_delta(timestamp), key, value, headers);
+        self.append_body(body, offset_delta, timestamp, key, value, headers);
+    }
+
+    fn append_body(
+        &mut self,
+        body: usize,
+        offset_delta: i32,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: &[Header<'_>],
+    ) {
         let timestamp_delta = self.timestamp_delta(timestamp);
         self.base_timestamp.get_or_insert(timestamp);
-        let body = body_size(offset_delta, timestamp_delta, key, value, headers);
         put_record(&mut self.bytes, body, (offset_delta, timestamp_delta), key, value, headers);
         self.max_timestamp = self.max_timestamp.max(timestamp);
         self.last_offset_delta = offset_delta;

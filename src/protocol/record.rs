@@ -9,7 +9,7 @@ use super::{
     batch::{BatchHeader, HEADER_SIZE},
     batch_error::BatchError,
     compression::{Codec, DECOMPRESSED_MAX},
-    varint::{put_varint, put_varlong, take_varint, take_varlong, varint_size, varlong_size},
+    varint::{Front, put_varint, take_varint, take_varlong, varint_size, varlong_size},
 };
 use bytes::Bytes;
 
@@ -54,10 +54,12 @@ pub(super) fn put_record(
     value: Option<&[u8]>,
     headers: &[Header<'_>],
 ) {
-    put_varint(out, body_size as i32);
-    out.push(0); // attributes: none is defined
-    put_varlong(out, timestamp_delta);
-    put_varint(out, offset_delta);
+    let mut front = Front::default();
+    front.put_varint(body_size as i32);
+    front.put_byte(0); // attributes: none is defined
+    front.put_varlong(timestamp_delta);
+    front.put_varint(offset_delta);
+    out.extend_from_slice(front.bytes());
     put_blob(out, key);
     put_blob(out, value);
     put_varint(out, headers.len() as i32);

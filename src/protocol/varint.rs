@@ -5,12 +5,33 @@
 
 /// Appends a 32-bit number.
 pub fn put_varint(out: &mut Vec<u8>, value: i32) {
-    put_unsigned(out, zigzag32(value) as u64);
+    put_unsigned(|byte| out.push(byte), zigzag32(value) as u64);
 }
 
-/// Appends a 64-bit number.
-pub fn put_varlong(out: &mut Vec<u8>, value: i64) {
-    put_unsigned(out, zigzag64(value));
+/// The numbers before a record's key, put together before they are copied to where they belong: at most 21 bytes.
+#[derive(Default)]
+pub struct Front {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl Front {
+    pub fn put_byte(&mut self, byte: u8) {
+        self.bytes[self.length] = byte;
+        self.length += 1;
+    }
+
+    pub fn put_varint(&mut self, value: i32) {
+        put_unsigned(|byte| self.put_byte(byte), zigzag32(value) as u64);
+    }
+
+    pub fn put_varlong(&mut self, value: i64) {
+        put_unsigned(|byte| self.put_byte(byte), zigzag64(value));
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
 }
 
 /// Bytes that [`put_varint`] writes.
@@ -18,7 +39,7 @@ pub fn varint_size(value: i32) -> usize {
     unsigned_size(zigzag32(value) as u64)
 }
 
-/// Bytes that [`put_varlong`] writes.
+/// Bytes that [`Front::put_varlong`] writes.
 pub fn varlong_size(value: i64) -> usize {
     unsigned_size(zigzag64(value))
 }
@@ -52,12 +73,13 @@ fn unsigned_size(value: u64) -> usize {
     (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
 
-fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
+#[inline]
+fn put_unsigned(mut put: impl FnMut(u8), mut value: u64) {
     while 0x80 <= value {
-        out.push(value as u8 | 0x80);
+        put(value as u8 | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
+    put(value as u8);
 }
 
 #[inline]
@@ -97,10 +119,10 @@ mod tests {
     fn every_width_comes_back_and_has_the_size_foretold() {
         let edges = (0..64).flat_map(|bit| [1i64 << bit, (1i64 << bit).wrapping_sub(1), (1i64 << bit).wrapping_neg()]);
         for value in edges.chain([i64::MIN, i64::MAX]) {
-            let mut out = Vec::new();
-            put_varlong(&mut out, value);
-            assert_eq!(out.len(), varlong_size(value), "{value}");
-            assert_eq!(take_varlong(&mut &out[..]), Some(value));
+            let mut front = Front::default();
+            front.put_varlong(value);
+            assert_eq!(front.bytes().len(), varlong_size(value), "{value}");
+            assert_eq!(take_varlong(&mut front.bytes()), Some(value));
 
             let mut out = Vec::new();
             put_varint(&mut out, value as i32);

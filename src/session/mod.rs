@@ -27,7 +27,7 @@ use std::sync::Arc;
 /// The engine's version, as the page and scripts see it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Events between two snapshots.
-const SNAPSHOT_EVENTS: u64 = 30_000;
+const SNAPSHOT_EVENTS: u64 = 20_000;
 /// Snapshots kept; with more, every second one is dropped.
 const SNAPSHOTS_MAX: usize = 48;
 /// The latest time a session can reach: 100 days.
