@@ -115,6 +115,10 @@ fn errors(response: &Response) -> Vec<E> {
         Response::DeleteTopics(m) => m.responses.iter().map(|t| t.error_code).collect(),
         Response::CreatePartitions(m) => m.results.iter().map(|t| t.error_code).collect(),
         Response::ElectLeaders(m) => m.replica_election_results.iter().flat_map(|t| &t.partition_result).map(|p| p.error_code).collect(),
+        Response::IncrementalAlterConfigs(m) => m.responses.iter().map(|r| r.error_code).collect(),
+        Response::AlterPartitionReassignments(m) if m.error_code == 0 => {
+            m.responses.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect()
+        }
         Response::AlterPartition(m) if m.error_code == 0 => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
         other => vec![other.error().code()],
     };

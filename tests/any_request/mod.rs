@@ -38,6 +38,10 @@ pub fn is_for_controller(request: &Request) -> bool {
             | Request::DeleteTopics(_)
             | Request::ElectLeaders(_)
             | Request::AlterPartition(_)
+            | Request::AlterPartitionReassignments(_)
+            | Request::ListPartitionReassignments(_)
+            | Request::IncrementalAlterConfigs(_)
+            | Request::UnregisterBroker(_)
             | Request::BrokerHeartbeat(_)
             | Request::BrokerRegistration(_)
     )
@@ -51,7 +55,7 @@ struct Fields<'a> {
 
 pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
     let mut fields = Fields { chance, facts };
-    match fields.below(21) {
+    match fields.below(25) {
         0 => Request::ApiVersions(Arc::default()),
         1..=2 => fields.produce(),
         3..=5 => Request::Fetch(Arc::new(fields.fetch())),
@@ -69,6 +73,9 @@ pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
         17 => Request::DeleteTopics(Arc::new(fields.delete())),
         18 => Request::AlterPartition(Arc::new(fields.alter())),
         19 => Request::DeleteRecords(Arc::new(fields.delete_records())),
+        20..=21 => Request::IncrementalAlterConfigs(Arc::new(fields.alter_configs())),
+        22 => Request::AlterPartitionReassignments(Arc::new(fields.reassign())),
+        23 => Request::ListPartitionReassignments(Arc::new(fields.list_moves())),
         _ => fields.registration_or_heartbeat(),
     }
 }
@@ -347,6 +354,66 @@ impl Fields<'_> {
         k::DeleteRecordsRequest::default().with_topics(topics).with_timeout_ms(self.int(100))
     }
 
+    fn alter_configs(&mut self) -> k::IncrementalAlterConfigsRequest {
+        const TOPIC: i32 = 2;
+        const BROKER: i32 = 4;
+        let resources = self.several(|fields| {
+            let right = fields.pick(&[TOPIC, BROKER]);
+            let brokers = ["", "1", "2", "3", "4", "-1", "01", "broker", "2147483648"];
+            let name = if right == BROKER { wire::text(fields.pick(&brokers)) } else { fields.name() };
+            let kind = if fields.rarely(8) { fields.pick(&[0, 8, 16, 32, -1, 127]) } else { right };
+            let configs = fields.several(Fields::setting);
+            let resource = k::incremental_alter_configs_request::AlterConfigsResource::default().with_resource_type(kind as i8);
+            resource.with_resource_name(name).with_configs(configs)
+        });
+        k::IncrementalAlterConfigsRequest::default().with_resources(resources).with_validate_only(self.rarely(4))
+    }
+
+    fn setting(&mut self) -> k::incremental_alter_configs_request::AlterableConfig {
+        let names = [
+            "retention.ms",
+            "cleanup.policy",
+            "min.insync.replicas",
+            "leader.replication.throttled.replicas",
+            "leader.replication.throttled.rate",
+            "num.io.threads",
+            "log.retention.ms",
+            "broker.id",
+            "process.roles",
+            "nothing",
+            "",
+        ];
+        let values =
+            ["1", "0", "-1", "-2", "compact", "delete,compact", "*", "0:1,1:2", "9223372036854775808", "", " 1 ", "1e3", "\u{1f600}"];
+        let value = if self.rarely(6) { None } else { Some(wire::text(self.pick(&values))) };
+        let operation = if self.rarely(8) { self.pick(&[4, -1, 127, i8::MIN]) } else { self.pick(&[0, 0, 0, 1, 2, 3]) };
+        let setting = k::incremental_alter_configs_request::AlterableConfig::default().with_name(wire::text(self.pick(&names)));
+        setting.with_config_operation(operation).with_value(value)
+    }
+
+    fn reassign(&mut self) -> k::AlterPartitionReassignmentsRequest {
+        let topics = self.several(|fields| {
+            let partitions = fields.several(|fields| {
+                let replicas = fields.several(|fields| k::BrokerId(fields.broker().0));
+                let replicas = if fields.rarely(4) { None } else { Some(replicas) };
+                let asked = k::alter_partition_reassignments_request::ReassignablePartition::default();
+                asked.with_partition_index(fields.index()).with_replicas(replicas)
+            });
+            k::alter_partition_reassignments_request::ReassignableTopic::default()
+                .with_name(fields.topic_name())
+                .with_partitions(partitions)
+        });
+        k::AlterPartitionReassignmentsRequest::default().with_topics(topics).with_timeout_ms(self.int(100))
+    }
+
+    fn list_moves(&mut self) -> k::ListPartitionReassignmentsRequest {
+        let topics = self.several(|fields| {
+            let asked = k::list_partition_reassignments_request::ListPartitionReassignmentsTopics::default();
+            asked.with_name(fields.topic_name()).with_partition_indexes(fields.several(Fields::index))
+        });
+        k::ListPartitionReassignmentsRequest::default().with_topics(if self.rarely(3) { None } else { Some(topics) })
+    }
+
     fn partitions_or_election(&mut self) -> Request {
         if self.rarely(2) {
             let topics = self.several(|fields| {
@@ -388,6 +455,9 @@ impl Fields<'_> {
 
     fn registration_or_heartbeat(&mut self) -> Request {
         let (id, epoch) = self.broker();
+        if self.rarely(8) {
+            return Request::UnregisterBroker(Arc::new(k::UnregisterBrokerRequest::default().with_broker_id(k::BrokerId(id))));
+        }
         if self.rarely(3) {
             let message = k::BrokerRegistrationRequest::default().with_broker_id(k::BrokerId(id)).with_incarnation_id(Uuid::from_u128(9));
             return Request::BrokerRegistration(Arc::new(message));

@@ -180,6 +180,8 @@ pub const SCENARIOS: &[Scenario] = &[
 /// Clients of one kind at a time, at the most.
 const CLIENTS_MAX: usize = 6;
 const TOPICS_MAX: usize = 4;
+/// Bytes per second: what these sessions write is copied again within the time that a cluster has to come to rest.
+const THROTTLE_MIN: u64 = 20_000;
 /// Brokers of a cluster that gets no more of them.
 const BROKERS_MAX: usize = 6;
 /// Partitions of a topic that gets no more of them.
@@ -491,11 +493,13 @@ impl Drawer {
                 let mut names: Vec<String> = view.brokers.iter().map(|broker| broker.id.to_string()).collect();
                 names.push(String::new());
                 let name = self.one_of(&names)?;
-                let (setting, value) = match self.chance.below(6) {
+                let (setting, value) = match self.chance.below(8) {
                     0..3 => ("min.insync.replicas", self.between(1, 2).to_string()),
                     3 => ("log.retention.ms", "6000".to_owned()),
                     4 => ("num.io.threads", self.between(1, 16).to_string()),
-                    _ => ("message.max.bytes", "1000000".to_owned()),
+                    5 => ("message.max.bytes", "1000000".to_owned()),
+                    6 => ("leader.replication.throttled.rate", self.between(THROTTLE_MIN, 10 * THROTTLE_MIN).to_string()),
+                    _ => ("follower.replication.throttled.rate", self.between(THROTTLE_MIN, 10 * THROTTLE_MIN).to_string()),
                 };
                 match self.chance.below(4) {
                     0 => json!({ "type": "alterConfigs", "resource": "broker", "name": name, "delete": [setting] }),
@@ -506,7 +510,9 @@ impl Drawer {
                 let name = self.one_of(&topics)?;
                 let topic = view.topics.iter().find(|known| known.name == name)?;
                 let factor = topic.partitions.first()?.replicas.len() as u64;
-                let (setting, value) = match self.chance.below(8) {
+                let (setting, value) = match self.chance.below(10) {
+                    8 => ("leader.replication.throttled.replicas", "*".to_owned()),
+                    9 => ("follower.replication.throttled.replicas", "*".to_owned()),
                     0..4 => ("min.insync.replicas", self.between(1, factor).to_string()),
                     4 => ("retention.ms", "4000".to_owned()),
                     5 => ("internal.segment.bytes", "1000".to_owned()),
