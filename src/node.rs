@@ -313,7 +313,10 @@ pub enum NoteKind {
     },
     AssignmentReceived {
         group: Arc<str>,
+        /// All that it reads from now on.
         partitions: Vec<Partition>,
+        /// Those that it did not read before.
+        added: Vec<Partition>,
     },
     AssignmentRevoked {
         group: Arc<str>,
@@ -521,6 +524,11 @@ pub enum NoteKind {
     EligibleLeadersChanged {
         partition: Partition,
         elr: Vec<i32>,
+    },
+    /// A member finds that its group has gone on without it: others may read these already.
+    AssignmentLost {
+        group: Arc<str>,
+        partitions: Vec<Partition>,
     },
 }
 

@@ -16,9 +16,9 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
-    /// A consumer's partitions were given or taken: where it begins is its committed offset's business.
-    pub fn assigned(&mut self, consumer: NodeId) {
-        self.next.retain(|(known, _), _| *known != consumer);
+    /// A consumer has given partitions up: where it begins if it gets them again is its committed offset's business.
+    pub fn given_up(&mut self, consumer: NodeId, partitions: &[Partition]) {
+        partitions.iter().for_each(|partition| _ = self.next.remove(&(consumer, partition.clone())));
     }
 
     /// A consumer goes elsewhere by itself: to its reset policy's offset, or where logs part.

@@ -12,11 +12,14 @@
 //!
 //! R14: an eligible leader replica holds everything that is committed, and who comes back after an unclean end is none.
 //!
+//! G1 and G2 are those of groups.
+//!
 //! Not checked is what the engine has no part for: transactions.
 
 mod committed;
 mod compaction;
 mod delivery;
+mod groups;
 mod metadata;
 mod partition;
 mod tiered;
@@ -30,6 +33,7 @@ use crate::protocol::wire::Api;
 use crate::replica::{PartitionKey, Replica};
 use crate::sim::{Trace, World};
 use delivery::Deliveries;
+use groups::GroupsCheck;
 use metadata::MetadataCheck;
 use partition::PartitionCheck;
 use std::sync::Arc;
@@ -157,8 +161,7 @@ pub struct Checker {
     metadata: MetadataCheck,
     partitions: OrderedMap<Partition, PartitionCheck>,
     deliveries: Deliveries,
-    /// The newest generation of each group at each coordinator, and in which term of it.
-    generations: OrderedMap<(Arc<str>, i32), (Term, i32)>,
+    groups: GroupsCheck,
     counts: Counts,
     violations: Vec<Violation>,
 }
@@ -405,8 +408,13 @@ impl Checker {
                 self.counts.redelivered += again;
                 if unclean { Ok(()) } else { verdict }
             }
-            NoteKind::AssignmentReceived { .. } | NoteKind::AssignmentRevoked { .. } => {
-                self.deliveries.assigned(node);
+            NoteKind::AssignmentReceived { group, partitions, .. } => {
+                let verdict = self.groups.assigned(world, node, group, partitions);
+                if verdict.is_err() && self.is_unclean(&offsets_partition(world, group)) { Ok(()) } else { verdict }
+            }
+            NoteKind::AssignmentRevoked { group, partitions } | NoteKind::AssignmentLost { group, partitions } => {
+                self.deliveries.given_up(node, partitions);
+                self.groups.given_up(node, group, partitions);
                 Ok(())
             }
             NoteKind::OffsetReset { partition, offset } => {
@@ -419,16 +427,7 @@ impl Checker {
                 let told = || format!("offset {offset} of {partition} was committed by a group, and its log is committed to {end} only");
                 if *offset <= end || unclean { Ok(()) } else { Err(("R10", told())) }
             }
-            NoteKind::Rebalanced { group, generation, .. } => {
-                let (NodeId::Broker(broker), Some(term)) = (node, term(world, node, group)) else { return Ok(()) };
-                let before = self.generations.insert((group.clone(), broker), (term, *generation));
-                match before.filter(|before| before.0 == term) {
-                    Some((_, before)) if *generation <= before => {
-                        Err(("G1", format!("group {group} went from generation {before} to {generation}")))
-                    }
-                    _ => Ok(()),
-                }
-            }
+            NoteKind::Rebalanced { group, generation, .. } => self.groups.rebalanced(world, node, group, *generation),
             _ => Ok(()),
         }
     }
@@ -436,6 +435,12 @@ impl Checker {
 
 /// The name of what is broken, and how.
 type Verdict = Result<(), (&'static str, String)>;
+
+/// The partition of `__consumer_offsets` that holds a group.
+fn offsets_partition(world: &World, group: &str) -> Partition {
+    let count = world.controller().image().topic(OFFSETS_TOPIC).map_or(1, |topic| topic.partitions.len() as i32);
+    Partition { topic: Arc::from(OFFSETS_TOPIC), index: partition_for(group, count) }
+}
 
 /// The term of a broker as the coordinator of a group; `None` if it is not.
 fn term(world: &World, node: NodeId, group: &str) -> Option<Term> {

@@ -4,7 +4,7 @@
 //! assignment), Stable, Dead.
 
 use super::offsets::{CommittedOffset, OffsetKey};
-use super::{Append, CoordinatorConfig, Effects, ReplyTo, Then, partition_for};
+use super::{Append, CoordinatorConfig, Effects, ReplyTo, Then, java_hash, partition_for};
 use crate::mutant;
 use crate::node::{NoteKind, Outputs, RebalanceReason, Time};
 use crate::ordered::OrderedMap;
@@ -270,18 +270,19 @@ impl Group {
         joined
     }
 
-    /// The assignor with the most votes among those that every member knows; each member votes for the first such of its own list.
+    /// The assignor with the most votes among those that every member knows; each member votes for the first such of its own list. Of two with as
+    /// many, Java's map has one first, by its hash of their names (`ClassicGroup.selectProtocol`).
     fn vote(&self) -> Option<String> {
         let everyone_knows = |name: &str| self.members.values().all(|member| member.protocols.iter().any(|(known, _)| known == name));
-        let mut votes: Vec<(String, usize)> = Vec::new();
+        let mut votes: Vec<(&str, usize)> = Vec::new();
         for member in self.members.values() {
             let Some((name, _)) = member.protocols.iter().find(|(name, _)| everyone_knows(name)) else { continue };
             match votes.iter_mut().find(|(known, _)| known == name) {
                 Some((_, count)) => *count += 1,
-                None => votes.push((name.clone(), 1)),
+                None => votes.push((name, 1)),
             }
         }
-        votes.into_iter().max_by_key(|(_, count)| *count).map(|(name, _)| name)
+        votes.into_iter().min_by_key(|(name, count)| (std::cmp::Reverse(*count), java_bucket(name))).map(|(name, _)| name.to_owned())
     }
 
     pub(super) fn assignment_stored(&mut self, now: Time, generation: i32, effects: &mut Effects) {
@@ -321,6 +322,12 @@ impl Group {
             }
         }
     }
+}
+
+/// Where a name stands in a small `java.util.HashMap`: of sixteen buckets, by the folded hash.
+fn java_bucket(name: &str) -> i32 {
+    let hash = java_hash(name);
+    (hash ^ (hash as u32 >> 16) as i32) & 15
 }
 
 pub(super) fn join_error(error: ErrorCode, member: &str) -> Response {

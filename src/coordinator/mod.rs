@@ -107,9 +107,13 @@ impl Shard {
 
 /// Which partition of `__consumer_offsets` holds a group: Java's hash of its name.
 pub fn partition_for(group: &str, partitions: i32) -> i32 {
-    let hash = group.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     // Kafka's Utils.abs: clears the sign bit, which also gives the most negative number a place.
-    (hash & i32::MAX) % partitions.max(1)
+    (java_hash(group) & i32::MAX) % partitions.max(1)
+}
+
+/// `String.hashCode`
+fn java_hash(text: &str) -> i32 {
+    text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
 }
 
 impl Coordinator {

@@ -237,6 +237,10 @@ fn add_consumer(
     if matches!(reads, Reads::Subscribed(_)) && config.group.is_none() {
         return Err(Refusal::kafka(ErrorCode::InvalidGroupId, "To subscribe to topics, a consumer needs a group.").at("group"));
     }
+    if matches!(reads, Reads::Subscribed(_)) && config.assignors.is_empty() {
+        let sentence = "Must configure at least one partition assigner class name to partition.assignment.strategy configuration property";
+        return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at("configs.partition.assignment.strategy"));
+    }
     world.forget_name(id);
     let name: Arc<str> = Arc::from(id);
     let consumer = Consumer::new(name.clone(), world.broker_ids(), config, reads, world.client_chance());

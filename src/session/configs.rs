@@ -2,6 +2,7 @@
 
 use super::command::{Cluster, Configs, Refusal};
 use crate::broker::{BrokerConfig, LogRules, QuotaWindow};
+use crate::client::assignor::Assignor;
 use crate::client::consumer::OffsetReset;
 use crate::client::links::LinkConfig;
 use crate::client::network::NetworkConfig;
@@ -213,6 +214,7 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "max.poll.interval.ms",
             "max.poll.records",
             "metadata.max.age.ms",
+            "partition.assignment.strategy",
             "reconnect.backoff.max.ms",
             "reconnect.backoff.ms",
             "request.timeout.ms",
@@ -344,9 +346,6 @@ fn has_effect(scope: Scope, name: &str, value: &str) -> bool {
         // The producers of this version are what Kafka's are with this off; on, which is Kafka's default, comes later.
         (Scope::Producer, "enable.idempotence") => value.trim().eq_ignore_ascii_case("false"),
         (Scope::Consumer, "auto.offset.reset") => !value.trim().starts_with("by_duration"),
-        (Scope::Consumer, "partition.assignment.strategy") => {
-            matches!(value.trim(), "range" | "org.apache.kafka.clients.consumer.RangeAssignor")
-        }
         _ => heeded(scope).contains(&name),
     }
 }
@@ -401,6 +400,7 @@ pub fn consumer(given: &Configs, group: Option<&str>, processing: Time) -> Resul
         "none" => OffsetReset::None,
         _ => OffsetReset::Latest,
     };
+    let assignors = assignors(values.text("partition.assignment.strategy"))?;
     let config = ConsumerConfig {
         network: values.network(values.bool("allow.auto.create.topics")),
         // Without a group there is nothing to commit to.
@@ -417,9 +417,27 @@ pub fn consumer(given: &Configs, group: Option<&str>, processing: Time) -> Resul
         fetch_max_wait_ms: values.i32("fetch.max.wait.ms"),
         fetch_max_bytes: values.i32("fetch.max.bytes"),
         max_partition_fetch_bytes: values.i32("max.partition.fetch.bytes"),
+        assignors,
         processing,
     };
     Ok((config, effective(Scope::Consumer, &values.given)))
+}
+
+/// The assignors of a list: known ones, none twice (`ConsumerPartitionAssignor.getAssignorInstances`).
+fn assignors(text: &str) -> Result<Vec<Assignor>, Refusal> {
+    let refusal = |sentence: String| Refusal::kafka(ErrorCode::InvalidConfig, sentence).at("configs.partition.assignment.strategy");
+    let mut assignors = Vec::new();
+    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let Some(assignor) = Assignor::of_setting(name) else {
+            let known = Assignor::ALL.map(Assignor::name).join(", ");
+            return Err(refusal(format!("partition.assignment.strategy = {name}: there is no such assignor, but {known}.")));
+        };
+        if assignors.contains(&assignor) {
+            return Err(refusal(format!("The assignor name: '{}' is used in more than one assignor: {name}", assignor.name())));
+        }
+        assignors.push(assignor);
+    }
+    Ok(assignors)
 }
 
 fn start_timestamp(world: &World) -> i64 {

@@ -34,6 +34,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::GroupLoaded { .. } => "groupLoaded",
         NoteKind::AssignmentReceived { .. } => "assignmentReceived",
         NoteKind::AssignmentRevoked { .. } => "assignmentRevoked",
+        NoteKind::AssignmentLost { .. } => "assignmentLost",
         NoteKind::RequestSent { .. } => "requestSent",
         NoteKind::ResponseSent { .. } => "responseSent",
         NoteKind::MessageDropped { .. } | NoteKind::MessageLost { .. } => "messageDropped",
@@ -145,6 +146,10 @@ fn names(partitions: &[Partition]) -> String {
         [] => "nothing".to_owned(),
         partitions => partitions.iter().map(Partition::to_string).collect::<Vec<_>>().join(", "),
     }
+}
+
+fn named(partitions: &[Partition]) -> Value {
+    partitions.iter().map(Partition::to_string).collect::<Vec<_>>().into()
 }
 
 /// "broker 3", "all brokers".
@@ -299,6 +304,7 @@ pub fn sentence(world: &World, note: &Note) -> String {
         }
         NoteKind::AssignmentReceived { partitions, .. } => format!("Owns {} now", names(partitions)),
         NoteKind::AssignmentRevoked { partitions, .. } => format!("Gives up {}", names(partitions)),
+        NoteKind::AssignmentLost { partitions, .. } => format!("Has lost {}: its group has gone on without it", names(partitions)),
         NoteKind::RequestSent { to, summary, .. } => format!("{} request to {}{}", summary.api.name(), world.name(*to), about(summary)),
         NoteKind::ResponseSent { to, summary, .. } => format!("{} response to {}{}", summary.api.name(), world.name(*to), about(summary)),
         NoteKind::MessageDropped { to, summary, .. } => {
@@ -504,10 +510,12 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::Rebalanced { group, generation, members } | NoteKind::GroupLoaded { group, generation, members } => {
             Object::of([("group", (&**group).into()), ("generation", (*generation).into()), ("members", (*members).into())])
         }
-        NoteKind::AssignmentReceived { group, partitions } | NoteKind::AssignmentRevoked { group, partitions } => Object::of([
-            ("group", (&**group).into()),
-            ("partitions", partitions.iter().map(Partition::to_string).collect::<Vec<_>>().into()),
-        ]),
+        NoteKind::AssignmentReceived { group, partitions, added } => {
+            Object::of([("group", (&**group).into()), ("partitions", named(partitions)), ("added", named(added))])
+        }
+        NoteKind::AssignmentRevoked { group, partitions } | NoteKind::AssignmentLost { group, partitions } => {
+            Object::of([("group", (&**group).into()), ("partitions", named(partitions))])
+        }
         NoteKind::RequestSent { message, to, summary }
         | NoteKind::ResponseSent { message, to, summary }
         | NoteKind::MessageDropped { message, to, summary }

@@ -177,6 +177,15 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)] },
 ];
 
+const GROUPS: &[&str] = &["group-a", "group-b"];
+/// What consumers are configured with. Each has the cooperative assignor, so that any of them get along in one group.
+const ASSIGNORS: &[&str] = &[
+    "org.apache.kafka.clients.consumer.RangeAssignor,org.apache.kafka.clients.consumer.CooperativeStickyAssignor",
+    "cooperative-sticky",
+    "cooperative-sticky",
+    "sticky,cooperative-sticky",
+    "roundrobin,cooperative-sticky",
+];
 /// Clients of one kind at a time, at the most.
 const CLIENTS_MAX: usize = 6;
 const TOPICS_MAX: usize = 4;
@@ -193,11 +202,15 @@ pub struct Drawer {
     made: u64,
     /// Whether the cluster has a remote store.
     tiered: bool,
+    /// The assignors of most members of each group.
+    assignors: Vec<&'static str>,
 }
 
 impl Drawer {
     pub fn new(seed: u64) -> Drawer {
-        Drawer { chance: Chance::new(seed).fork(0x0005_1a17), made: 0, tiered: false }
+        let mut drawer = Drawer { chance: Chance::new(seed).fork(0x0005_1a17), made: 0, tiered: false, assignors: Vec::new() };
+        drawer.assignors = GROUPS.iter().filter_map(|_| drawer.one_of(ASSIGNORS)).collect();
+        drawer
     }
 
     fn one_of<T: Clone>(&mut self, items: &[T]) -> Option<T> {
@@ -332,11 +345,14 @@ impl Drawer {
     }
 
     fn consumer(&mut self, topics: &[String]) -> Value {
+        let group = self.chance.below(GROUPS.len() as u64) as usize;
+        let assignors = if self.chance.below(4) == 0 { self.one_of(ASSIGNORS) } else { Some(self.assignors[group]) };
         json!({
-            "type": "addConsumer", "id": self.name("consumer"), "group": self.one_of(&["group-a", "group-b"]), "topics": topics,
+            "type": "addConsumer", "id": self.name("consumer"), "group": GROUPS[group], "topics": topics,
             "processingMs": self.one_of(&[0, 0, 5]),
             "configs": {
                 "auto.offset.reset": "earliest",
+                "partition.assignment.strategy": assignors,
                 "client.rack": self.one_of(&["", "rack-a", "rack-b"]),
                 "metadata.max.age.ms": self.one_of(&["5000", "300000"]),
                 "auto.commit.interval.ms": self.one_of(&["500", "5000"]),

@@ -5,8 +5,10 @@ use super::history::{Fates, History};
 use super::report::{Found, Summary};
 use brokerlab::broker::Broker;
 use brokerlab::check::Checker;
+use brokerlab::client::consumer::Reads;
 use brokerlab::node::{Partition, Time};
 use brokerlab::session::Session;
+use brokerlab::sim::{Application, ProcessState};
 use brokerlab::view::shape::{AssignedView, GroupOffsetView};
 use brokerlab::view::{self, View};
 use serde_json::Value;
@@ -166,7 +168,27 @@ impl Run {
         // A follower whose log was compacted and then cut by an unclean leader may hold nothing where a consumer reads that was sent to it
         // (KIP-392): it gets no records and no error, in Kafka as here.
         let is_whole = |name: &Partition| !self.checker.is_unclean(name);
-        told.or_else(|| unrest(&self.view(), is_whole))
+        let view = self.view();
+        told.or_else(|| unrest(&view, is_whole)).or_else(|| self.unowned(&view))
+    }
+
+    /// G8: a partition of a topic that members of a group subscribe to, and that none of them owns.
+    fn unowned(&self, view: &View) -> Option<String> {
+        for client in self.session.world().clients().filter(|client| client.state == ProcessState::Running) {
+            let Application::Consumer { consumer, .. } = &client.application else { continue };
+            let (Reads::Subscribed(names), Some(id)) = (consumer.reads(), &consumer.config().group) else { continue };
+            let Some(group) = view.groups.iter().find(|group| *group.id == **id) else { continue };
+            for topic in view.topics.iter().filter(|topic| names.iter().any(|name| *topic.name == **name)) {
+                let owns = |partition: i32| {
+                    let is = |one: &AssignedView| one.topic == topic.name && one.partition == partition;
+                    group.members.iter().any(|member| member.assignment.iter().any(is))
+                };
+                if let Some(nobodys) = topic.partitions.iter().find(|one| !owns(one.partition)) {
+                    return Some(format!("nobody of group {id} owns {}-{}", topic.name, nobodys.partition));
+                }
+            }
+        }
+        None
     }
 
     fn view(&self) -> View {

@@ -11,9 +11,6 @@ mod sticky;
 
 use crate::ordered::{OrderedMap, sort_by};
 
-/// The assignor's name in JoinGroup.
-pub const RANGE: &str = "range";
-
 /// A member's subscription, as far as it matters here.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Member {
@@ -63,11 +60,27 @@ impl Assignor {
     /// Its name in JoinGroup.
     pub fn name(self) -> &'static str {
         match self {
-            Assignor::Range => RANGE,
+            Assignor::Range => "range",
             Assignor::RoundRobin => "roundrobin",
             Assignor::Sticky => "sticky",
             Assignor::CooperativeSticky => "cooperative-sticky",
         }
+    }
+
+    /// Its Java class, without the package.
+    fn class(self) -> &'static str {
+        match self {
+            Assignor::Range => "RangeAssignor",
+            Assignor::RoundRobin => "RoundRobinAssignor",
+            Assignor::Sticky => "StickyAssignor",
+            Assignor::CooperativeSticky => "CooperativeStickyAssignor",
+        }
+    }
+
+    /// By its Java class or its short name, as settings name it.
+    pub fn of_setting(text: &str) -> Option<Assignor> {
+        let class = text.strip_prefix("org.apache.kafka.clients.consumer.");
+        class.map_or_else(|| Assignor::of(text), |class| Assignor::ALL.into_iter().find(|assignor| assignor.class() == class))
     }
 
     pub fn of(name: &str) -> Option<Assignor> {

@@ -7,6 +7,7 @@
 use super::constrained::Constrained;
 use super::general::General;
 use super::{Group, Place};
+use crate::mutant;
 use crate::ordered::{OrderedMap, OrderedSet};
 
 /// A member without a generation cannot tell when it had what it claims.
@@ -31,7 +32,7 @@ pub fn assign(group: &Group<'_>, cooperative: bool) -> Vec<Vec<Place>> {
         let moving = moving(group, &shares);
         (shares, moving)
     };
-    if cooperative {
+    if cooperative && !mutant::is("given-before-given-up") {
         for share in &mut shares {
             share.retain(|place| !moving.contains(place));
         }

@@ -4,6 +4,7 @@
 
 use super::validation::Check;
 use super::{Asked, Consumer, OffsetReset, Reads};
+use crate::mutant;
 use crate::node::{Channel, NoteKind, Outputs, Partition, Time};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::Batch;
@@ -96,6 +97,9 @@ impl Consumer {
     pub(super) fn take_partitions(&mut self, partitions: Vec<Partition>) {
         let whence = if self.config.group.is_some() { Whence::Committed { asked: false } } else { self.reset_whence() };
         let mut before = std::mem::take(&mut self.partitions);
+        if mutant::is("kept-begins-anew") {
+            before.clear();
+        }
         for partition in partitions {
             let state = before.remove(&partition).unwrap_or_else(|| PartitionState::new(whence));
             self.partitions.insert(partition, state);

@@ -1,15 +1,18 @@
-//! The consumer as a member of its group: finding the coordinator, joining, syncing, heartbeats and commits.
+//! The consumer as a member of its group: finding the coordinator, joining, syncing and heartbeats.
 //!
-//! Source: `ConsumerCoordinator`, `AbstractCoordinator` (classic protocol, eager rebalance): before it joins again a member commits what it
-//! has read, if it commits by itself, and gives all its partitions up.
+//! Before it joins again a member commits what it has read, if it commits by itself. With the eager protocol it then gives all its partitions up;
+//! with the cooperative one (KIP-429) it reads on, gives up what the new assignment does not name, and joins once more so that others get it.
+//! What an assignor has to be told, and what a leader does with it, is in [`super::assigning`]. Source: `ConsumerCoordinator`,
+//! `AbstractCoordinator`.
 
-use super::{Asked, Consumer, Reads};
-use crate::client::assignor::{Assignor, KnownTopic, Member, Members, RANGE, Topics};
+use super::{Asked, Consumer, assigning};
+use crate::client::assignor::{Assignor, Members};
+use crate::mutant;
 use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time};
-use crate::ordered::OrderedMap;
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::ErrorCode;
-use crate::protocol::consumer_protocol::{Assignment, Subscription};
-use crate::protocol::wire::{self, Request};
+use crate::protocol::consumer_protocol::{Assignment, NO_GENERATION, StickyUserData, TopicPartitions};
+use crate::protocol::wire::{self, Request, Response};
 use kafka_protocol::messages as k;
 use std::sync::Arc;
 
@@ -19,8 +22,6 @@ mod membership_test;
 
 /// What kind of group it is.
 const PROTOCOL_TYPE: &str = "consumer";
-/// The version of subscriptions and assignments that the Java client writes.
-const SUBSCRIPTION_VERSION: i16 = 3;
 /// How much longer than the rebalance timeout a JoinGroup may take to be answered (`JOIN_GROUP_TIMEOUT_LAPSE`).
 const JOIN_TIMEOUT_LAPSE: Time = 5_000 * MS;
 
@@ -48,24 +49,33 @@ impl MemberState {
 
 #[derive(Clone, Default, Debug)]
 pub struct Membership {
-    coordinator: Option<i32>,
+    pub(super) coordinator: Option<i32>,
     finding: bool,
     /// Ask for the coordinator no earlier.
     find_at: Time,
-    state: MemberState,
+    pub(super) state: MemberState,
     /// Join no earlier, after an error.
     join_at: Time,
-    member_id: String,
-    generation: i32,
+    pub(super) member_id: String,
+    /// The newest that it joined; none: it has to join as a new member.
+    pub(super) generation: Option<i32>,
+    /// The group's choice among its assignors.
+    pub(super) assignor: Option<Assignor>,
+    /// What the sticky assignor remembers: the newest assignment that it made here.
+    pub(super) sticky: Option<StickyUserData>,
+    /// The generation of the newest assignment that the cooperative sticky one made here.
+    pub(super) cooperative: Option<i32>,
+    /// An answer to JoinGroup or SyncGroup that came while the application was at work: its next poll takes it.
+    unheard: Option<Response>,
     heartbeat_at: Time,
     heartbeat_under_way: bool,
     /// When auto commit is due.
-    commit_at: Time,
+    pub(super) commit_at: Time,
     /// Partitions of each topic that the group subscribes to when the assignment was made, 0 for one that does not exist: the leader rebalances
     /// when they change.
-    assigned_counts: Option<OrderedMap<String, i32>>,
+    pub(super) assigned_counts: Option<OrderedMap<String, i32>>,
     /// The group's members' subscriptions, while this member is the leader and must share the partitions out.
-    to_share: Option<Members>,
+    pub(super) to_share: Option<Members>,
 }
 
 impl Membership {
@@ -77,18 +87,17 @@ impl Membership {
         &self.member_id
     }
 
-    /// Whether records must not be handed out: the partitions may already be another's.
-    pub fn is_rebalancing(&self) -> bool {
-        matches!(self.state, MemberState::PreparingRebalance | MemberState::CompletingRebalance)
+    pub fn generation(&self) -> Option<i32> {
+        self.generation
     }
 }
 
 impl Consumer {
-    fn group(&self) -> Option<Arc<str>> {
+    pub(super) fn group(&self) -> Option<Arc<str>> {
         self.config.group.clone()
     }
 
-    fn is_member(&self) -> bool {
+    pub(super) fn is_member(&self) -> bool {
         self.config.group.is_some() && !self.assigns_by_hand()
     }
 
@@ -96,6 +105,13 @@ impl Consumer {
     pub(super) fn keep_membership(&mut self, now: Time, out: &mut Outputs) {
         if self.config.group.is_none() {
             return;
+        }
+        if self.processing.is_empty() {
+            match self.membership.unheard.take() {
+                Some(Response::JoinGroup(message)) => self.joined(now, &message, out),
+                Some(Response::SyncGroup(message)) => self.synced(now, &message, out),
+                _ => {}
+            }
         }
         let Some(coordinator) = self.membership.coordinator else {
             self.find_coordinator(now, out);
@@ -120,7 +136,7 @@ impl Consumer {
         let membership = &self.membership;
         let in_group = match membership.state {
             MemberState::Stable | MemberState::CompletingRebalance => true,
-            MemberState::Unjoined => !self.partitions.is_empty(),
+            MemberState::Unjoined => membership.generation.is_some() && !self.partitions.is_empty(),
             MemberState::PreparingRebalance => false,
         };
         (self.is_member() && in_group && !membership.heartbeat_under_way).then_some(membership.heartbeat_at)
@@ -173,7 +189,7 @@ impl Consumer {
     }
 
     /// The coordinator is another broker now, or gone: find it, and keep the assignment meanwhile.
-    fn coordinator_unknown(&mut self, now: Time) {
+    pub(super) fn coordinator_unknown(&mut self, now: Time) {
         self.membership.coordinator = None;
         self.membership.heartbeat_under_way = false;
         self.find_coordinator_again(now);
@@ -188,67 +204,82 @@ impl Consumer {
         }
     }
 
-    fn rejoin_at(&mut self, at: Time) {
+    pub(super) fn rejoin_at(&mut self, at: Time) {
         self.membership.state = MemberState::Unjoined;
         self.membership.join_at = at;
         self.membership.to_share = None;
     }
 
     fn send_join(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
-        let (Some(group), Reads::Subscribed(topics)) = (self.group(), &self.reads) else { return };
-        let topics: Vec<String> = topics.iter().map(|topic| topic.to_string()).collect();
+        let Some(group) = self.group() else { return };
         self.prepare_to_join(now, out);
-        let mut protocol = k::join_group_request::JoinGroupRequestProtocol::default();
-        protocol.name = wire::text(RANGE);
-        protocol.metadata = Subscription { topics, rack: self.config.rack.as_deref().map(str::to_owned), ..Subscription::default() }
-            .to_bytes(SUBSCRIPTION_VERSION);
         let mut message = k::JoinGroupRequest::default();
         message.group_id = k::GroupId(wire::text(&group));
         message.session_timeout_ms = i32::try_from(self.config.session_timeout / MS).unwrap_or(i32::MAX);
         message.rebalance_timeout_ms = i32::try_from(self.config.max_poll_interval / MS).unwrap_or(i32::MAX);
         message.member_id = wire::text(&self.membership.member_id);
         message.protocol_type = wire::text(PROTOCOL_TYPE);
-        message.protocols.push(protocol);
+        message.protocols = self.protocols();
         self.membership.state = MemberState::PreparingRebalance;
         let timeout = Some(self.config.max_poll_interval + JOIN_TIMEOUT_LAPSE);
         self.network.send(now, coordinator, Channel::Coordinator, Asked::JoinGroup, Request::JoinGroup(Arc::new(message)), timeout, out);
     }
 
-    /// Commits what has been read, and gives the partitions up.
+    /// Commits what has been read. Partitions are lost if the group has gone on without it, and given up if another may get them at once.
     fn prepare_to_join(&mut self, now: Time, out: &mut Outputs) {
-        if self.partitions.is_empty() {
+        if self.membership.generation.is_none() {
+            self.lose_partitions(out);
             return;
         }
         if self.config.auto_commit {
             self.send_commit(now, self.offsets_to_commit(), OrderedMap::new(), out);
         }
-        self.revoke(out);
+        if !self.is_cooperative() && !mutant::is("eager-gives-nothing-up") {
+            let all = std::mem::take(&mut self.partitions).into_keys().collect();
+            self.revoked(all, out);
+        }
     }
 
-    fn revoke(&mut self, out: &mut Outputs) {
-        let (Some(group), false) = (self.group(), self.partitions.is_empty()) else { return };
-        let partitions = std::mem::take(&mut self.partitions).into_keys().collect();
-        self.processing.clear();
+    fn revoked(&mut self, partitions: Vec<Partition>, out: &mut Outputs) {
+        let (Some(group), false) = (self.group(), partitions.is_empty()) else { return };
         out.note(NoteKind::AssignmentRevoked { group, partitions });
     }
 
-    /// The group has gone on without this member: nothing it holds is its own any more, and nothing may be committed.
-    fn expelled(&mut self, now: Time, out: &mut Outputs) {
+    fn lose_partitions(&mut self, out: &mut Outputs) {
+        let (Some(group), false) = (self.group(), self.partitions.is_empty()) else { return };
+        let partitions = std::mem::take(&mut self.partitions).into_keys().collect();
+        out.note(NoteKind::AssignmentLost { group, partitions });
+    }
+
+    /// The group has gone on without this member: nothing it holds is its own any more, and nothing may be committed. The application hears so
+    /// when it polls.
+    fn expelled(&mut self, now: Time) {
         self.membership.member_id.clear();
-        self.membership.generation = -1;
-        self.revoke(out);
+        self.membership.generation = None;
         self.rejoin_at(now);
     }
 
-    pub(super) fn joined(&mut self, now: Time, message: &k::JoinGroupResponse, out: &mut Outputs) {
+    /// An answer has come to JoinGroup or SyncGroup. It is the application's poll that takes it.
+    pub(super) fn rebalance_answered(&mut self, response: Response) {
+        self.membership.unheard = Some(response);
+    }
+
+    fn joined(&mut self, now: Time, message: &k::JoinGroupResponse, out: &mut Outputs) {
         match ErrorCode::of(message.error_code) {
             ErrorCode::None => {
+                let chosen = message.protocol_name.as_deref().and_then(|name| Assignor::of(name));
+                let Some(assignor) = chosen.filter(|chosen| self.config.assignors.contains(chosen)) else {
+                    self.fail(ErrorCode::InconsistentGroupProtocol);
+                    return;
+                };
+                self.membership.assignor = Some(assignor);
                 self.membership.member_id = message.member_id.to_string();
-                self.membership.generation = message.generation_id;
+                self.membership.generation = Some(message.generation_id);
                 self.membership.state = MemberState::CompletingRebalance;
                 self.membership.heartbeat_at = now + self.config.heartbeat_interval;
+                self.membership.assigned_counts = None;
                 if message.leader == message.member_id {
-                    let subscriptions: Members = message.members.iter().map(member).collect();
+                    let subscriptions: Members = message.members.iter().map(|told| assigning::member(told, assignor)).collect();
                     for topic in subscriptions.values().flat_map(|member| &member.topics) {
                         self.network.want(now, &Arc::from(topic.as_str()));
                     }
@@ -264,59 +295,23 @@ impl Consumer {
                 self.membership.member_id = message.member_id.to_string();
                 self.rejoin_at(now);
             }
-            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration => self.expelled(now, out),
+            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration => self.expelled(now),
             ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
                 self.coordinator_unknown(now);
                 self.rejoin_at(now);
             }
             error if error.retriable() => self.rejoin_at(now + self.network.backoff(0)),
-            error => {
-                self.error = Some(error);
-                self.rejoin_at(Time::MAX);
-            }
+            error => self.fail(error),
         }
     }
 
-    /// The leader's work: needs to know how many partitions each topic has.
-    fn share_out(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
-        let Some(subscriptions) = self.membership.to_share.take() else { return };
-        if self.network.is_learning() {
-            self.membership.to_share = Some(subscriptions);
-            return;
-        }
-        let topics = self.known_topics(&subscriptions);
-        let assignment = |(member, topics): (String, OrderedMap<String, Vec<i32>>)| {
-            let mut assigned = k::sync_group_request::SyncGroupRequestAssignment::default();
-            assigned.member_id = wire::text(&member);
-            assigned.assignment = Assignment { partitions: topics.into_iter().collect(), user_data: None }.to_bytes(SUBSCRIPTION_VERSION);
-            assigned
-        };
-        let shares = Assignor::Range.assign(&topics, &subscriptions).into_iter().map(assignment).collect();
-        self.membership.assigned_counts = Some(topics.into_iter().map(|(name, topic)| (name, topic.count)).collect());
-        self.send_sync(now, coordinator, shares, out);
+    /// The application gets the error, and does not poll again.
+    fn fail(&mut self, error: ErrorCode) {
+        self.error = Some(error);
+        self.rejoin_at(Time::MAX);
     }
 
-    fn known_topics(&self, subscriptions: &Members) -> Topics {
-        let known = |name: &String| (name.clone(), KnownTopic { count: self.partition_count(name), racks: self.network.racks_of(name) });
-        subscriptions.values().flat_map(|member| &member.topics).map(known).collect()
-    }
-
-    fn partition_count(&self, topic: &str) -> i32 {
-        self.network.topics.get(topic).map_or(0, |known| known.partitions.len() as i32)
-    }
-
-    /// The leader watches the group's topics: another number of partitions asks for another assignment, and so does a topic that is made or
-    /// deleted.
-    pub(super) fn metadata_changed(&mut self, now: Time) {
-        let Some(counts) = &self.membership.assigned_counts else { return };
-        let changed = counts.iter().any(|(topic, count)| self.partition_count(topic) != *count);
-        if changed && self.membership.state == MemberState::Stable {
-            self.membership.assigned_counts = None;
-            self.rejoin_at(now);
-        }
-    }
-
-    fn send_sync(
+    pub(super) fn send_sync(
         &mut self,
         now: Time,
         coordinator: i32,
@@ -326,33 +321,25 @@ impl Consumer {
         let Some(group) = self.group() else { return };
         let mut message = k::SyncGroupRequest::default();
         message.group_id = k::GroupId(wire::text(&group));
-        message.generation_id = self.membership.generation;
+        message.generation_id = self.membership.generation.unwrap_or(NO_GENERATION);
         message.member_id = wire::text(&self.membership.member_id);
         message.protocol_type = Some(wire::text(PROTOCOL_TYPE));
-        message.protocol_name = Some(wire::text(RANGE));
+        message.protocol_name = self.membership.assignor.map(|assignor| wire::text(assignor.name()));
         message.assignments = assignments;
         // Only a JoinGroup may wait for longer than `request.timeout.ms` (`AbstractCoordinator.sendSyncGroupRequest`).
         self.network.send(now, coordinator, Channel::Coordinator, Asked::SyncGroup, Request::SyncGroup(Arc::new(message)), None, out);
     }
 
-    pub(super) fn synced(&mut self, now: Time, message: &k::SyncGroupResponse, out: &mut Outputs) {
+    fn synced(&mut self, now: Time, message: &k::SyncGroupResponse, out: &mut Outputs) {
         match ErrorCode::of(message.error_code) {
             ErrorCode::None => {
                 let assigned = Assignment::read(&message.assignment).map(|read| read.partitions).unwrap_or_default();
-                let partition = |(topic, indices): (String, Vec<i32>)| {
-                    let topic: Arc<str> = Arc::from(topic.as_str());
-                    indices.into_iter().map(move |index| Partition { topic: topic.clone(), index })
-                };
-                let partitions: Vec<Partition> = assigned.into_iter().flat_map(partition).collect();
                 self.membership.state = MemberState::Stable;
                 self.membership.commit_at = now + self.config.auto_commit_interval;
                 self.membership.heartbeat_at = now + self.config.heartbeat_interval;
-                if let Some(group) = self.group() {
-                    out.note(NoteKind::AssignmentReceived { group, partitions: partitions.clone() });
-                }
-                self.take_partitions(partitions);
+                self.assigned(now, assigned, out);
             }
-            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration => self.expelled(now, out),
+            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration => self.expelled(now),
             ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
                 self.coordinator_unknown(now);
                 self.rejoin_at(now);
@@ -361,119 +348,47 @@ impl Consumer {
         }
     }
 
+    /// Takes an assignment: what it does not name is given up, and then the group has to be told.
+    fn assigned(&mut self, now: Time, assigned: Vec<TopicPartitions>, out: &mut Outputs) {
+        self.remember(&assigned);
+        let partition = |(topic, indices): (String, Vec<i32>)| {
+            let topic: Arc<str> = Arc::from(topic.as_str());
+            indices.into_iter().map(move |index| Partition { topic: topic.clone(), index })
+        };
+        let all: OrderedSet<Partition> = assigned.into_iter().flat_map(partition).collect();
+        let gone: Vec<Partition> = self.partitions.keys().filter(|own| !all.contains(*own)).cloned().collect();
+        if !gone.is_empty() {
+            gone.iter().for_each(|own| drop(self.partitions.remove(own)));
+            self.revoked(gone, out);
+            self.rejoin_at(now);
+        }
+        let partitions: Vec<Partition> = all.iter().cloned().collect();
+        let added = partitions.iter().filter(|own| !self.partitions.contains_key(*own)).cloned().collect();
+        if let Some(group) = self.group() {
+            out.note(NoteKind::AssignmentReceived { group, partitions: partitions.clone(), added });
+        }
+        self.take_partitions(partitions);
+    }
+
     fn send_heartbeat(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
         let Some(group) = self.group() else { return };
         let mut message = k::HeartbeatRequest::default();
         message.group_id = k::GroupId(wire::text(&group));
-        message.generation_id = self.membership.generation;
+        message.generation_id = self.membership.generation.unwrap_or(NO_GENERATION);
         message.member_id = wire::text(&self.membership.member_id);
         self.membership.heartbeat_under_way = true;
         self.network.send(now, coordinator, Channel::Coordinator, Asked::Heartbeat, Request::Heartbeat(Arc::new(message)), None, out);
     }
 
-    pub(super) fn heartbeat_answered(&mut self, now: Time, message: &k::HeartbeatResponse, out: &mut Outputs) {
+    pub(super) fn heartbeat_answered(&mut self, now: Time, message: &k::HeartbeatResponse) {
         self.membership.heartbeat_under_way = false;
         self.membership.heartbeat_at = now + self.config.heartbeat_interval;
         match ErrorCode::of(message.error_code) {
             ErrorCode::RebalanceInProgress if self.membership.state == MemberState::Stable => self.rejoin_at(now),
-            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration if self.membership.state == MemberState::Stable => {
-                self.expelled(now, out)
-            }
+            ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration if self.membership.state == MemberState::Stable => self.expelled(now),
             ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => self.coordinator_unknown(now),
             _ => {}
         }
-    }
-
-    /// The application polls: commits by itself if that is due.
-    pub(super) fn polled(&mut self, now: Time, out: &mut Outputs) {
-        let joined = self.membership.state == MemberState::Stable || self.assigns_by_hand();
-        if self.config.auto_commit && joined && self.membership.coordinator.is_some() && self.membership.commit_at <= now {
-            self.membership.commit_at = now + self.config.auto_commit_interval;
-            self.send_commit(now, self.offsets_to_commit(), OrderedMap::new(), out);
-        }
-    }
-
-    /// The application commits: its positions, or these offsets. `false`: it has no group to commit for.
-    pub fn commit(&mut self, now: Time, offsets: Option<Vec<(Partition, i64, String)>>, out: &mut Outputs) -> bool {
-        if self.config.group.is_none() {
-            return false;
-        }
-        let mut metadata = OrderedMap::new();
-        let offsets = match offsets {
-            None => self.offsets_to_commit(),
-            Some(offsets) => offsets
-                .into_iter()
-                .map(|(partition, offset, text)| {
-                    metadata.insert(partition.clone(), text);
-                    (partition, offset)
-                })
-                .collect(),
-        };
-        self.send_commit(now, offsets, metadata, out);
-        self.drive(now, out);
-        true
-    }
-
-    fn send_commit(&mut self, now: Time, offsets: Vec<(Partition, i64)>, metadata: OrderedMap<Partition, String>, out: &mut Outputs) {
-        let (Some(group), Some(coordinator), false) = (self.group(), self.membership.coordinator, offsets.is_empty()) else { return };
-        let mut message = k::OffsetCommitRequest::default();
-        message.group_id = k::GroupId(wire::text(&group));
-        message.generation_id_or_member_epoch = if self.is_member() { self.membership.generation } else { -1 };
-        message.member_id = wire::text(&self.membership.member_id);
-        for (partition, offset) in &offsets {
-            let mut wanted = k::offset_commit_request::OffsetCommitRequestPartition::default();
-            wanted.partition_index = partition.index;
-            wanted.committed_offset = *offset;
-            wanted.committed_leader_epoch = self.last_epoch(partition);
-            wanted.committed_metadata = Some(wire::text(metadata.get(partition).map_or("", String::as_str)));
-            if message.topics.last().is_none_or(|topic| topic.name.as_str() != &*partition.topic) {
-                let mut topic = k::offset_commit_request::OffsetCommitRequestTopic::default();
-                topic.name = wire::topic(&partition.topic);
-                message.topics.push(topic);
-            }
-            if let Some(topic) = message.topics.last_mut() {
-                topic.partitions.push(wanted);
-            }
-        }
-        self.network.send(now, coordinator, Channel::Coordinator, Asked::OffsetCommit, Request::OffsetCommit(Arc::new(message)), None, out);
-    }
-
-    pub(super) fn committed(&mut self, now: Time, message: &k::OffsetCommitResponse) {
-        let errors = message.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| ErrorCode::of(partition.error_code));
-        if errors.into_iter().any(|error| matches!(error, ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable)) {
-            self.coordinator_unknown(now);
-        }
-    }
-
-    /// Asks for the committed offsets of these partitions. `false`: not now.
-    pub(super) fn ask_for_committed(&mut self, now: Time, partitions: &[Partition], out: &mut Outputs) -> bool {
-        let (Some(group), Some(coordinator)) = (self.group(), self.membership.coordinator) else { return false };
-        let mut asked = k::offset_fetch_request::OffsetFetchRequestGroup::default();
-        asked.group_id = k::GroupId(wire::text(&group));
-        asked.member_epoch = -1;
-        let mut topics: Vec<k::offset_fetch_request::OffsetFetchRequestTopics> = Vec::new();
-        for partition in partitions {
-            if topics.last().is_none_or(|topic| topic.name.as_str() != &*partition.topic) {
-                let mut topic = k::offset_fetch_request::OffsetFetchRequestTopics::default();
-                topic.name = wire::topic(&partition.topic);
-                topics.push(topic);
-            }
-            if let Some(topic) = topics.last_mut() {
-                topic.partition_indexes.push(partition.index);
-            }
-        }
-        asked.topics = Some(topics);
-        let mut message = k::OffsetFetchRequest::default();
-        message.groups.push(asked);
-        self.network.send(now, coordinator, Channel::Coordinator, Asked::OffsetFetch, Request::OffsetFetch(Arc::new(message)), None, out);
-        true
-    }
-
-    pub(super) fn committed_unknown(&mut self, now: Time, error: ErrorCode) {
-        if matches!(error, ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable) {
-            self.coordinator_unknown(now);
-        }
-        self.committed_unasked(now);
     }
 
     /// Commits, if it commits by itself, and leaves the group at once instead of letting its session expire.
@@ -491,12 +406,4 @@ impl Consumer {
             self.network.send(now, coordinator, Channel::Coordinator, Asked::LeaveGroup, Request::LeaveGroup(Arc::new(message)), None, out);
         }
     }
-}
-
-/// A member as the group's leader is told of it. What cannot be read subscribes to nothing.
-fn member(told: &k::join_group_response::JoinGroupResponseMember) -> (String, Member) {
-    let Subscription { topics, owned, generation, rack, .. } = Subscription::read(&told.metadata).unwrap_or_default();
-    let owned = owned.into_iter().flat_map(|(topic, indexes)| indexes.into_iter().map(move |index| (topic.clone(), index))).collect();
-    let instance = told.group_instance_id.as_ref().map(|instance| instance.to_string());
-    (told.member_id.to_string(), Member { topics, instance, rack, generation, owned })
 }

@@ -1,6 +1,6 @@
 //! What a member does with answers that come when it does not know who coordinates its group.
 
-use super::super::{ConsumerConfig, OffsetReset};
+use super::super::{ConsumerConfig, OffsetReset, Reads};
 use super::*;
 use crate::client::links::LinkConfig;
 use crate::client::network::NetworkConfig;
@@ -31,6 +31,7 @@ fn consumer() -> Consumer {
         fetch_max_wait_ms: 500,
         fetch_max_bytes: 52_428_800,
         max_partition_fetch_bytes: 1_048_576,
+        assignors: vec![Assignor::Range],
         processing: 0,
     };
     Consumer::new(Arc::from("member"), vec![1], config, Reads::Subscribed(vec![Arc::from("orders")]), Chance::new(1))
@@ -40,6 +41,7 @@ fn consumer() -> Consumer {
 fn join_response() -> k::JoinGroupResponse {
     let mut response = k::JoinGroupResponse::default();
     (response.generation_id, response.member_id, response.leader) = (4, wire::text("member-1"), wire::text("member-2"));
+    response.protocol_name = Some(wire::text("range"));
     response
 }
 

@@ -1,8 +1,10 @@
 //! A consumer: finds its partitions (by its group or by hand), reads them, and hands records to its application in a poll loop.
 //!
 //! Owns the application's loop: each poll hands out at most `max.poll.records`, and the next comes when they have been processed. What
-//! belongs to the group is in [`membership`], positions and fetches in [`fetching`]. Source: `ClassicKafkaConsumer`, KIP-62.
+//! belongs to the group is in [`membership`], [`assigning`] and [`commits`], positions and fetches in [`fetching`]. Source: `ClassicKafkaConsumer`, KIP-62.
 
+mod assigning;
+mod commits;
 mod fetching;
 mod membership;
 mod validation;
@@ -10,6 +12,7 @@ mod validation;
 pub use fetching::SeekTarget;
 pub use membership::MemberState;
 
+use super::assignor::Assignor;
 use super::network::{Alarm, Network, NetworkConfig, Pending};
 use crate::node::{Chance, Input, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
@@ -51,6 +54,8 @@ pub struct ConsumerConfig {
     pub fetch_max_bytes: i32,
     /// `max.partition.fetch.bytes`
     pub max_partition_fetch_bytes: i32,
+    /// `partition.assignment.strategy`, the preferred first
+    pub assignors: Vec<Assignor>,
     /// What the application spends on each record.
     pub processing: Time,
 }
@@ -158,6 +163,11 @@ impl Consumer {
         self.membership.member_id()
     }
 
+    /// The generation of its group that it takes part in.
+    pub fn generation(&self) -> Option<i32> {
+        self.membership.generation()
+    }
+
     pub fn reads(&self) -> &Reads {
         &self.reads
     }
@@ -214,9 +224,8 @@ impl Consumer {
             (Asked::OffsetFetch, Response::OffsetFetch(message)) => self.offsets_fetched(now, &message, out),
             (Asked::OffsetCommit, Response::OffsetCommit(message)) => self.committed(now, &message),
             (Asked::FindCoordinator, Response::FindCoordinator(message)) => self.coordinator_found(now, &message),
-            (Asked::JoinGroup, Response::JoinGroup(message)) => self.joined(now, &message, out),
-            (Asked::SyncGroup, Response::SyncGroup(message)) => self.synced(now, &message, out),
-            (Asked::Heartbeat, Response::Heartbeat(message)) => self.heartbeat_answered(now, &message, out),
+            (Asked::JoinGroup | Asked::SyncGroup, response) => self.rebalance_answered(response),
+            (Asked::Heartbeat, Response::Heartbeat(message)) => self.heartbeat_answered(now, &message),
             _ => {}
         }
     }
@@ -271,7 +280,7 @@ impl Consumer {
             return;
         }
         self.polled(now, out);
-        if self.paused || self.membership.is_rebalancing() {
+        if self.paused {
             return;
         }
         if self.config.processing == 0 {

@@ -1,0 +1,112 @@
+//! Commits: what a consumer tells its group to go on from, and what it asks back.
+//!
+//! Source: `ConsumerCoordinator` (`maybeAutoCommitOffsetsAsync`, `sendOffsetCommitRequest`, `sendOffsetFetchRequest`).
+
+use super::{Asked, Consumer, MemberState};
+use crate::node::{Channel, Outputs, Partition, Time};
+use crate::ordered::OrderedMap;
+use crate::protocol::ErrorCode;
+use crate::protocol::consumer_protocol::NO_GENERATION;
+use crate::protocol::wire::{self, Request};
+use kafka_protocol::messages as k;
+use std::sync::Arc;
+
+impl Consumer {
+    /// The application polls: commits by itself if that is due.
+    pub(super) fn polled(&mut self, now: Time, out: &mut Outputs) {
+        let joined = self.membership.state == MemberState::Stable || self.assigns_by_hand();
+        if self.config.auto_commit && joined && self.membership.coordinator.is_some() && self.membership.commit_at <= now {
+            self.membership.commit_at = now + self.config.auto_commit_interval;
+            self.send_commit(now, self.offsets_to_commit(), OrderedMap::new(), out);
+        }
+    }
+
+    /// The application commits: its positions, or these offsets. `false`: it has no group to commit for.
+    pub fn commit(&mut self, now: Time, offsets: Option<Vec<(Partition, i64, String)>>, out: &mut Outputs) -> bool {
+        if self.config.group.is_none() {
+            return false;
+        }
+        let mut metadata = OrderedMap::new();
+        let offsets = match offsets {
+            None => self.offsets_to_commit(),
+            Some(offsets) => offsets
+                .into_iter()
+                .map(|(partition, offset, text)| {
+                    metadata.insert(partition.clone(), text);
+                    (partition, offset)
+                })
+                .collect(),
+        };
+        self.send_commit(now, offsets, metadata, out);
+        self.drive(now, out);
+        true
+    }
+
+    pub(super) fn send_commit(
+        &mut self,
+        now: Time,
+        offsets: Vec<(Partition, i64)>,
+        metadata: OrderedMap<Partition, String>,
+        out: &mut Outputs,
+    ) {
+        let (Some(group), Some(coordinator), false) = (self.group(), self.membership.coordinator, offsets.is_empty()) else { return };
+        let mut message = k::OffsetCommitRequest::default();
+        message.group_id = k::GroupId(wire::text(&group));
+        message.generation_id_or_member_epoch = self.membership.generation.unwrap_or(NO_GENERATION);
+        message.member_id = wire::text(&self.membership.member_id);
+        for (partition, offset) in &offsets {
+            let mut wanted = k::offset_commit_request::OffsetCommitRequestPartition::default();
+            wanted.partition_index = partition.index;
+            wanted.committed_offset = *offset;
+            wanted.committed_leader_epoch = self.last_epoch(partition);
+            wanted.committed_metadata = Some(wire::text(metadata.get(partition).map_or("", String::as_str)));
+            if message.topics.last().is_none_or(|topic| topic.name.as_str() != &*partition.topic) {
+                let mut topic = k::offset_commit_request::OffsetCommitRequestTopic::default();
+                topic.name = wire::topic(&partition.topic);
+                message.topics.push(topic);
+            }
+            if let Some(topic) = message.topics.last_mut() {
+                topic.partitions.push(wanted);
+            }
+        }
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::OffsetCommit, Request::OffsetCommit(Arc::new(message)), None, out);
+    }
+
+    pub(super) fn committed(&mut self, now: Time, message: &k::OffsetCommitResponse) {
+        let errors = message.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| ErrorCode::of(partition.error_code));
+        if errors.into_iter().any(|error| matches!(error, ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable)) {
+            self.coordinator_unknown(now);
+        }
+    }
+
+    /// Asks for the committed offsets of these partitions. `false`: not now.
+    pub(super) fn ask_for_committed(&mut self, now: Time, partitions: &[Partition], out: &mut Outputs) -> bool {
+        let (Some(group), Some(coordinator)) = (self.group(), self.membership.coordinator) else { return false };
+        let mut asked = k::offset_fetch_request::OffsetFetchRequestGroup::default();
+        asked.group_id = k::GroupId(wire::text(&group));
+        asked.member_epoch = -1;
+        let mut topics: Vec<k::offset_fetch_request::OffsetFetchRequestTopics> = Vec::new();
+        for partition in partitions {
+            if topics.last().is_none_or(|topic| topic.name.as_str() != &*partition.topic) {
+                let mut topic = k::offset_fetch_request::OffsetFetchRequestTopics::default();
+                topic.name = wire::topic(&partition.topic);
+                topics.push(topic);
+            }
+            if let Some(topic) = topics.last_mut() {
+                topic.partition_indexes.push(partition.index);
+            }
+        }
+        asked.topics = Some(topics);
+        let mut message = k::OffsetFetchRequest::default();
+        message.groups.push(asked);
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::OffsetFetch, Request::OffsetFetch(Arc::new(message)), None, out);
+        true
+    }
+
+    pub(super) fn committed_unknown(&mut self, now: Time, error: ErrorCode) {
+        if matches!(error, ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable) {
+            self.coordinator_unknown(now);
+        }
+        self.committed_unasked(now);
+    }
+}
