@@ -347,9 +347,9 @@ impl<T> Network<T> {
         info.replicas.iter().map(racks).collect()
     }
 
-    /// Whether an answer about topics is on its way.
-    pub fn is_learning(&self) -> bool {
-        self.metadata.under_way.is_some()
+    /// Whether an answer about topics is on its way, or is to be asked for now.
+    pub fn is_learning(&self, now: Time) -> bool {
+        self.metadata.under_way.is_some() || self.metadata.due.is_some_and(|due| due <= now)
     }
 
     /// The earliest time at which something is due here.

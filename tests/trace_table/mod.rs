@@ -5,13 +5,13 @@ use brokerlab::view;
 use serde_json::json;
 
 /// Virtual seconds lived after the scene, with and without a broker's crash, and the hash.
-const TABLE: &[(f64, bool, &str)] = &[(20.0, false, "d04ac54ac502f2da"), (60.0, true, "4f1221041bde5ea5")];
+const TABLE: &[(f64, bool, &str)] = &[(20.0, false, "285f19441484d8f9"), (60.0, true, "f6127b6c16a0bad2")];
 /// A producer of this codec beside the scene's own, the hash after twenty seconds, and the bytes that all replicas have by then.
 const COMPRESSED: &[(&str, &str, u64)] = &[
-    ("gzip", "03ad465708683511", 552_723),
-    ("snappy", "2c69ea6ec5f8b659", 714_351),
-    ("lz4", "0069488bcf1c464c", 720_984),
-    ("zstd", "c1a057eaccf7c50d", 665_667),
+    ("gzip", "9ff5989728a19167", 552_723),
+    ("snappy", "665e57006001440f", 714_351),
+    ("lz4", "0971455573c73fbf", 720_984),
+    ("zstd", "33631f2659589022", 665_667),
 ];
 
 /// Plays the scene and compares.

@@ -176,8 +176,13 @@ impl Run {
     fn unowned(&self, view: &View) -> Option<String> {
         for client in self.session.world().clients().filter(|client| client.state == ProcessState::Running) {
             let Application::Consumer { consumer, .. } = &client.application else { continue };
+            if consumer.error().is_some() {
+                // The one that joins after the coordinator has moved and has no assignor in common with what the group chose: all that is stored.
+                continue;
+            }
             let (Reads::Subscribed(names), Some(id)) = (consumer.reads(), &consumer.config().group) else { continue };
-            let Some(group) = view.groups.iter().find(|group| *group.id == **id) else { continue };
+            // Where the offsets topic cannot be made, for brokers are gone, nobody coordinates.
+            let Some(group) = view.groups.iter().find(|group| *group.id == **id && group.coordinator.is_some()) else { continue };
             for topic in view.topics.iter().filter(|topic| names.iter().any(|name| *topic.name == **name)) {
                 let owns = |partition: i32| {
                     let is = |one: &AssignedView| one.topic == topic.name && one.partition == partition;

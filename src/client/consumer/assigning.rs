@@ -60,11 +60,10 @@ impl Consumer {
 
     /// The leader's work: needs to know how many partitions each topic has.
     pub(super) fn share_out(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
-        let (Some(subscriptions), Some(assignor)) = (self.membership.to_share.take(), self.membership.assignor) else { return };
-        if self.network.is_learning() {
-            self.membership.to_share = Some(subscriptions);
+        if self.membership.awaits_metadata {
             return;
         }
+        let (Some(subscriptions), Some(assignor)) = (self.membership.to_share.take(), self.membership.assignor) else { return };
         let topics = self.known_topics(&subscriptions);
         let assignment = |(member, topics): (String, OrderedMap<String, Vec<i32>>)| {
             let mut assigned = k::sync_group_request::SyncGroupRequestAssignment::default();
@@ -87,9 +86,14 @@ impl Consumer {
         self.network.topics.get(topic).map_or(0, |known| known.partitions.len() as i32)
     }
 
-    /// The leader watches the group's topics: another number of partitions asks for another assignment, and so does a topic that is made or
-    /// deleted.
-    pub(super) fn metadata_changed(&mut self, now: Time) {
+    /// The leader waits for one answer about the group's topics, if it knew that it needs one; whatever makes it ask again after that may wait
+    /// (`ConsumerNetworkClient.ensureFreshMetadata`). Then it watches them: another number of partitions asks for another assignment, and so does a
+    /// topic that is made or deleted.
+    pub(super) fn metadata_learned(&mut self, now: Time, message: &k::MetadataResponse) {
+        if let Some(subscriptions) = &self.membership.to_share {
+            let is_told = |name: &String| message.topics.iter().any(|told| told.name.as_ref().is_some_and(|told| **told == **name));
+            self.membership.awaits_metadata &= !subscriptions.values().flat_map(|member| &member.topics).all(is_told);
+        }
         let Some(counts) = &self.membership.assigned_counts else { return };
         let changed = counts.iter().any(|(topic, count)| self.partition_count(topic) != *count);
         if changed && self.membership.state == MemberState::Stable {

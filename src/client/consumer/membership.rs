@@ -76,6 +76,8 @@ pub struct Membership {
     pub(super) assigned_counts: Option<OrderedMap<String, i32>>,
     /// The group's members' subscriptions, while this member is the leader and must share the partitions out.
     pub(super) to_share: Option<Members>,
+    /// Before it does, it has to hear of their topics.
+    pub(super) awaits_metadata: bool,
 }
 
 impl Membership {
@@ -105,13 +107,6 @@ impl Consumer {
     pub(super) fn keep_membership(&mut self, now: Time, out: &mut Outputs) {
         if self.config.group.is_none() {
             return;
-        }
-        if self.processing.is_empty() {
-            match self.membership.unheard.take() {
-                Some(Response::JoinGroup(message)) => self.joined(now, &message, out),
-                Some(Response::SyncGroup(message)) => self.synced(now, &message, out),
-                _ => {}
-            }
         }
         let Some(coordinator) = self.membership.coordinator else {
             self.find_coordinator(now, out);
@@ -264,10 +259,21 @@ impl Consumer {
         self.membership.unheard = Some(response);
     }
 
+    pub(super) fn hear_of_rebalance(&mut self, now: Time, out: &mut Outputs) {
+        if !self.processing.is_empty() {
+            return;
+        }
+        match self.membership.unheard.take() {
+            Some(Response::JoinGroup(message)) => self.joined(now, &message, out),
+            Some(Response::SyncGroup(message)) => self.synced(now, &message, out),
+            _ => {}
+        }
+    }
+
     fn joined(&mut self, now: Time, message: &k::JoinGroupResponse, out: &mut Outputs) {
         match ErrorCode::of(message.error_code) {
             ErrorCode::None => {
-                let chosen = message.protocol_name.as_deref().and_then(|name| Assignor::of(name));
+                let chosen = message.protocol_name.as_deref().and_then(Assignor::of);
                 let Some(assignor) = chosen.filter(|chosen| self.config.assignors.contains(chosen)) else {
                     self.fail(ErrorCode::InconsistentGroupProtocol);
                     return;
@@ -284,6 +290,7 @@ impl Consumer {
                         self.network.want(now, &Arc::from(topic.as_str()));
                     }
                     self.membership.to_share = Some(subscriptions);
+                    self.membership.awaits_metadata = self.network.is_learning(now);
                 } else if let Some(coordinator) = self.membership.coordinator {
                     self.send_sync(now, coordinator, Vec::new(), out);
                 } else {

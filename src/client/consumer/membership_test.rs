@@ -5,6 +5,7 @@ use super::*;
 use crate::client::links::LinkConfig;
 use crate::client::network::NetworkConfig;
 use crate::node::Chance;
+use crate::protocol::consumer_protocol::Subscription;
 
 fn consumer() -> Consumer {
     let links = LinkConfig { backoff: 50 * MS, backoff_max: 1_000 * MS, setup_timeout: 10_000 * MS };
@@ -56,4 +57,27 @@ fn who_has_joined_and_cannot_ask_for_the_assignment_joins_again() {
     member.membership.coordinator = Some(1);
     member.joined(8, &join_response(), &mut out);
     assert_eq!((member.member_state(), member.next_join()), (MemberState::CompletingRebalance, None));
+}
+
+#[test]
+fn a_leader_waits_for_one_answer_about_the_topics_and_not_for_the_next_question() {
+    // `ConsumerNetworkClient.ensureFreshMetadata`: one update is enough.
+    let (mut leader, mut out) = (consumer(), Outputs::default());
+    leader.membership.coordinator = Some(1);
+    let mut response = join_response();
+    response.leader = response.member_id.clone();
+    let subscription = Subscription { topics: vec!["orders".to_owned()], ..Subscription::default() }.to_bytes(3);
+    response.members = vec![k::join_group_response::JoinGroupResponseMember::default().with_metadata(subscription)];
+    leader.joined(7, &response, &mut out);
+    assert!(leader.membership.awaits_metadata, "it does not know the topic");
+    leader.share_out(8, 1, &mut out);
+    assert!(leader.membership.to_share.is_some());
+
+    leader.metadata_learned(9, &k::MetadataResponse::default());
+    assert!(leader.membership.awaits_metadata, "an older question's answer says nothing of the topic");
+    let topic = k::metadata_response::MetadataResponseTopic::default().with_name(Some(wire::topic("orders"))).with_error_code(5);
+    leader.metadata_learned(10, &k::MetadataResponse::default().with_topics(vec![topic]));
+    assert!(leader.network.is_learning(10), "it has more to ask");
+    leader.share_out(10, 1, &mut out);
+    assert!(leader.membership.to_share.is_none() && leader.membership.assigned_counts.is_some());
 }

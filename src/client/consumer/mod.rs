@@ -189,7 +189,7 @@ impl Consumer {
             Input::Response { correlation, response: Response::Metadata(message), .. } => {
                 self.network.learn(now, correlation, &message);
                 self.positions_suspect = true;
-                self.metadata_changed(now);
+                self.metadata_learned(now, &message);
             }
             Input::Response { correlation, response, .. } => {
                 if let Some(pending) = self.network.answered(correlation) {
@@ -251,8 +251,9 @@ impl Consumer {
             self.alarm.set(now, self.network.next_end(), out);
             return;
         }
-        self.network.ask_for_metadata(now, out);
         self.finish_work(now, out);
+        self.hear_of_rebalance(now, out);
+        self.network.ask_for_metadata(now, out);
         self.keep_membership(now, out);
         self.check_positions(now, out);
         self.poll(now, out);
