@@ -530,6 +530,13 @@ pub enum NoteKind {
         group: Arc<str>,
         partitions: Vec<Partition>,
     },
+    /// A client was given a setting that it does not know: it goes on without.
+    SettingUnknown {
+        client: Arc<str>,
+        setting: Arc<str>,
+        /// The one that was probably meant.
+        nearest: Option<&'static str>,
+    },
 }
 
 impl NoteKind {

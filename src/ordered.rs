@@ -50,6 +50,11 @@ impl<K: Ord, V> OrderedMap<K, V> {
         self.find(key).ok().map(|place| &self.entries[place].1)
     }
 
+    /// As [`OrderedMap::get`], for a key that costs something to make. `order` compares a known key with it.
+    pub fn get_by(&self, order: impl Fn(&K) -> Ordering) -> Option<&V> {
+        self.entries.binary_search_by(|(known, _)| order(known)).ok().map(|place| &self.entries[place].1)
+    }
+
     pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,

@@ -9,6 +9,8 @@ macro_rules! report {
 }
 
 use brokerlab::client::assignor::{Assignments, Assignor, KnownTopic, Member, Members, Topics};
+use brokerlab::client::network::PartitionInfo;
+use brokerlab::client::partitioner::{Sticky, pick};
 use brokerlab::ordered::OrderedMap;
 use brokerlab::protocol::{
     Batch, BatchBuilder, BatchError, BatchHeader, BatchOptions, Codec, Compression, Marker, Record,
@@ -376,6 +378,50 @@ fn valid_text(valid: Valid) -> String {
         Valid::Replicas => "[partitionId]:[brokerId],[partitionId]:[brokerId],...".to_owned(),
         Valid::OffsetReset => "[latest, earliest, none, by_duration:PnDTnHnMn.nS]".to_owned(),
     }
+}
+
+#[test]
+fn partitioner() {
+    golden("partitioner.tsv", |row| {
+        let input = row.json("input");
+        let numbers = |list: &Value| list.as_array().into_iter().flatten().filter_map(Value::as_u64).map(|n| n as u32).collect::<Vec<_>>();
+        let known = |list: &Value| {
+            let info = |led: u32| PartitionInfo { leader: (led == 1).then_some(1), leader_epoch: 0 };
+            numbers(list).into_iter().map(info).collect::<Vec<_>>()
+        };
+        let mut partitions = known(&input["available"]);
+        let mut randoms = numbers(&input["randoms"]).into_iter();
+        let mut random = || randoms.next().expect("a random number");
+        let batch_size = input["sticky_batch_size"].as_u64().unwrap_or(0) as usize;
+        let (mut sticky, mut turns) = (Sticky::default(), 0..);
+        let mut found = Vec::new();
+        for op in input["ops"].as_array().expect("a list") {
+            let mut current = |sticky: &mut Sticky| sticky.chosen().unwrap_or_else(|| sticky.choose(random(), &partitions));
+            found.push(match op[0].as_str().unwrap_or_default() {
+                "next" => json!(pick(turns.next().unwrap_or(0), &partitions)),
+                "peek" => json!(current(&mut sticky)),
+                "append" => {
+                    let own = current(&mut sticky);
+                    if sticky.takes(op[1].as_u64().unwrap_or(0) as usize, op[2] == true, batch_size) {
+                        sticky.choose(random(), &partitions);
+                    }
+                    json!([own, sticky.chosen()])
+                }
+                "load" => {
+                    let length = op[3].as_u64().unwrap_or(0) as usize;
+                    let sizes = numbers(&op[1]);
+                    let waiting: Vec<(i32, u32)> =
+                        numbers(&op[2]).into_iter().map(|index| index as i32).zip(sizes.iter().copied()).take(length).collect();
+                    json!(sticky.load(&waiting, sizes.len()))
+                }
+                _ => {
+                    partitions = known(&op[1]);
+                    Value::Null
+                }
+            });
+        }
+        verdict(Vec::from_iter(differs("output", Value::Array(found), row.json("output"))))
+    });
 }
 
 #[test]

@@ -113,25 +113,37 @@ impl Accumulator {
         self.bytes == 0 || self.bytes + size <= self.buffer_memory
     }
 
-    /// Adds a record to the open batch of its partition, or begins a batch.
-    pub fn append(&mut self, now: Time, topic: &TopicName, index: i32, timestamp: i64, record: &Draft<'_>) {
+    /// Batches that wait for a partition; `None` if it has never had one.
+    pub fn waiting(&self, topic: &TopicName, index: i32) -> Option<usize> {
+        self.queues.get_by(|known| order(known, topic, index)).map(VecDeque::len)
+    }
+
+    /// Whether no batch of a partition takes more records.
+    pub fn all_full(&self, topic: &TopicName, index: i32) -> bool {
+        match self.queues.get_by(|known| order(known, topic, index)).and_then(VecDeque::back) {
+            Some(ProducerBatch { content: Content::Open(open), .. }) => open.is_full(),
+            _ => true,
+        }
+    }
+
+    /// Adds a record to the open batch of its partition, or begins a batch. Returns the bytes by which it is expected to have grown.
+    pub fn append(&mut self, now: Time, topic: &TopicName, index: i32, timestamp: i64, record: &Draft<'_>) -> usize {
         let size = record.size();
-        // The topic's name is nearly always the very same one.
-        let by_topic = |known: &Partition| if Arc::ptr_eq(&known.topic, topic) { Ordering::Equal } else { known.topic.cmp(topic) };
-        let order = |known: &Partition| by_topic(known).then(known.index.cmp(&index));
-        let queue = self.queues.or_default_by(order, || Partition { topic: topic.clone(), index });
+        let queue = self.queues.or_default_by(|known| order(known, topic, index), || Partition { topic: topic.clone(), index });
         self.bytes += size;
         self.records += 1;
-        if let Some(ProducerBatch { content: Content::Open(open), records, size: batch_size, .. }) = queue.back_mut()
-            && open.append(timestamp, record)
-        {
-            *records += 1;
-            *batch_size += size;
-            return;
+        if let Some(ProducerBatch { content: Content::Open(open), records, size: batch_size, .. }) = queue.back_mut() {
+            let before = open.size();
+            if open.append(timestamp, record) {
+                *records += 1;
+                *batch_size += size;
+                return open.size() - before;
+            }
         }
         let limit = self.batch_size.max(record.size_upper_bound());
         let mut open = Open::new(self.compression, self.ratios.of(topic), limit);
         open.append(timestamp, record);
+        let grown = open.size();
         queue.push_back(ProducerBatch {
             created: now,
             records: 1,
@@ -141,6 +153,7 @@ impl Accumulator {
             split: false,
             content: Content::Open(Box::new(open)),
         });
+        grown
     }
 
     /// When the first batch of a partition may be sent.
@@ -263,4 +276,10 @@ impl Accumulator {
         self.records -= batch.records as u64;
         self.bytes -= batch.size;
     }
+}
+
+/// How a queue's partition stands to the one that is looked for. The topic's name is nearly always the very same one.
+fn order(known: &Partition, topic: &TopicName, index: i32) -> Ordering {
+    let by_topic = if Arc::ptr_eq(&known.topic, topic) { Ordering::Equal } else { known.topic.cmp(topic) };
+    by_topic.then(known.index.cmp(&index))
 }

@@ -10,6 +10,7 @@ pub mod consumer;
 mod generator;
 pub mod links;
 pub mod network;
+pub mod partitioner;
 pub mod producer;
 
 pub use consumer::{Consumer, ConsumerConfig};

@@ -1,16 +1,17 @@
 //! A producer: takes records, chooses their partitions, batches them, sends batches to leaders and retries what may be retried.
 //!
-//! Source: `KafkaProducer`, `Sender`, `BuiltInPartitioner`. Not idempotent yet: a retry may append twice, and with more than one request in
+//! Source: `KafkaProducer`, `Sender`. Not idempotent yet: a retry may append twice, and with more than one request in
 //! flight may change the order, as in Kafka with `enable.idempotence=false`.
 
 use super::accumulator::{Accumulator, ProducerBatch};
 use super::generator::Generator;
 use super::network::{Alarm, Network, NetworkConfig, Pending};
+use super::partitioner::{Partitioner, PartitionerConfig};
 use crate::mutant;
 use crate::node::{Chance, Channel, Input, MS, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
 use crate::protocol::wire::{Request, Response};
-use crate::protocol::{Compression, ErrorCode, Header, partition_for_key, size_upper_bound};
+use crate::protocol::{Compression, ErrorCode, Header, size_upper_bound};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
 use std::collections::VecDeque;
@@ -41,6 +42,7 @@ pub struct ProducerConfig {
     pub retries: u32,
     /// `delivery.timeout.ms`
     pub delivery_timeout: Time,
+    pub partitioner: PartitionerConfig,
     /// Kafka's epoch milliseconds at virtual time 0, for the timestamps of records.
     pub start_timestamp: i64,
 }
@@ -128,8 +130,7 @@ pub struct Producer {
     network: Network<InFlight>,
     accumulator: Accumulator,
     blocked: VecDeque<Blocked>,
-    /// For records without a key: the partition that the current batch of each topic goes to, and the bytes it has taken.
-    sticky: OrderedMap<TopicName, (i32, usize)>,
+    partitioner: Partitioner,
     generator: Option<(TopicName, Generator)>,
     counts: Counts,
     closing: bool,
@@ -145,10 +146,10 @@ impl Producer {
         chance: Chance,
     ) -> Producer {
         Producer {
+            partitioner: Partitioner::new(config.partitioner.clone(), chance.fork(2)),
             network: Network::new(client_id, bootstrap, config.network.clone(), chance),
             accumulator: Accumulator::new(config.batch_size, config.compression, config.linger, config.buffer_memory),
             blocked: VecDeque::new(),
-            sticky: OrderedMap::new(),
             generator,
             counts: Counts::default(),
             closing: false,
@@ -270,36 +271,27 @@ impl Producer {
 
     /// Puts a record into its partition's batch, if its topic is known and there is room.
     fn accept(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>, out: &mut Outputs) -> bool {
-        let Some(partitions) = self.network.topics.get(topic).map(|info| info.partitions.len() as i32).filter(|count| 0 < *count) else {
+        let Some(partitions) = self.network.topics.get(topic).map(|info| &info.partitions).filter(|known| !known.is_empty()) else {
             return false;
         };
         if !self.accumulator.has_room(record.size()) {
             return false;
         }
-        if let Some(chosen) = record.partition.filter(|chosen| !(0..partitions).contains(chosen)) {
+        if let Some(chosen) = record.partition.filter(|chosen| !(0..partitions.len() as i32).contains(chosen)) {
             let partition = Partition { topic: topic.clone(), index: chosen };
             self.fail(Some(partition), topic, 1, ErrorCode::UnknownTopicOrPartition, out);
             return true;
         }
-        let index = match (record.partition, record.key) {
-            (Some(chosen), _) => chosen,
-            (None, Some(key)) => partition_for_key(key, partitions),
-            (None, None) => self.sticky_partition(topic, partitions, record.size()),
+        let (index, is_sticky) = match record.partition {
+            Some(chosen) => (chosen, false),
+            None => self.partitioner.partition(topic, record.key, partitions, &self.accumulator),
         };
         let timestamp = record.timestamp.unwrap_or(self.config.start_timestamp + (now / MS) as i64);
-        self.accumulator.append(now, topic, index, timestamp, record);
-        true
-    }
-
-    /// Without a key, records go to one partition until a batch's worth of bytes has gone there, then to another by chance (KIP-794).
-    fn sticky_partition(&mut self, topic: &TopicName, partitions: i32, size: usize) -> i32 {
-        let (mut chosen, mut taken) = self.sticky.get(topic).copied().unwrap_or((-1, 0));
-        if !(0..partitions).contains(&chosen) || self.config.batch_size <= taken {
-            chosen = self.network.chance().below(partitions as u64) as i32;
-            taken = 0;
+        let bytes = self.accumulator.append(now, topic, index, timestamp, record);
+        if is_sticky {
+            self.partitioner.took(topic, index, bytes, partitions, &self.accumulator);
         }
-        self.sticky.insert(topic.clone(), (chosen, taken + size));
-        chosen
+        true
     }
 
     fn unblock(&mut self, now: Time, out: &mut Outputs) {
@@ -373,7 +365,7 @@ impl Producer {
                     Some((leader, _)) if self.may_send(partition, leader) => {
                         by_leader.or_default(leader).push(partition.clone());
                     }
-                    Some(_) => {}
+                    Some((leader, _)) => self.partitioner.broker_is_due(now, leader, false),
                     None => leaderless = at <= now,
                 }
             }
@@ -381,7 +373,11 @@ impl Producer {
                 self.network.refresh(now);
             }
             // What has no connection stays in the accumulator: neither a request nor a retry.
-            by_leader.retain(|leader, _| self.network.ready(now, *leader, out));
+            by_leader.retain(|leader, _| {
+                let takes = self.network.ready(now, *leader, out);
+                self.partitioner.broker_is_due(now, *leader, takes);
+                takes
+            });
             if by_leader.is_empty() {
                 return;
             }

@@ -10,7 +10,7 @@ use crate::broker::LATEST_TIMESTAMP;
 use crate::client::consumer::{Reads, SeekTarget};
 use crate::client::producer::Outgoing;
 use crate::client::{Consumer, Generator, Producer};
-use crate::node::{MS, Outputs, Partition, Time};
+use crate::node::{MS, NodeId, Note, NoteKind, Outputs, Partition, Time};
 use crate::protocol::text::decimal;
 use crate::protocol::{ErrorCode, validate_topic_name};
 use crate::sim::{Application, ClientNode, ProcessState, Trace, World};
@@ -142,10 +142,10 @@ fn add_producer(
             ));
         }
     };
-    let (config, configs) = configs::producer(world, given)?;
+    let client = configs::producer(world, given)?;
     let name: Arc<str> = Arc::from(id);
-    let producer = Producer::new(name.clone(), world.broker_ids(), config, generator, chance);
-    world.add_client(name, Application::Producer { topic, producer: Box::new(producer), configs }, trace);
+    let producer = Producer::new(name.clone(), world.broker_ids(), client.config, generator, chance);
+    add_client(world, trace, name, Application::Producer { topic, producer: Box::new(producer), configs: client.shown }, client.unknown);
     Ok(Value::Null)
 }
 
@@ -233,19 +233,28 @@ fn add_consumer(
         ));
     }
     let processing = (processing_ms * MS as f64).round() as Time;
-    let (config, configs) = configs::consumer(given, group, processing)?;
-    if matches!(reads, Reads::Subscribed(_)) && config.group.is_none() {
+    let client = configs::consumer(given, group, processing)?;
+    if matches!(reads, Reads::Subscribed(_)) && client.config.group.is_none() {
         return Err(Refusal::kafka(ErrorCode::InvalidGroupId, "To subscribe to topics, a consumer needs a group.").at("group"));
     }
-    if matches!(reads, Reads::Subscribed(_)) && config.assignors.is_empty() {
+    if matches!(reads, Reads::Subscribed(_)) && client.config.assignors.is_empty() {
         let sentence = "Must configure at least one partition assigner class name to partition.assignment.strategy configuration property";
         return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at("configs.partition.assignment.strategy"));
     }
     world.forget_name(id);
     let name: Arc<str> = Arc::from(id);
-    let consumer = Consumer::new(name.clone(), world.broker_ids(), config, reads, world.client_chance());
-    world.add_client(name, Application::Consumer { consumer: Box::new(consumer), configs }, trace);
+    let consumer = Consumer::new(name.clone(), world.broker_ids(), client.config, reads, world.client_chance());
+    add_client(world, trace, name, Application::Consumer { consumer: Box::new(consumer), configs: client.shown }, client.unknown);
     Ok(Value::Null)
+}
+
+/// A client starts; it warns of the settings that it does not know.
+fn add_client(world: &mut World, trace: &mut Trace, name: Arc<str>, application: Application, unknown: Vec<configs::Unknown>) {
+    for (setting, nearest) in unknown {
+        let kind = NoteKind::SettingUnknown { client: name.clone(), setting: Arc::from(setting), nearest };
+        trace.push(Note { time: world.now(), node: NodeId::Admin, kind });
+    }
+    world.add_client(name, application, trace);
 }
 
 fn commit(world: &mut World, trace: &mut Trace, id: &str, offsets: Option<&[CommitOffset]>) -> Result<Value, Refusal> {

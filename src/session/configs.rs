@@ -1,11 +1,13 @@
 //! Settings given as text, checked against the definitions and turned into what the nodes take.
 
 use super::command::{Cluster, Configs, Refusal};
+use super::partitioner;
 use crate::broker::{BrokerConfig, LogRules, QuotaWindow};
 use crate::client::assignor::Assignor;
 use crate::client::consumer::OffsetReset;
 use crate::client::links::LinkConfig;
 use crate::client::network::NetworkConfig;
+use crate::client::partitioner::PartitionerConfig;
 use crate::client::{ConsumerConfig, ProducerConfig};
 use crate::controller::ControllerConfig;
 use crate::controller::quorum::QuorumConfig;
@@ -30,19 +32,36 @@ const SEED_MAX: u64 = (1 << 53) - 1;
 struct Values {
     scope: Scope,
     given: Configs,
+    /// Names that a client does not know: it warns of them.
+    unknown: Vec<Unknown>,
+}
+
+/// A name that is no setting, and the one that was probably meant.
+pub type Unknown = (String, Option<&'static str>);
+
+/// A client's settings: what it takes, what it shows, and what it does not know.
+pub struct Client<T> {
+    pub config: T,
+    pub shown: Configs,
+    pub unknown: Vec<Unknown>,
 }
 
 impl Values {
     fn check(scope: Scope, given: &Configs, field: &str) -> Result<Values, Refusal> {
-        let mut checked = Configs::new();
+        let (mut checked, mut unknown) = (Configs::new(), Vec::new());
         for (name, text) in given {
             let at = format!("{field}.{name}");
+            // A client's own class may have settings of its own: Kafka's clients go on.
+            if matches!(scope, Scope::Producer | Scope::Consumer) && settings::lookup(scope, name).is_none() {
+                unknown.push((name.clone(), settings::nearest(scope, name)));
+                continue;
+            }
             let setting = known(scope, name, &at)?;
             settings::parse(setting, text).map_err(|error| Refusal::kafka(error.code(), error.to_string()).at(&at))?;
             check_effect(scope, setting, text, &at)?;
             checked.insert(setting.name.to_owned(), text.trim().to_owned());
         }
-        Ok(Values { scope, given: checked })
+        Ok(Values { scope, given: checked, unknown })
     }
 
     fn text(&self, name: &str) -> &str {
@@ -182,6 +201,7 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
         Scope::Producer => &[
             "acks",
             "batch.size",
+            "brokerlab.partitioner",
             "buffer.memory",
             "compression.gzip.level",
             "compression.type",
@@ -191,6 +211,10 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "max.in.flight.requests.per.connection",
             "max.request.size",
             "metadata.max.age.ms",
+            "partitioner.adaptive.partitioning.enable",
+            "partitioner.availability.timeout.ms",
+            "partitioner.class",
+            "partitioner.ignore.keys",
             "reconnect.backoff.max.ms",
             "reconnect.backoff.ms",
             "request.timeout.ms",
@@ -350,7 +374,7 @@ fn has_effect(scope: Scope, name: &str, value: &str) -> bool {
     }
 }
 
-pub fn producer(world: &World, given: &Configs) -> Result<(ProducerConfig, Configs), Refusal> {
+pub fn producer(world: &World, given: &Configs) -> Result<Client<ProducerConfig>, Refusal> {
     let mut values = Values::check(Scope::Producer, given, "configs")?;
     values.given.insert("enable.idempotence".to_owned(), "false".to_owned());
     let (delivery, linger, request) = (values.int("delivery.timeout.ms"), values.int("linger.ms"), values.int("request.timeout.ms"));
@@ -380,12 +404,19 @@ pub fn producer(world: &World, given: &Configs) -> Result<(ProducerConfig, Confi
         max_in_flight: values.size("max.in.flight.requests.per.connection"),
         retries: u32::try_from(values.int("retries")).unwrap_or(u32::MAX),
         delivery_timeout: values.millis("delivery.timeout.ms").max(values.millis("linger.ms") + values.millis("request.timeout.ms")),
+        partitioner: PartitionerConfig {
+            rule: partitioner::rule(values.text("partitioner.class"), values.text("brokerlab.partitioner"))?,
+            ignore_keys: values.bool("partitioner.ignore.keys"),
+            adaptive: values.bool("partitioner.adaptive.partitioning.enable"),
+            availability_timeout: values.millis("partitioner.availability.timeout.ms"),
+            batch_size: values.size("batch.size").max(1),
+        },
         start_timestamp: start_timestamp(world),
     };
-    Ok((config, effective(Scope::Producer, &values.given)))
+    Ok(Client { config, shown: effective(Scope::Producer, &values.given), unknown: values.unknown })
 }
 
-pub fn consumer(given: &Configs, group: Option<&str>, processing: Time) -> Result<(ConsumerConfig, Configs), Refusal> {
+pub fn consumer(given: &Configs, group: Option<&str>, processing: Time) -> Result<Client<ConsumerConfig>, Refusal> {
     let mut values = Values::check(Scope::Consumer, given, "configs")?;
     if let Some(group) = group {
         values.given.insert("group.id".to_owned(), group.to_owned());
@@ -420,7 +451,7 @@ pub fn consumer(given: &Configs, group: Option<&str>, processing: Time) -> Resul
         assignors,
         processing,
     };
-    Ok((config, effective(Scope::Consumer, &values.given)))
+    Ok(Client { config, shown: effective(Scope::Consumer, &values.given), unknown: values.unknown })
 }
 
 /// The assignors of a list: known ones, none twice (`ConsumerPartitionAssignor.getAssignorInstances`).

@@ -10,6 +10,7 @@ mod faults;
 pub mod fields;
 pub mod import;
 mod parse;
+mod partitioner;
 mod scene;
 mod topics;
 pub mod written;

@@ -2,6 +2,7 @@
 
 use crate::node::{DeleteReason, LeaveReason, Loss, MS, Note, NoteKind, Partition, RebalanceReason, Summary, UncleanReason};
 use crate::protocol::ErrorCode;
+use crate::session::fields::quoted;
 use crate::session::written::Object;
 use crate::sim::World;
 use serde_json::Value;
@@ -79,6 +80,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::RemoteRead { .. } => "remoteRead",
         NoteKind::RemoteStateBuilt { .. } => "remoteStateBuilt",
         NoteKind::EligibleLeadersChanged { .. } => "eligibleLeadersChanged",
+        NoteKind::SettingUnknown { .. } => "settingUnknown",
     }
 }
 
@@ -201,6 +203,10 @@ pub fn sentence(world: &World, note: &Note) -> String {
         }
         NoteKind::EligibleLeadersChanged { partition, elr } if elr.is_empty() => {
             format!("Nobody outside the ISR may lead {partition} any more")
+        }
+        NoteKind::SettingUnknown { client, setting, nearest } => {
+            let hint = nearest.map_or_else(String::new, |name| format!(" Do you mean {name}?"));
+            format!("{client} was given {} and does not use it: there is no such configuration.{hint}", quoted(setting))
         }
         NoteKind::EligibleLeadersChanged { partition, elr } => {
             format!("Broker {} may lead {partition} if nobody is in sync: all that is committed is there", list(elr))
@@ -570,6 +576,9 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         ]),
         NoteKind::RemoteStateBuilt { log_start, local_start, .. } => {
             Object::of([("logStartOffset", (*log_start).into()), ("localLogStartOffset", (*local_start).into())])
+        }
+        NoteKind::SettingUnknown { client, setting, nearest } => {
+            Object::of([("client", (&**client).into()), ("setting", (&**setting).into()), ("nearest", (*nearest).into())])
         }
         NoteKind::EligibleLeadersChanged { elr, .. } => Object::of([("eligibleLeaderReplicas", elr.as_slice().into())]),
         NoteKind::LogDeleted { .. } => Object::of([]),

@@ -9,6 +9,11 @@ pub static PRODUCER: &[Setting] = &[
     text("acks", "all", "How many replicas must have a record before it counts as sent: 0, 1 (the leader), or all in sync.")
         .valid(Valid::OneOf(&["all", "-1", "0", "1"])),
     int("batch.size", "16384", "Bytes that a batch for one partition may reach before it is sent at once.").at_least(0),
+    unset(
+        "brokerlab.partitioner",
+        Kind::String,
+        "With partitioner.class=custom: JSON with the table of keys and their partitions, and what becomes of the others.",
+    ),
     long("buffer.memory", "33554432", "Bytes of records that may wait in the producer; beyond, send blocks.").at_least(0),
     text("client.id", "", "A name for this client in logs, quotas and metrics."),
     int("compression.gzip.level", "-1", "gzip's level: higher is smaller and slower.").valid(Valid::LevelOrDefault(1, 9)),
