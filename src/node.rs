@@ -107,6 +107,8 @@ pub enum Timer {
     LogStartCheckpoint,
     /// Broker: delete segments that are old enough.
     LogRetention,
+    /// Broker: forget producers that have been silent for long.
+    ProducerExpiration,
     /// Broker: compact what has become dirty enough.
     LogCleaner,
     /// Broker: fetch again from this leader after an error.

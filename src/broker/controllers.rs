@@ -275,6 +275,7 @@ impl Broker {
     pub(super) fn control_died(&mut self, controller: NodeId) {
         if self.controllers.leader() == Some(controller) {
             self.lifecycle_request = None;
+            self.producer_ids.asked = None;
         }
     }
 
@@ -293,6 +294,7 @@ impl Broker {
         self.send_heartbeat(now, out);
         // Topics are asked for again by whoever still wants them.
         self.creating.clear();
+        self.producer_ids.asked = None;
         let asked = std::mem::take(&mut self.altering);
         self.controllers.refused.extend(asked.into_values().map(|(key, _)| key));
         self.alter_refused(now, out);

@@ -62,6 +62,7 @@ impl BrokerConfig {
             ("min.insync.replicas", Value::Number(replicas)) => self.min_insync_replicas = replicas as usize,
             ("num.io.threads", Value::Number(threads)) => costs.io_threads = threads as usize,
             ("num.network.threads", Value::Number(threads)) => costs.network_threads = threads as u32,
+            ("producer.id.expiration.ms", Value::Number(ms)) => self.producer_id_expiration_ms = ms,
             // What only the controller goes by.
             _ => {}
         }

@@ -35,7 +35,7 @@ const GROUP_COORDINATOR: i8 = 0;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 14] = [
+const APIS: [(i16, i16, i16); 15] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -49,6 +49,7 @@ const APIS: [(i16, i16, i16); 14] = [
     (14, 0, 5), // SyncGroup
     (18, 0, 4), // ApiVersions
     (21, 0, 2), // DeleteRecords
+    (22, 0, 5), // InitProducerId
     (23, 2, 4), // OffsetForLeaderEpoch
 ];
 

@@ -18,6 +18,7 @@ mod lifecycle;
 mod lookup;
 mod maintenance;
 mod produce;
+mod producer_ids;
 mod read_replica;
 mod remote;
 mod replication;
@@ -42,6 +43,7 @@ use delete_records::DelayedDelete;
 use fetch::DelayedFetch;
 use fetch_sessions::FetchSessions;
 use produce::DelayedProduce;
+use producer_ids::ProducerIds;
 
 use crate::ordered::{OrderedMap, OrderedSet};
 pub use lookup::{EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
@@ -94,6 +96,10 @@ pub struct BrokerConfig {
     pub log_rules: LogRules,
     /// `log.retention.check.interval.ms`
     pub retention_check_interval: Time,
+    /// `producer.id.expiration.ms`
+    pub producer_id_expiration_ms: i64,
+    /// `producer.id.expiration.check.interval.ms`
+    pub producer_expiration_interval: Time,
     /// `log.cleaner.backoff.ms`
     pub cleaner_backoff: Time,
     /// `log.initial.task.delay.ms`
@@ -181,6 +187,7 @@ pub struct Broker {
     creating: OrderedMap<u32, (String, Time)>,
     /// Partitions with an AlterPartition request under way, and since when, by the request's correlation.
     altering: OrderedMap<u32, (PartitionKey, Time)>,
+    producer_ids: ProducerIds,
     /// The request to the controller under way on the control channel for the broker's life.
     lifecycle_request: Option<u32>,
     /// The fetch of the metadata log under way, and whom it was sent to.
@@ -230,6 +237,7 @@ impl Broker {
             groups_wake: None,
             creating: OrderedMap::new(),
             altering: OrderedMap::new(),
+            producer_ids: ProducerIds::default(),
             lifecycle_request: None,
             metadata_request: None,
             next_correlation: 0,
@@ -396,6 +404,10 @@ impl Broker {
                 let response = self.find_coordinator(now, &message, out);
                 self.respond(from, correlation, Response::FindCoordinator(Arc::new(response)), out);
             }
+            Request::InitProducerId(message) => {
+                let response = self.init_producer_id(now, &message, out);
+                self.respond(from, correlation, Response::InitProducerId(Arc::new(response)), out);
+            }
             Request::DeleteRecords(message) => self.delete_records(now, from, correlation, &message, out),
             request @ (Request::JoinGroup(_)
             | Request::SyncGroup(_)
@@ -418,6 +430,7 @@ impl Broker {
             | Request::EndQuorumEpoch(_)
             | Request::AlterPartitionReassignments(_)
             | Request::ListPartitionReassignments(_)
+            | Request::AllocateProducerIds(_)
             | Request::FetchSnapshot(_) => {
                 self.connections.answered(from, correlation);
             }
@@ -449,6 +462,7 @@ impl Broker {
             Response::ListOffsets(message) => self.log_start_told(now, from, correlation, &message, out),
             Response::OffsetForLeaderEpoch(message) => self.epoch_before_told(now, from, correlation, &message, out),
             Response::AlterPartition(message) => self.isr_altered(now, correlation, &message, out),
+            Response::AllocateProducerIds(message) => self.producer_ids_allocated(correlation, &message),
             Response::CreateTopics(_) => {
                 self.creating.remove(&correlation);
             }
@@ -496,6 +510,7 @@ impl Broker {
             }
             Timer::LogRetention => self.retention_due(now, out),
             Timer::LogCleaner => self.cleaner_due(now, out),
+            Timer::ProducerExpiration => self.expire_producers(now, out),
             Timer::RemoteLog => self.remote_logs_due(now, out),
             Timer::FetchBackoff { leader } => self.fetch_again(now, leader, out),
             Timer::MetadataBackoff => self.fetch_metadata_again(out),

@@ -7,9 +7,9 @@ use super::validation::{Origin, Refused, validate};
 use crate::coordinator::Then;
 use crate::mutant;
 use crate::node::{Connection, MS, Outputs, Time, Timer};
-use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Response};
+use crate::protocol::{Batch, BatchHeader};
 use crate::replica::PartitionKey;
 use k::produce_response::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages as k;
@@ -161,6 +161,15 @@ impl Broker {
         let batch = validate(batch, origin, &rules, now_ms)?;
         if replica.log.config().segment_bytes < batch.size() as u64 {
             return Err(ErrorCode::RecordListTooLarge.into());
+        }
+        if origin == Origin::Client {
+            let header = BatchHeader::read(&batch.bytes)?;
+            if let Some(written) = replica.log.producers().duplicate_of(&header) {
+                // It is here already: the answer is that to the first one, and waits as that did.
+                let (base_offset, required) = (written.base_offset, written.last_offset + 1);
+                return Ok(Appended { base_offset, required, leader_epoch, log_append_time: Some(written.timestamp) });
+            }
+            replica.log.producers().check(&header)?;
         }
         let base_offset = replica.append_as_leader(now, now_ms, batch, out);
         let required = replica.log.end_offset();

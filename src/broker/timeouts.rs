@@ -16,7 +16,8 @@ impl Broker {
         let fetches = self.fetchers.values().filter_map(super::Fetcher::sent);
         let changes = self.altering.values().map(|(_, sent)| *sent);
         let topics = self.creating.values().map(|(_, sent)| *sent);
-        let oldest = fetches.chain(changes).chain(topics).min().unwrap_or(now);
+        let ids = self.producer_ids.asked.map(|(_, sent)| sent);
+        let oldest = fetches.chain(changes).chain(topics).chain(ids).min().unwrap_or(now);
         out.timer((oldest + REQUEST_TIMEOUT).max(now + 1), Timer::RequestTimeouts);
     }
 
@@ -30,6 +31,7 @@ impl Broker {
         }
         // The topic is asked for again by whoever still wants it.
         self.creating.retain(|_, (_, sent)| !overdue(*sent));
+        self.producer_ids.asked.take_if(|(_, sent)| overdue(*sent));
         let changes: Vec<(u32, PartitionKey)> =
             self.altering.iter().filter(|(_, (_, sent))| overdue(*sent)).map(|(correlation, (key, _))| (*correlation, *key)).collect();
         if !changes.is_empty()

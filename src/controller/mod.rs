@@ -14,6 +14,7 @@ mod eligible;
 mod office;
 mod partitions;
 mod placement;
+mod producer_ids;
 pub mod quorum;
 mod reassignment;
 mod shutdown;
@@ -206,6 +207,7 @@ impl Controller {
             Request::CreatePartitions(message) => Response::CreatePartitions(Arc::new(self.create_partitions(&message, out))),
             Request::DeleteTopics(message) => Response::DeleteTopics(Arc::new(self.delete_topics(&message, out))),
             Request::IncrementalAlterConfigs(message) => Response::IncrementalAlterConfigs(Arc::new(self.alter_configs(&message, out))),
+            Request::AllocateProducerIds(message) => Response::AllocateProducerIds(Arc::new(self.allocate_producer_ids(&message))),
             Request::ElectLeaders(message) => Response::ElectLeaders(Arc::new(self.elect_leaders(&message, out))),
             Request::UnregisterBroker(message) => Response::UnregisterBroker(Arc::new(self.unregister_broker(&message, out))),
             Request::ListPartitionReassignments(message) => {

@@ -151,6 +151,11 @@ fn refuse(to: Connection, correlation: u32, request: &Request, out: &mut Outputs
             message.error_code = code;
             Response::AlterPartition(Arc::new(message))
         }
+        Request::AllocateProducerIds(_) => {
+            let mut message = k::AllocateProducerIdsResponse::default();
+            message.error_code = code;
+            Response::AllocateProducerIds(Arc::new(message))
+        }
         Request::CreateTopics(asked) => {
             let mut message = k::CreateTopicsResponse::default();
             for topic in &asked.topics {

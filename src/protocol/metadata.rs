@@ -74,6 +74,12 @@ pub enum MetadataRecord {
     ClearElr {
         topic: Option<Uuid>,
     },
+    /// This broker has a block of producer ids; the next one begins here (Kafka's ProducerIdsRecord).
+    ProducerIds {
+        broker: i32,
+        epoch: i64,
+        next: i64,
+    },
     /// The topic is deleted, with its partitions and settings. Its name is free again, its id is not.
     RemoveTopic {
         id: Uuid,
@@ -122,6 +128,8 @@ pub struct MetadataImage {
     pub topic_ids: OrderedMap<Arc<str>, Uuid>,
     /// Settings that were changed while brokers ran: of one, or of all that have none of their own.
     pub broker_configs: OrderedMap<Option<i32>, OrderedMap<String, String>>,
+    /// The first producer id that no broker has been given.
+    pub next_producer_id: i64,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -215,6 +223,7 @@ impl MetadataImage {
                     }
                 }
             }
+            MetadataRecord::ProducerIds { next, .. } => self.next_producer_id = *next,
             MetadataRecord::RemoveTopic { id } => {
                 if let Some(topic) = self.topics.remove(id) {
                     self.topic_ids.remove(&topic.name);

@@ -47,6 +47,8 @@ pub enum Request {
     FetchSnapshot(Arc<k::FetchSnapshotRequest>),
     DeleteRecords(Arc<k::DeleteRecordsRequest>),
     ListPartitionReassignments(Arc<k::ListPartitionReassignmentsRequest>),
+    InitProducerId(Arc<k::InitProducerIdRequest>),
+    AllocateProducerIds(Arc<k::AllocateProducerIdsRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -83,6 +85,8 @@ pub enum Response {
     FetchSnapshot(Arc<k::FetchSnapshotResponse>, Option<Arc<MetadataImage>>),
     DeleteRecords(Arc<k::DeleteRecordsResponse>),
     ListPartitionReassignments(Arc<k::ListPartitionReassignmentsResponse>),
+    InitProducerId(Arc<k::InitProducerIdResponse>),
+    AllocateProducerIds(Arc<k::AllocateProducerIdsResponse>),
 }
 
 /// Bytes of records as they travel.
@@ -125,10 +129,12 @@ pub enum Api {
     FetchSnapshot,
     DeleteRecords,
     ListPartitionReassignments,
+    InitProducerId,
+    AllocateProducerIds,
 }
 
 impl Api {
-    pub const ALL: [Api; 29] = [
+    pub const ALL: [Api; 31] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -158,6 +164,8 @@ impl Api {
         Api::FetchSnapshot,
         Api::DeleteRecords,
         Api::ListPartitionReassignments,
+        Api::InitProducerId,
+        Api::AllocateProducerIds,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -191,6 +199,8 @@ impl Api {
             Api::FetchSnapshot => "FetchSnapshot",
             Api::DeleteRecords => "DeleteRecords",
             Api::ListPartitionReassignments => "ListPartitionReassignments",
+            Api::InitProducerId => "InitProducerId",
+            Api::AllocateProducerIds => "AllocateProducerIds",
         }
     }
 }
@@ -235,6 +245,8 @@ impl Request {
             Request::FetchSnapshot(_) => Api::FetchSnapshot,
             Request::DeleteRecords(_) => Api::DeleteRecords,
             Request::ListPartitionReassignments(_) => Api::ListPartitionReassignments,
+            Request::InitProducerId(_) => Api::InitProducerId,
+            Request::AllocateProducerIds(_) => Api::AllocateProducerIds,
         }
     }
 }
@@ -279,6 +291,8 @@ impl Response {
             Response::FetchSnapshot(..) => Api::FetchSnapshot,
             Response::DeleteRecords(_) => Api::DeleteRecords,
             Response::ListPartitionReassignments(_) => Api::ListPartitionReassignments,
+            Response::InitProducerId(_) => Api::InitProducerId,
+            Response::AllocateProducerIds(_) => Api::AllocateProducerIds,
         }
     }
 
@@ -321,6 +335,8 @@ impl Response {
                 results.map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
             }
             Response::ListPartitionReassignments(m) => m.error_code,
+            Response::InitProducerId(m) => m.error_code,
+            Response::AllocateProducerIds(m) => m.error_code,
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),

@@ -132,6 +132,7 @@ impl Replica {
         self.role = Role::Offline;
         self.log.recover_start(self.start_checkpoint);
         self.log.set_remote_end(0);
+        self.log.reload_producers();
         // Whatever went here for being copied to the remote store was committed.
         self.high_watermark = self.checkpoint.clamp(self.log.local_start_offset(), self.log.end_offset());
     }

@@ -341,6 +341,8 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "offsets.topic.num.partitions",
             "offsets.topic.replication.factor",
             "offsets.topic.segment.bytes",
+            "producer.id.expiration.check.interval.ms",
+            "producer.id.expiration.ms",
             "queued.max.requests",
             "remote.fetch.max.wait.ms",
             "remote.log.manager.task.interval.ms",
@@ -577,6 +579,8 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
             message_max_bytes: values.size("message.max.bytes"),
             compacted: log.compact,
         },
+        producer_id_expiration_ms: values.int("producer.id.expiration.ms"),
+        producer_expiration_interval: values.millis("producer.id.expiration.check.interval.ms"),
         retention_check_interval: values.millis("log.retention.check.interval.ms"),
         // At least a millisecond: with none the cleaner would go round in no time.
         cleaner_backoff: values.millis("log.cleaner.backoff.ms").max(MS),

@@ -1,13 +1,14 @@
-//! One replica's log: segments in offset order, with the leader epochs they were written in.
+//! One replica's log: segments in offset order, with the leader epochs they were written in and what is known of their producers.
 //!
 //! Owns appends, truncation, the log start offset and reads by offset. Old segments go in [`super::retention`], are rewritten in
 //! [`super::compaction`], searched by time in [`super::lookup`]. It must not know who leads or follows. Source: `UnifiedLog`, `LocalLog`.
 
 use super::config::LogConfig;
 use super::epochs::{EpochEnd, EpochStart, Epochs};
+use super::producers::Producers;
 use super::segment::{Place, Segment};
 use crate::mutant;
-use crate::protocol::Batch;
+use crate::protocol::{Batch, BatchHeader};
 use std::sync::Arc;
 
 /// The log of one replica. Offsets are those of records; the log ends at the offset that the next record gets.
@@ -27,6 +28,7 @@ pub struct Log {
     flushed: i64,
     bytes: u64,
     epochs: Epochs,
+    producers: Producers,
     /// Up to where compaction has been (`cleaner-offset-checkpoint`). A truncation takes it back to the base of the segment that is active then, and
     /// only one that reaches below the active segment does.
     pub(super) cleaned: Option<i64>,
@@ -50,6 +52,7 @@ impl Log {
             flushed: 0,
             bytes: 0,
             epochs: Epochs::default(),
+            producers: Producers::default(),
             cleaned: None,
         }
     }
@@ -120,6 +123,28 @@ impl Log {
         self.epochs.all()
     }
 
+    /// What is known of those who have written here.
+    pub fn producers(&self) -> &Producers {
+        &self.producers
+    }
+
+    /// Forgets producers that have written nothing for that long (`producer.id.expiration.ms`).
+    pub fn expire_producers(&mut self, now_ms: i64, expiration_ms: i64) {
+        self.producers.expire(now_ms, expiration_ms);
+    }
+
+    /// Builds what is known of producers from the newest snapshot that the log reaches, and from what was appended since.
+    pub fn reload_producers(&mut self) {
+        let from = self.producers.go_back(self.end);
+        let mut producers = std::mem::take(&mut self.producers);
+        for batch in self.batches_from(from).filter(|batch| from <= batch.base_offset) {
+            if let Ok(header) = BatchHeader::read(&batch.bytes) {
+                producers.appended(&header, batch.base_offset);
+            }
+        }
+        self.producers = producers;
+    }
+
     /// The epoch that wrote this offset.
     pub fn epoch_at(&self, offset: i64) -> Option<i32> {
         self.epochs.at(offset)
@@ -174,6 +199,9 @@ impl Log {
             self.roll(batch.base_offset);
         }
         self.epochs.begin(batch.leader_epoch, batch.base_offset);
+        if let Ok(header) = BatchHeader::read(&batch.bytes) {
+            self.producers.appended(&header, batch.base_offset);
+        }
         self.end = batch.next_offset();
         self.bytes += batch.size() as u64;
         self.active.append(batch, now_ms);
@@ -184,6 +212,7 @@ impl Log {
     /// active segment is ever lost with the power.
     pub(super) fn roll(&mut self, base_offset: i64) {
         self.flush(base_offset);
+        self.producers.take_snapshot(base_offset, self.first_base());
         let mut rolled = std::mem::replace(&mut self.active, Segment::new(base_offset));
         if !rolled.is_empty() {
             rolled.seal();
@@ -227,6 +256,9 @@ impl Log {
         self.remote_end = self.remote_end.min(offset);
         self.flushed = self.flushed.min(offset);
         self.epochs.truncate_end(offset);
+        if !mutant::is("producers-not-truncated") {
+            self.reload_producers();
+        }
         self.count_bytes();
     }
 

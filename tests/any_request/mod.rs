@@ -40,6 +40,7 @@ pub fn is_for_controller(request: &Request) -> bool {
             | Request::AlterPartition(_)
             | Request::AlterPartitionReassignments(_)
             | Request::ListPartitionReassignments(_)
+            | Request::AllocateProducerIds(_)
             | Request::IncrementalAlterConfigs(_)
             | Request::UnregisterBroker(_)
             | Request::BrokerHeartbeat(_)
@@ -55,7 +56,7 @@ struct Fields<'a> {
 
 pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
     let mut fields = Fields { chance, facts };
-    match fields.below(25) {
+    match fields.below(26) {
         0 => Request::ApiVersions(Arc::default()),
         1..=2 => fields.produce(),
         3..=5 => Request::Fetch(Arc::new(fields.fetch())),
@@ -76,6 +77,7 @@ pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
         20..=21 => Request::IncrementalAlterConfigs(Arc::new(fields.alter_configs())),
         22 => Request::AlterPartitionReassignments(Arc::new(fields.reassign())),
         23 => Request::ListPartitionReassignments(Arc::new(fields.list_moves())),
+        24 => fields.producer_ids(),
         _ => fields.registration_or_heartbeat(),
     }
 }
@@ -412,6 +414,16 @@ impl Fields<'_> {
             asked.with_name(fields.topic_name()).with_partition_indexes(fields.several(Fields::index))
         });
         k::ListPartitionReassignmentsRequest::default().with_topics(if self.rarely(3) { None } else { Some(topics) })
+    }
+
+    fn producer_ids(&mut self) -> Request {
+        if self.rarely(2) {
+            let id = self.rarely(2).then(|| k::TransactionalId(self.name()));
+            return Request::InitProducerId(Arc::new(k::InitProducerIdRequest::default().with_transactional_id(id)));
+        }
+        let (id, epoch) = self.broker();
+        let message = k::AllocateProducerIdsRequest::default().with_broker_id(k::BrokerId(id)).with_broker_epoch(epoch);
+        Request::AllocateProducerIds(Arc::new(message))
     }
 
     fn partitions_or_election(&mut self) -> Request {

@@ -1,0 +1,130 @@
+#![cfg(not(target_arch = "wasm32"))]
+//! Idempotent producers (KIP-98, KIP-360): what brokers make of sequences and epochs, and where producer ids come from.
+
+mod cluster;
+
+use brokerlab::node::{Body, NodeId};
+use brokerlab::protocol::wire::{Request, Response};
+use brokerlab::protocol::{Batch, BatchBuilder, BatchOptions, ErrorCode};
+use cluster::Cluster;
+use cluster::direct::{Direct, topic_id};
+use kafka_protocol::messages as k;
+use std::sync::Arc;
+use uuid::Uuid;
+
+fn produce(topic: Uuid, producer_epoch: i16, base_sequence: i32) -> Request {
+    let options = BatchOptions { producer_id: 7, producer_epoch, base_sequence, ..BatchOptions::default() };
+    let mut builder = BatchBuilder::new(options, 0);
+    (0..2).for_each(|_| builder.append(1_767_225_600_000, Some(b"k"), Some(b"v"), &[]));
+    let batch = Batch::from_wire(builder.build()).expect("a batch");
+    let data = k::produce_request::PartitionProduceData::default();
+    let topic = k::produce_request::TopicProduceData::default().with_topic_id(topic).with_partition_data(vec![data]);
+    let message = k::ProduceRequest::default().with_acks(1).with_timeout_ms(1_000).with_topic_data(vec![topic]);
+    Request::Produce(Arc::new(message), Arc::from([batch]))
+}
+
+/// The error and the base offset that a leader answers with.
+fn written(broker: &mut Direct, request: Request) -> (ErrorCode, i64) {
+    match broker.ask(request) {
+        Some(Response::Produce(answer)) => {
+            let result = &answer.responses[0].partition_responses[0];
+            (ErrorCode::of(result.error_code), result.base_offset)
+        }
+        answer => panic!("no answer to a Produce request: {answer:?}"),
+    }
+}
+
+fn init(broker: &mut Direct, transactional_id: Option<&str>) -> (ErrorCode, i64, i16) {
+    let id = transactional_id.map(|id| k::TransactionalId(brokerlab::protocol::wire::text(id)));
+    match broker.ask(Request::InitProducerId(Arc::new(k::InitProducerIdRequest::default().with_transactional_id(id)))) {
+        Some(Response::InitProducerId(answer)) => (ErrorCode::of(answer.error_code), answer.producer_id.0, answer.producer_epoch),
+        answer => panic!("no answer to InitProducerId: {answer:?}"),
+    }
+}
+
+#[test]
+fn a_batch_that_is_sent_again_is_answered_with_its_first_offset_and_one_too_early_or_too_late_is_refused() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    cluster.advance(1_000.0);
+    let (topic, mut leader) = (topic_id(&cluster, "orders"), Direct::of(&cluster, cluster.leader("orders", 0)));
+    let refused = |error| (error, -1);
+    let steps = [
+        (0, 40, (ErrorCode::None, 0), "nothing is known of it: it may begin anywhere"),
+        (0, 42, (ErrorCode::None, 2), ""),
+        (0, 42, (ErrorCode::None, 2), "it is here already"),
+        (0, 40, (ErrorCode::None, 0), "and so is the one before"),
+        (0, 43, refused(ErrorCode::OutOfOrderSequenceNumber), "half of it was"),
+        (0, 46, refused(ErrorCode::OutOfOrderSequenceNumber), "the one before is not here yet"),
+        (1, 44, refused(ErrorCode::OutOfOrderSequenceNumber), "a new epoch begins at 0"),
+        (1, 0, (ErrorCode::None, 4), ""),
+        (0, 44, refused(ErrorCode::InvalidProducerEpoch), "the old epoch is over"),
+        (0, 42, refused(ErrorCode::InvalidProducerEpoch), "also for what was written in it"),
+        (1, 2, (ErrorCode::None, 6), ""),
+    ];
+    for (epoch, sequence, expected, why) in steps {
+        assert_eq!(written(&mut leader, produce(topic, epoch, sequence)), expected, "epoch {epoch}, sequence {sequence}: {why}");
+    }
+    assert_eq!(leader.replica(topic, 0).log.end_offset(), 8);
+}
+
+#[test]
+fn a_restart_and_a_change_of_leader_forget_no_producer() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    cluster.advance(1_000.0);
+    let (topic, id) = (topic_id(&cluster, "orders"), cluster.leader("orders", 0));
+    let mut leader = Direct::of(&cluster, id);
+    assert_eq!(written(&mut leader, produce(topic, 0, 0)), (ErrorCode::None, 0));
+    leader.broker.crash();
+    let known: Vec<_> = leader.replica(topic, 0).log.producers().all().map(|(id, state)| (id, state.written().len())).collect();
+    assert_eq!(known, [(7, 1)], "its log tells");
+}
+
+#[test]
+fn producer_ids_come_in_blocks_from_the_controller_and_none_is_given_twice() {
+    let mut cluster = Cluster::of_brokers(2);
+    cluster.advance(1_000.0);
+    let mut brokers = [1, 2].map(|id| Direct::of(&cluster, id));
+    for (index, broker) in brokers.iter_mut().enumerate() {
+        // The first finds nothing there.
+        let asked = broker
+            .does(NodeId::Client(1), Request::InitProducerId(Arc::new(k::InitProducerIdRequest::default().with_transactional_id(None))));
+        let block = asked.sends.iter().find_map(|sent| match &sent.body {
+            Body::Request(Request::AllocateProducerIds(message)) => Some((sent.correlation, message.clone())),
+            _ => None,
+        });
+        let (correlation, _) = block.expect("a request for a block");
+        let start = 1_000 * index as i64;
+        let answer = k::AllocateProducerIdsResponse::default().with_producer_id_start(k::ProducerId(start)).with_producer_id_len(1_000);
+        assert_eq!(init(broker, None), (ErrorCode::CoordinatorLoadInProgress, -1, -1), "the block is on its way");
+        broker.is_told(correlation, Response::AllocateProducerIds(Arc::new(answer)));
+        for next in start..start + 1_000 {
+            assert_eq!(init(broker, None), (ErrorCode::None, next, 0));
+        }
+        assert_eq!(init(broker, None).0, ErrorCode::CoordinatorLoadInProgress);
+    }
+    assert_eq!(init(&mut brokers[0], Some("")), (ErrorCode::InvalidRequest, -1, -1));
+    assert_eq!(init(&mut brokers[0], Some("mover")), (ErrorCode::NotCoordinator, -1, -1));
+}
+
+#[test]
+fn the_controller_gives_each_broker_another_block_and_none_to_a_process_that_is_gone() {
+    let mut cluster = Cluster::of_brokers(2);
+    cluster.advance(1_000.0);
+    let epochs = [1, 2].map(|id| cluster.session.world().broker(id).expect("a broker").0.epoch());
+    let mut controller = cluster::direct::DirectController::of(&cluster);
+    let mut block = |broker: i32, epoch: i64| {
+        let message = k::AllocateProducerIdsRequest::default().with_broker_id(k::BrokerId(broker)).with_broker_epoch(epoch);
+        match controller.ask(NodeId::Admin, Request::AllocateProducerIds(Arc::new(message))) {
+            Some(Response::AllocateProducerIds(answer)) => {
+                (ErrorCode::of(answer.error_code), answer.producer_id_start.0, answer.producer_id_len)
+            }
+            answer => panic!("no answer to AllocateProducerIds: {answer:?}"),
+        }
+    };
+    let first = block(1, epochs[0]);
+    assert_eq!((first.0, first.2), (ErrorCode::None, 1_000));
+    assert_eq!(block(2, epochs[1]), (ErrorCode::None, first.1 + 1_000, 1_000));
+    assert_eq!(block(1, epochs[0]), (ErrorCode::None, first.1 + 2_000, 1_000));
+    assert_eq!(block(1, epochs[0] - 1).0, ErrorCode::StaleBrokerEpoch);
+    assert_eq!(block(9, 1).0, ErrorCode::StaleBrokerEpoch);
+}
