@@ -26,6 +26,8 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("consumer-reads-uncommitted", "consumers read beyond the high watermark"),
     ("generation-stands", "a rebalance leaves the generation as it is"),
     ("dead-member-stays", "a member whose session ended stays in its group"),
+    ("static-member-beside-itself", "a static member that comes back does not take the place of its former self"),
+    ("poll-interval-unheeded", "a member that does not poll stays in its group as long as its heart beats"),
     ("eager-gives-nothing-up", "a member of an eager group joins again and reads on what it had"),
     ("given-before-given-up", "the cooperative assignor gives a partition to its new owner before the old one has given it up"),
     ("kept-begins-anew", "what a member keeps in a cooperative rebalance is read from the committed offset again"),

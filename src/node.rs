@@ -527,6 +527,16 @@ pub enum NoteKind {
         partition: Partition,
         elr: Vec<i32>,
     },
+    /// Coordinator: a static member has come back under another id, and the one that had its place is fenced.
+    MemberReplaced {
+        group: Arc<str>,
+        before: Arc<str>,
+        member: Arc<str>,
+    },
+    /// A member has not polled for `max.poll.interval.ms`, and takes itself out of its group.
+    PollIntervalExceeded {
+        group: Arc<str>,
+    },
     /// A member finds that its group has gone on without it: others may read these already.
     AssignmentLost {
         group: Arc<str>,

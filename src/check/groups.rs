@@ -1,7 +1,7 @@
 //! Groups: their generations, and who reads what for them.
 //!
 //! G1: a coordinator never gives a generation twice. G2: of the members of one generation no two own one partition at a time; so one that has to
-//! change hands is with neither of them for a while.
+//! change hands is with neither of them for a while. G4: an application that does not poll in time is no member. G6: an instance id has one member.
 
 use super::{Term, Verdict, decided, offsets_partition, term};
 use crate::node::{NodeId, Partition};
@@ -56,9 +56,32 @@ impl GroupsCheck {
     }
 }
 
+/// G4: an application that is at work for longer than `max.poll.interval.ms` is no member any more.
+pub fn polls_in_time(world: &World, node: NodeId) -> Verdict {
+    match world.client_at(node).map(|client| &client.application) {
+        Some(Application::Consumer { consumer, .. }) if consumer.overstays(world.now()) => {
+            Err(("G4", format!("{} has not polled for max.poll.interval.ms and is a member still", world.name(node))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// G6: no two members of a group have one instance id.
+pub fn instances_are_unique(world: &World, node: NodeId, group: &str) -> Verdict {
+    let NodeId::Broker(broker) = node else { return Ok(()) };
+    let Some((broker, _)) = world.broker(broker) else { return Ok(()) };
+    let Some(known) = broker.coordinator().groups().find(|known| *known.id == *group) else { return Ok(()) };
+    let mut instances: Vec<&str> = known.members.values().filter_map(|member| member.instance.as_deref()).collect();
+    instances.sort_unstable();
+    match instances.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(("G6", format!("two members of group {group} are {}", pair[0]))),
+        None => Ok(()),
+    }
+}
+
 /// The member id and the generation of a consumer that runs.
 fn membership(world: &World, node: NodeId) -> Option<(&str, i32)> {
-    let client = world.client(&world.name(node)).filter(|client| client.state == ProcessState::Running)?;
+    let client = world.client_at(node).filter(|client| client.state == ProcessState::Running)?;
     match &client.application {
         Application::Consumer { consumer, .. } => Some((consumer.member_id(), consumer.generation()?)),
         Application::Producer { .. } => None,

@@ -12,7 +12,7 @@
 //!
 //! R14: an eligible leader replica holds everything that is committed, and who comes back after an unclean end is none.
 //!
-//! G1 and G2 are those of groups.
+//! G1, G2, G4 and G6 are those of groups.
 //!
 //! Not checked is what the engine has no part for: transactions.
 
@@ -393,6 +393,7 @@ impl Checker {
                 self.partition(partition).acknowledged(partition, *base_offset, *records, *acks)
             }
             NoteKind::RecordDelivered { partition, first_offset, last_offset, .. } => {
+                groups::polls_in_time(world, node)?;
                 let check = self.partition(partition);
                 let (end, unclean, compacted) = (check.committed_end(), check.is_unclean(), check.compacted_end());
                 if end <= *last_offset && !unclean {
@@ -426,6 +427,9 @@ impl Checker {
                 let (end, unclean) = (check.committed_end(), check.is_unclean());
                 let told = || format!("offset {offset} of {partition} was committed by a group, and its log is committed to {end} only");
                 if *offset <= end || unclean { Ok(()) } else { Err(("R10", told())) }
+            }
+            NoteKind::MemberJoined { group, .. } | NoteKind::MemberReplaced { group, .. } => {
+                groups::instances_are_unique(world, node, group)
             }
             NoteKind::Rebalanced { group, generation, .. } => self.groups.rebalanced(world, node, group, *generation),
             _ => Ok(()),

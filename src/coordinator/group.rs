@@ -59,6 +59,8 @@ pub struct Group {
 #[derive(Clone, Debug)]
 pub struct Member {
     pub id: Arc<str>,
+    /// `group.instance.id` of a static member: who joins under it takes this member's place (KIP-345).
+    pub instance: Option<Arc<str>>,
     pub client_id: String,
     pub session_timeout: Time,
     pub rebalance_timeout: Time,
@@ -114,6 +116,7 @@ impl Group {
             let rebalance_timeout = crate::node::MS * Time::try_from(stored.rebalance_timeout_ms).unwrap_or(0);
             let member = Member {
                 id: id.clone(),
+                instance: stored.instance_id.as_deref().map(Arc::from),
                 client_id: stored.client_id,
                 session_timeout,
                 rebalance_timeout,
@@ -134,7 +137,7 @@ impl Group {
         let millis = |time: Time| i32::try_from(time / crate::node::MS).unwrap_or(i32::MAX);
         let member = |member: &Member| MemberValue {
             member_id: member.id.to_string(),
-            instance_id: None,
+            instance_id: member.instance.as_deref().map(str::to_owned),
             client_id: member.client_id.clone(),
             client_host: format!("/{}", member.client_id),
             rebalance_timeout_ms: millis(member.rebalance_timeout),
@@ -156,6 +159,26 @@ impl Group {
     fn subscription_of(&self, member: &Member) -> Bytes {
         let chosen = member.protocols.iter().find(|(name, _)| Some(name) == self.protocol.as_ref());
         chosen.map(|(_, subscription)| subscription.clone()).unwrap_or_default()
+    }
+
+    /// The member that has an instance id now.
+    pub(super) fn static_member(&self, instance: &str) -> Option<&Arc<str>> {
+        self.members.values().find(|member| member.instance.as_deref() == Some(instance)).map(|member| &member.id)
+    }
+
+    /// Whether somebody is a member, and the one that has its instance id.
+    pub(super) fn validate(&self, member: &str, instance: Option<&str>) -> Result<(), ErrorCode> {
+        let known = match instance {
+            None => self.members.contains_key(member),
+            Some(instance) => {
+                let current = self.static_member(instance).ok_or(ErrorCode::UnknownMemberId)?;
+                if **current != *member {
+                    return Err(ErrorCode::FencedInstanceId);
+                }
+                true
+            }
+        };
+        if known { Ok(()) } else { Err(ErrorCode::UnknownMemberId) }
     }
 
     /// Begins a rebalance: members learn of it with their next heartbeat, and who waits for an assignment is told at once.
@@ -203,12 +226,22 @@ impl Group {
         self.pending.is_empty() && self.members.values().all(|member| member.joining.is_some())
     }
 
-    /// Ends PreparingRebalance: leaves behind who did not join, raises the generation and answers every JoinGroup.
+    /// Ends PreparingRebalance: leaves behind who did not join, raises the generation and answers every JoinGroup. Static members may be away: they
+    /// keep their place until their sessions end, and if all are away, the group waits once more.
     pub(super) fn complete_join(&mut self, now: Time, config: &CoordinatorConfig, effects: &mut Effects, out: &mut Outputs) {
-        let left: Vec<Arc<str>> = self.members.values().filter(|member| member.joining.is_none()).map(|member| member.id.clone()).collect();
+        let is_away = |member: &&Member| member.joining.is_none() && member.instance.is_none();
+        let left: Vec<Arc<str>> = self.members.values().filter(is_away).map(|member| member.id.clone()).collect();
         for member in left {
             self.members.remove(&member);
             out.note(NoteKind::MemberLeft { group: self.id.clone(), member, reason: crate::node::LeaveReason::RebalanceTimeout });
+        }
+        let has_joined = |member: &&Member| member.joining.is_some();
+        if self.leader.as_ref().and_then(|leader| self.members.get(leader)).filter(has_joined).is_none() {
+            self.leader = self.members.values().find(has_joined).map(|member| member.id.clone());
+            if self.leader.is_none() && !self.members.is_empty() {
+                self.deadline = Some(now + self.rebalance_timeout());
+                return;
+            }
         }
         self.deadline = None;
         self.generation += i32::from(!mutant::is("generation-stands"));
@@ -217,7 +250,6 @@ impl Group {
         if self.members.is_empty() {
             self.state = GroupState::Empty;
             self.protocol = None;
-            self.leader = None;
             let records = vec![self.metadata_record(config.timestamp(now))];
             effects.appends.push(Append { partition: partition_for(&self.id, config.partitions), records, then: Then::Stored });
             return;
@@ -225,9 +257,6 @@ impl Group {
         self.state = GroupState::CompletingRebalance;
         self.sync_deadline = Some(now + self.rebalance_timeout());
         self.protocol = self.vote();
-        if self.leader.as_ref().is_none_or(|leader| !self.members.contains_key(leader)) {
-            self.leader = self.members.keys().next().cloned();
-        }
         let all: Vec<k::join_group_response::JoinGroupResponseMember> =
             self.members.values().map(|member| self.joined_member(member)).collect();
         let (leader, protocol, protocol_type, generation) =
@@ -266,13 +295,14 @@ impl Group {
     fn joined_member(&self, member: &Member) -> k::join_group_response::JoinGroupResponseMember {
         let mut joined = k::join_group_response::JoinGroupResponseMember::default();
         joined.member_id = wire::text(&member.id);
+        joined.group_instance_id = member.instance.as_deref().map(wire::text);
         joined.metadata = self.subscription_of(member);
         joined
     }
 
     /// The assignor with the most votes among those that every member knows; each member votes for the first such of its own list. Of two with as
     /// many, Java's map has one first, by its hash of their names (`ClassicGroup.selectProtocol`).
-    fn vote(&self) -> Option<String> {
+    pub(super) fn vote(&self) -> Option<String> {
         let everyone_knows = |name: &str| self.members.values().all(|member| member.protocols.iter().any(|(known, _)| known == name));
         let mut votes: Vec<(&str, usize)> = Vec::new();
         for member in self.members.values() {

@@ -1,6 +1,7 @@
 //! Joining, syncing, heartbeats and leaving of the classic protocol, with Kafka's answer to everything that is out of turn.
 //!
-//! Source: `GroupMetadataManager` (`classicGroupJoin`, `classicGroupSync`, `classicGroupHeartbeat`, `classicGroupLeave`, `expirePendingSync`), KIP-394.
+//! Static members are in [`super::static_members`]. Source: `GroupMetadataManager` (`classicGroupJoin`, `classicGroupSync`,
+//! `classicGroupHeartbeat`, `classicGroupLeave`, `expirePendingSync`), KIP-394.
 
 use super::group::{join_error, sync_error, sync_success};
 use super::{Append, Coordinator, CoordinatorConfig, Effects, Group, GroupState, Member, ReplyTo, Then, partition_for};
@@ -40,7 +41,8 @@ impl Coordinator {
         let refuse = |error: ErrorCode| (error, asked.to_owned());
         let config = self.config;
         let session_timeout = MS * Time::try_from(message.session_timeout_ms).unwrap_or(0);
-        let fresh_id: Arc<str> = Arc::from(format!("{client_id}-{:016x}", self.chance.draw()));
+        let instance = message.group_instance_id.as_deref();
+        let fresh_id: Arc<str> = Arc::from(format!("{}-{:016x}", instance.unwrap_or(client_id), self.chance.draw()));
         let shard = self.shard_mut(&message.group_id).map_err(refuse)?;
         if !(config.session_timeout_min..=config.session_timeout_max).contains(&session_timeout) {
             return Err(refuse(ErrorCode::InvalidSessionTimeout));
@@ -63,37 +65,36 @@ impl Coordinator {
             return Err(refuse(ErrorCode::UnknownServerError));
         }
         let group = shard.group(&message.group_id);
+        let joining = |id: Arc<str>| Member {
+            id,
+            instance: instance.map(Arc::from),
+            client_id: client_id.to_owned(),
+            session_timeout,
+            rebalance_timeout: MS * Time::try_from(message.rebalance_timeout_ms).unwrap_or(0),
+            protocols: protocols.clone(),
+            assignment: Bytes::new(),
+            expires: now + session_timeout,
+            joining: Some(reply),
+            syncing: None,
+            has_synced: false,
+        };
+        if let (true, Some(instance)) = (asked.is_empty(), instance) {
+            match group.static_member(instance).cloned() {
+                Some(before) => group.replace(now, &before, joining(fresh_id), &config, effects, out),
+                None => group.add_member(now, joining(fresh_id), &message.protocol_type, &config, effects, out),
+            }
+            return Ok(());
+        }
         if asked.is_empty() {
             // The first JoinGroup only earns an id, so that a client that retries does not fill the group with ghosts (KIP-394).
             group.pending.insert(fresh_id.clone(), now + session_timeout);
             return Err((ErrorCode::MemberIdRequired, fresh_id.to_string()));
         }
         if group.pending.remove(asked).is_some() {
-            let id: Arc<str> = Arc::from(asked);
-            if group.members.is_empty() {
-                group.protocol_type = message.protocol_type.to_string();
-            }
-            out.note(NoteKind::MemberJoined { group: group.id.clone(), member: id.clone() });
-            let member = Member {
-                id: id.clone(),
-                client_id: client_id.to_owned(),
-                session_timeout,
-                rebalance_timeout: MS * Time::try_from(message.rebalance_timeout_ms).unwrap_or(0),
-                protocols,
-                assignment: Bytes::new(),
-                expires: now + session_timeout,
-                joining: Some(reply),
-                syncing: None,
-                has_synced: false,
-            };
-            if group.leader.is_none() {
-                group.leader = Some(id.clone());
-            }
-            group.members.insert(id, member);
-            group.prepare_rebalance(now, config.initial_rebalance_delay, RebalanceReason::Joined, effects, out);
-            group.complete_join_if_ready(now, &config, effects, out);
+            group.add_member(now, joining(Arc::from(asked)), &message.protocol_type, &config, effects, out);
             return Ok(());
         }
+        group.validate(asked, instance).map_err(refuse)?;
         let is_leader = group.leader.as_deref() == Some(asked);
         let state = group.state;
         let Some(member) = group.members.get_mut(asked) else { return Err(refuse(ErrorCode::UnknownMemberId)) };
@@ -129,6 +130,7 @@ impl Coordinator {
         let group = self.shard_mut(&message.group_id)?.groups.get_mut(message.group_id.as_str()).ok_or(ErrorCode::UnknownMemberId)?;
         let (state, generation) = (group.state, group.generation);
         let is_leader = group.leader.as_deref() == Some(message.member_id.as_str());
+        group.validate(&message.member_id, message.group_instance_id.as_deref())?;
         let member = group.members.get_mut(message.member_id.as_str()).ok_or(ErrorCode::UnknownMemberId)?;
         if message.generation_id != generation {
             return Err(ErrorCode::IllegalGeneration);
@@ -175,6 +177,7 @@ impl Coordinator {
     fn checked_heartbeat(&mut self, now: Time, message: &k::HeartbeatRequest) -> Result<(), ErrorCode> {
         let group = self.shard_mut(&message.group_id)?.groups.get_mut(message.group_id.as_str()).ok_or(ErrorCode::UnknownMemberId)?;
         let (state, generation) = (group.state, group.generation);
+        group.validate(&message.member_id, message.group_instance_id.as_deref())?;
         let member = group.members.get_mut(message.member_id.as_str()).ok_or(ErrorCode::UnknownMemberId)?;
         if message.generation_id != generation {
             return Err(ErrorCode::IllegalGeneration);
@@ -201,15 +204,10 @@ impl Coordinator {
                 for leaving in &message.members {
                     let mut answer = k::leave_group_response::MemberResponse::default();
                     answer.member_id = leaving.member_id.clone();
-                    let group = shard.groups.get_mut(message.group_id.as_str());
-                    let left = group.is_some_and(|group| {
-                        let reason = (LeaveReason::Left, RebalanceReason::Left);
-                        group.pending.remove(leaving.member_id.as_str()).is_some()
-                            || group.remove_member(now, &leaving.member_id, reason, &config, effects, out)
-                    });
-                    if !left {
-                        answer.error_code = ErrorCode::UnknownMemberId.code();
-                    }
+                    answer.group_instance_id = leaving.group_instance_id.clone();
+                    let group = shard.groups.get_mut(message.group_id.as_str()).ok_or(ErrorCode::UnknownMemberId);
+                    let left = group.and_then(|group| group.leave(now, leaving, &config, effects, out));
+                    answer.error_code = left.err().unwrap_or(ErrorCode::None).code();
                     response.members.push(answer);
                 }
             }
@@ -264,7 +262,50 @@ impl Group {
         self.members.is_empty() || (self.protocol_type == protocol_type && protocols.iter().any(|(name, _)| known_by_all(name)))
     }
 
-    fn complete_join_if_ready(&mut self, now: Time, config: &CoordinatorConfig, effects: &mut Effects, out: &mut Outputs) {
+    fn add_member(
+        &mut self,
+        now: Time,
+        member: Member,
+        protocol_type: &str,
+        config: &CoordinatorConfig,
+        effects: &mut Effects,
+        out: &mut Outputs,
+    ) {
+        if self.members.is_empty() {
+            self.protocol_type = protocol_type.to_owned();
+        }
+        let id = member.id.clone();
+        out.note(NoteKind::MemberJoined { group: self.id.clone(), member: id.clone() });
+        self.leader.get_or_insert_with(|| id.clone());
+        self.members.insert(id, member);
+        self.prepare_rebalance(now, config.initial_rebalance_delay, RebalanceReason::Joined, effects, out);
+        self.complete_join_if_ready(now, config, effects, out);
+    }
+
+    /// Somebody leaves, or is taken out by its instance id alone, as an admin does.
+    fn leave(
+        &mut self,
+        now: Time,
+        leaving: &k::leave_group_request::MemberIdentity,
+        config: &CoordinatorConfig,
+        effects: &mut Effects,
+        out: &mut Outputs,
+    ) -> Result<(), ErrorCode> {
+        if self.pending.remove(leaving.member_id.as_str()).is_some() {
+            return Ok(());
+        }
+        let instance = leaving.group_instance_id.as_deref();
+        let member: Arc<str> = if leaving.member_id.is_empty() {
+            instance.and_then(|instance| self.static_member(instance)).ok_or(ErrorCode::UnknownMemberId)?.clone()
+        } else {
+            self.validate(&leaving.member_id, instance)?;
+            Arc::from(leaving.member_id.as_str())
+        };
+        self.remove_member(now, &member, (LeaveReason::Left, RebalanceReason::Left), config, effects, out);
+        Ok(())
+    }
+
+    pub(super) fn complete_join_if_ready(&mut self, now: Time, config: &CoordinatorConfig, effects: &mut Effects, out: &mut Outputs) {
         let waited = self.deadline.is_some_and(|deadline| deadline <= now);
         if self.state == GroupState::PreparingRebalance && (waited || (!self.initial && self.all_joined())) {
             self.initial = false;
@@ -280,8 +321,8 @@ impl Group {
         config: &CoordinatorConfig,
         effects: &mut Effects,
         out: &mut Outputs,
-    ) -> bool {
-        let Some(removed) = self.members.remove(member) else { return false };
+    ) {
+        let Some(removed) = self.members.remove(member) else { return };
         if let Some(waiting) = removed.joining {
             effects.replies.push((waiting, join_error(ErrorCode::UnknownMemberId, member)));
         }
@@ -297,7 +338,6 @@ impl Group {
             self.prepare_rebalance(now, 0, reason.1, effects, out);
         }
         self.complete_join_if_ready(now, config, effects, out);
-        true
     }
 
     fn next_deadline(&self) -> Option<Time> {

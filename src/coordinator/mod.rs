@@ -6,6 +6,7 @@
 mod group;
 mod membership;
 mod offsets;
+mod static_members;
 
 pub use group::{Group, GroupState, Member};
 pub use offsets::CommittedOffset;
@@ -79,6 +80,8 @@ pub enum Then {
     OffsetsForgotten { group: Arc<str>, offsets: Vec<offsets::OffsetKey> },
     /// The assignment of this generation is safe: members that wait for it get it.
     AssignmentStored { group: Arc<str>, generation: i32 },
+    /// A static member has another id from now on, and hears so.
+    MemberReplaced { group: Arc<str>, member: Arc<str>, before: Box<Member> },
     /// Nothing waits for it.
     Stored,
 }
@@ -206,6 +209,11 @@ impl Coordinator {
                     state.assignment_stored(now, generation, effects);
                 }
             }
+            Then::MemberReplaced { group, member, .. } => {
+                if let Some(state) = self.group_mut(&group) {
+                    state.replacement_stored(&member, effects);
+                }
+            }
             Then::Stored => {}
         }
     }
@@ -225,6 +233,11 @@ impl Coordinator {
             Then::AssignmentStored { group, generation } => {
                 if let Some(state) = self.group_mut(&group) {
                     state.assignment_lost(now, generation, coordinator_error(error), effects, out);
+                }
+            }
+            Then::MemberReplaced { group, member, before } => {
+                if let Some(state) = self.group_mut(&group) {
+                    state.replacement_lost(now, &member, *before, coordinator_error(error), effects);
                 }
             }
             // Offsets of a deleted topic stay, as in Kafka, which logs the error and does not try again.

@@ -120,6 +120,7 @@ impl Coordinator {
             return Ok(());
         }
         let (state, current) = (group.state, group.generation);
+        group.validate(&message.member_id, message.group_instance_id.as_deref())?;
         let member = group.members.get_mut(message.member_id.as_str()).ok_or(ErrorCode::UnknownMemberId)?;
         if generation != current {
             return Err(ErrorCode::IllegalGeneration);

@@ -233,6 +233,7 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "fetch.max.wait.ms",
             "fetch.min.bytes",
             "group.id",
+            "group.instance.id",
             "heartbeat.interval.ms",
             "max.partition.fetch.bytes",
             "max.poll.interval.ms",
@@ -439,6 +440,7 @@ pub fn consumer(given: &Configs, group: Option<&str>, processing: Time) -> Resul
         // Without a group there is nothing to commit to.
         auto_commit: values.bool("enable.auto.commit") && group.is_some(),
         group,
+        instance: values.given.get("group.instance.id").map(|instance| Arc::from(instance.as_str())),
         session_timeout: values.millis("session.timeout.ms"),
         heartbeat_interval: values.millis("heartbeat.interval.ms"),
         max_poll_interval: values.millis("max.poll.interval.ms"),

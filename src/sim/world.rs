@@ -287,6 +287,12 @@ impl World {
         self.clients.get(self.names.get(name)?)
     }
 
+    /// A client by its node, if its name is still its own.
+    pub fn client_at(&self, node: NodeId) -> Option<&ClientNode> {
+        let NodeId::Client(index) = node else { return None };
+        self.clients.get(&index).filter(|client| self.names.get(&*client.name) == Some(&index))
+    }
+
     /// The name of a node: `broker-1`, `controller-1`, a client's id, `user`.
     pub fn name(&self, node: NodeId) -> String {
         match node {

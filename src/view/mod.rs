@@ -283,7 +283,7 @@ fn member_view(member: &crate::coordinator::Member) -> MemberView {
     MemberView {
         member_id: member.id.to_string(),
         client_id: member.client_id.clone(),
-        instance_id: None,
+        instance_id: member.instance.as_deref().map(str::to_owned),
         assignment: partitions.collect(),
     }
 }

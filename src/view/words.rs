@@ -36,6 +36,8 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::AssignmentReceived { .. } => "assignmentReceived",
         NoteKind::AssignmentRevoked { .. } => "assignmentRevoked",
         NoteKind::AssignmentLost { .. } => "assignmentLost",
+        NoteKind::MemberReplaced { .. } => "memberReplaced",
+        NoteKind::PollIntervalExceeded { .. } => "pollIntervalExceeded",
         NoteKind::RequestSent { .. } => "requestSent",
         NoteKind::ResponseSent { .. } => "responseSent",
         NoteKind::MessageDropped { .. } | NoteKind::MessageLost { .. } => "messageDropped",
@@ -310,6 +312,12 @@ pub fn sentence(world: &World, note: &Note) -> String {
         }
         NoteKind::AssignmentReceived { partitions, .. } => format!("Owns {} now", names(partitions)),
         NoteKind::AssignmentRevoked { partitions, .. } => format!("Gives up {}", names(partitions)),
+        NoteKind::MemberReplaced { group, before, member } => {
+            format!("Static member {member} takes the place of {before} in group {group}, without a rebalance")
+        }
+        NoteKind::PollIntervalExceeded { group } => {
+            format!("Has not polled for max.poll.interval.ms and takes itself out of group {group}")
+        }
         NoteKind::AssignmentLost { partitions, .. } => format!("Has lost {}: its group has gone on without it", names(partitions)),
         NoteKind::RequestSent { to, summary, .. } => format!("{} request to {}{}", summary.api.name(), world.name(*to), about(summary)),
         NoteKind::ResponseSent { to, summary, .. } => format!("{} response to {}{}", summary.api.name(), world.name(*to), about(summary)),
@@ -512,7 +520,10 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::MemberJoined { group, member } | NoteKind::MemberLeft { group, member, .. } => {
             Object::of([("group", (&**group).into()), ("member", (&**member).into())])
         }
-        NoteKind::RebalanceStarted { group, .. } => Object::of([("group", (&**group).into())]),
+        NoteKind::RebalanceStarted { group, .. } | NoteKind::PollIntervalExceeded { group } => Object::of([("group", (&**group).into())]),
+        NoteKind::MemberReplaced { group, before, member } => {
+            Object::of([("group", (&**group).into()), ("before", (&**before).into()), ("member", (&**member).into())])
+        }
         NoteKind::Rebalanced { group, generation, members } | NoteKind::GroupLoaded { group, generation, members } => {
             Object::of([("group", (&**group).into()), ("generation", (*generation).into()), ("members", (*members).into())])
         }

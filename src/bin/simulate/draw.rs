@@ -177,6 +177,8 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)] },
 ];
 
+/// An application that takes 5 ms for each of 500 records does not make it.
+const SHORT_POLL_INTERVAL: &str = "1500";
 const GROUPS: &[&str] = &["group-a", "group-b"];
 /// What consumers are configured with. Each has the cooperative assignor, so that any of them get along in one group.
 const ASSIGNORS: &[&str] = &[
@@ -347,7 +349,7 @@ impl Drawer {
     fn consumer(&mut self, topics: &[String]) -> Value {
         let group = self.chance.below(GROUPS.len() as u64) as usize;
         let assignors = if self.chance.below(4) == 0 { self.one_of(ASSIGNORS) } else { Some(self.assignors[group]) };
-        json!({
+        let mut command = json!({
             "type": "addConsumer", "id": self.name("consumer"), "group": GROUPS[group], "topics": topics,
             "processingMs": self.one_of(&[0, 0, 5]),
             "configs": {
@@ -358,8 +360,13 @@ impl Drawer {
                 "auto.commit.interval.ms": self.one_of(&["500", "5000"]),
                 "session.timeout.ms": self.one_of(&["6000", "45000"]),
                 "heartbeat.interval.ms": "2000",
+                "max.poll.interval.ms": self.one_of(&["300000", "300000", SHORT_POLL_INTERVAL]),
             },
-        })
+        });
+        if self.chance.below(3) == 0 {
+            command["configs"]["group.instance.id"] = json!(format!("instance-{}", self.chance.below(3)));
+        }
+        command
     }
 
     /// Microseconds until the next thing happens.
@@ -576,9 +583,12 @@ pub fn healing(view: &View) -> Vec<Value> {
     });
     let links = [json!({ "type": "setLink", "from": "*", "to": "*" })];
     let resumes = view.consumers.iter().filter(|one| one.state != "crashed").map(|one| json!({ "type": "resumeConsumer", "id": one.id }));
+    // Who cannot keep up with what it polls never gets anywhere.
+    let slow = view.consumers.iter().filter(|one| one.configs.get("max.poll.interval.ms").is_some_and(|text| text == SHORT_POLL_INTERVAL));
+    let slow = slow.map(|one| json!({ "type": "removeConsumer", "id": one.id }));
     let ends = view.producers.iter().map(|one| json!({ "type": "removeProducer", "id": one.id }));
     let replaced = missing(view).into_iter().map(|broker| json!({ "type": "addBroker", "broker": broker }));
-    links.into_iter().chain(replaced).chain(machines).chain(resumes).chain(ends).chain(restarts(view)).collect()
+    links.into_iter().chain(replaced).chain(machines).chain(resumes).chain(slow).chain(ends).chain(restarts(view)).collect()
 }
 
 /// Brokers that have replicas assigned to them and are gone.

@@ -72,7 +72,8 @@ impl Consumer {
                 Assignment { partitions: topics.into_iter().collect(), user_data: None }.to_bytes(consumer_protocol::VERSION);
             assigned
         };
-        let shares = assignor.assign(&topics, &subscriptions).into_iter().map(assignment).collect();
+        let skips = self.membership.skips_assignment;
+        let shares = if skips { Vec::new() } else { assignor.assign(&topics, &subscriptions).into_iter().map(assignment).collect() };
         self.membership.assigned_counts = Some(topics.into_iter().map(|(name, topic)| (name, topic.count)).collect());
         self.send_sync(now, coordinator, shares, out);
     }

@@ -54,6 +54,7 @@ impl Consumer {
         message.group_id = k::GroupId(wire::text(&group));
         message.generation_id_or_member_epoch = self.membership.generation.unwrap_or(NO_GENERATION);
         message.member_id = wire::text(&self.membership.member_id);
+        message.group_instance_id = self.instance();
         for (partition, offset) in &offsets {
             let mut wanted = k::offset_commit_request::OffsetCommitRequestPartition::default();
             wanted.partition_index = partition.index;

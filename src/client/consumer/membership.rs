@@ -14,6 +14,7 @@ use crate::protocol::ErrorCode;
 use crate::protocol::consumer_protocol::{Assignment, NO_GENERATION, StickyUserData, TopicPartitions};
 use crate::protocol::wire::{self, Request, Response};
 use kafka_protocol::messages as k;
+use kafka_protocol::protocol::StrBytes;
 use std::sync::Arc;
 
 #[cfg(test)]
@@ -34,6 +35,8 @@ pub enum MemberState {
     PreparingRebalance,
     CompletingRebalance,
     Stable,
+    /// Its group wants nothing of it.
+    Failed,
 }
 
 impl MemberState {
@@ -43,6 +46,7 @@ impl MemberState {
             MemberState::PreparingRebalance => "PreparingRebalance",
             MemberState::CompletingRebalance => "CompletingRebalance",
             MemberState::Stable => "Stable",
+            MemberState::Failed => "Failed",
         }
     }
 }
@@ -76,6 +80,8 @@ pub struct Membership {
     pub(super) assigned_counts: Option<OrderedMap<String, i32>>,
     /// The group's members' subscriptions, while this member is the leader and must share the partitions out.
     pub(super) to_share: Option<Members>,
+    /// It is the leader again, and the assignment stands (KIP-814): it only watches the topics.
+    pub(super) skips_assignment: bool,
     /// Before it does, it has to hear of their topics.
     pub(super) awaits_metadata: bool,
 }
@@ -115,6 +121,9 @@ impl Consumer {
         if !self.is_member() {
             return;
         }
+        if self.poll_expires().is_some_and(|at| at <= now) {
+            self.poll_expired(now, coordinator, out);
+        }
         if self.next_join().is_some_and(|at| at <= now) {
             self.send_join(now, coordinator, out);
         }
@@ -132,9 +141,33 @@ impl Consumer {
         let in_group = match membership.state {
             MemberState::Stable | MemberState::CompletingRebalance => true,
             MemberState::Unjoined => membership.generation.is_some() && !self.partitions.is_empty(),
-            MemberState::PreparingRebalance => false,
+            MemberState::PreparingRebalance | MemberState::Failed => false,
         };
         (self.is_member() && in_group && !membership.heartbeat_under_way).then_some(membership.heartbeat_at)
+    }
+
+    /// When an application that is at work has to poll at the latest. While its member waits for others to join nobody watches it.
+    fn poll_expires(&self) -> Option<Time> {
+        let watches = self.is_member() && self.membership.generation.is_some() && self.membership.state != MemberState::PreparingRebalance;
+        let watches = watches && !self.processing.is_empty() && !mutant::is("poll-interval-unheeded");
+        watches.then(|| self.polled_at + self.config.max_poll_interval)
+    }
+
+    /// The heart stops beating, and a dynamic member leaves at once. The application goes on with what it has; its next poll finds the rest lost.
+    fn poll_expired(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
+        let Some(group) = self.group() else { return };
+        out.note(NoteKind::PollIntervalExceeded { group });
+        self.send_leave(now, coordinator, out);
+        self.expelled(now);
+    }
+
+    /// Whether the application has been at work for longer than its group puts up with, and is a member still.
+    pub fn overstays(&self, now: Time) -> bool {
+        let late = self.polled_at + self.config.max_poll_interval < now && !self.processing.is_empty();
+        late && self.is_member()
+            && self.membership.generation.is_some()
+            && self.membership.coordinator.is_some()
+            && self.membership.state != MemberState::PreparingRebalance
     }
 
     /// When to join. The application joins from inside poll: not while it works on records.
@@ -152,7 +185,7 @@ impl Consumer {
         let joined = membership.state == MemberState::Stable || self.assigns_by_hand();
         let commit = (self.config.auto_commit && joined && self.processing.is_empty() && !self.partitions.is_empty())
             .then_some(membership.commit_at);
-        [commit, self.next_heartbeat(), self.next_join()].into_iter().flatten().min()
+        [commit, self.next_heartbeat(), self.next_join(), self.poll_expires()].into_iter().flatten().min()
     }
 
     fn find_coordinator(&mut self, now: Time, out: &mut Outputs) {
@@ -213,6 +246,7 @@ impl Consumer {
         message.session_timeout_ms = i32::try_from(self.config.session_timeout / MS).unwrap_or(i32::MAX);
         message.rebalance_timeout_ms = i32::try_from(self.config.max_poll_interval / MS).unwrap_or(i32::MAX);
         message.member_id = wire::text(&self.membership.member_id);
+        message.group_instance_id = self.instance();
         message.protocol_type = wire::text(PROTOCOL_TYPE);
         message.protocols = self.protocols();
         self.membership.state = MemberState::PreparingRebalance;
@@ -263,9 +297,10 @@ impl Consumer {
         if !self.processing.is_empty() {
             return;
         }
-        match self.membership.unheard.take() {
-            Some(Response::JoinGroup(message)) => self.joined(now, &message, out),
-            Some(Response::SyncGroup(message)) => self.synced(now, &message, out),
+        // What comes when the member has given up waiting for it is too late.
+        match (self.membership.unheard.take(), self.membership.state) {
+            (Some(Response::JoinGroup(message)), MemberState::PreparingRebalance) => self.joined(now, &message, out),
+            (Some(Response::SyncGroup(message)), MemberState::CompletingRebalance) => self.synced(now, &message, out),
             _ => {}
         }
     }
@@ -290,6 +325,7 @@ impl Consumer {
                         self.network.want(now, &Arc::from(topic.as_str()));
                     }
                     self.membership.to_share = Some(subscriptions);
+                    self.membership.skips_assignment = message.skip_assignment;
                     self.membership.awaits_metadata = self.network.is_learning(now);
                 } else if let Some(coordinator) = self.membership.coordinator {
                     self.send_sync(now, coordinator, Vec::new(), out);
@@ -315,7 +351,8 @@ impl Consumer {
     /// The application gets the error, and does not poll again.
     fn fail(&mut self, error: ErrorCode) {
         self.error = Some(error);
-        self.rejoin_at(Time::MAX);
+        self.membership.state = MemberState::Failed;
+        self.membership.to_share = None;
     }
 
     pub(super) fn send_sync(
@@ -330,6 +367,7 @@ impl Consumer {
         message.group_id = k::GroupId(wire::text(&group));
         message.generation_id = self.membership.generation.unwrap_or(NO_GENERATION);
         message.member_id = wire::text(&self.membership.member_id);
+        message.group_instance_id = self.instance();
         message.protocol_type = Some(wire::text(PROTOCOL_TYPE));
         message.protocol_name = self.membership.assignor.map(|assignor| wire::text(assignor.name()));
         message.assignments = assignments;
@@ -351,6 +389,7 @@ impl Consumer {
                 self.coordinator_unknown(now);
                 self.rejoin_at(now);
             }
+            ErrorCode::FencedInstanceId => self.fail(ErrorCode::FencedInstanceId),
             _ => self.rejoin_at(now),
         }
     }
@@ -383,6 +422,7 @@ impl Consumer {
         message.group_id = k::GroupId(wire::text(&group));
         message.generation_id = self.membership.generation.unwrap_or(NO_GENERATION);
         message.member_id = wire::text(&self.membership.member_id);
+        message.group_instance_id = self.instance();
         self.membership.heartbeat_under_way = true;
         self.network.send(now, coordinator, Channel::Coordinator, Asked::Heartbeat, Request::Heartbeat(Arc::new(message)), None, out);
     }
@@ -394,23 +434,35 @@ impl Consumer {
             ErrorCode::RebalanceInProgress if self.membership.state == MemberState::Stable => self.rejoin_at(now),
             ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration if self.membership.state == MemberState::Stable => self.expelled(now),
             ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => self.coordinator_unknown(now),
+            ErrorCode::FencedInstanceId => self.fail(ErrorCode::FencedInstanceId),
             _ => {}
         }
     }
 
     /// Commits, if it commits by itself, and leaves the group at once instead of letting its session expire.
     pub(super) fn leave_group(&mut self, now: Time, out: &mut Outputs) {
-        let (Some(group), Some(coordinator)) = (self.group(), self.membership.coordinator) else { return };
+        let Some(coordinator) = self.membership.coordinator else { return };
         if self.config.auto_commit && (self.membership.state == MemberState::Stable || self.assigns_by_hand()) {
             self.send_commit(now, self.offsets_to_commit(), OrderedMap::new(), out);
         }
-        if self.is_member() && !self.membership.member_id.is_empty() {
-            let mut leaving = k::leave_group_request::MemberIdentity::default();
-            leaving.member_id = wire::text(&self.membership.member_id);
-            let mut message = k::LeaveGroupRequest::default();
-            message.group_id = k::GroupId(wire::text(&group));
-            message.members.push(leaving);
-            self.network.send(now, coordinator, Channel::Coordinator, Asked::LeaveGroup, Request::LeaveGroup(Arc::new(message)), None, out);
+        self.send_leave(now, coordinator, out);
+    }
+
+    /// Leaves, unless it is a static member: that one is expected back within its session.
+    fn send_leave(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
+        let Some(group) = self.group().filter(|_| self.is_member() && self.config.instance.is_none()) else { return };
+        if self.membership.member_id.is_empty() {
+            return;
         }
+        let mut leaving = k::leave_group_request::MemberIdentity::default();
+        leaving.member_id = wire::text(&self.membership.member_id);
+        let mut message = k::LeaveGroupRequest::default();
+        message.group_id = k::GroupId(wire::text(&group));
+        message.members.push(leaving);
+        self.network.send(now, coordinator, Channel::Coordinator, Asked::LeaveGroup, Request::LeaveGroup(Arc::new(message)), None, out);
+    }
+
+    pub(super) fn instance(&self) -> Option<StrBytes> {
+        self.config.instance.as_deref().map(wire::text)
     }
 }

@@ -20,6 +20,7 @@ fn consumer() -> Consumer {
     let config = ConsumerConfig {
         network,
         group: Some(Arc::from("group")),
+        instance: None,
         session_timeout: 45_000 * MS,
         heartbeat_interval: 3_000 * MS,
         max_poll_interval: 300_000 * MS,

@@ -30,6 +30,8 @@ pub struct ConsumerConfig {
     pub network: NetworkConfig,
     /// `group.id`
     pub group: Option<Arc<str>>,
+    /// `group.instance.id`: it is a static member (KIP-345)
+    pub instance: Option<Arc<str>>,
     /// `session.timeout.ms`
     pub session_timeout: Time,
     /// `heartbeat.interval.ms`
@@ -110,6 +112,8 @@ pub struct Consumer {
     processing: VecDeque<(Partition, i64)>,
     /// When the application is done with the record it works on; it polls when it has none.
     busy_until: Time,
+    /// When the application polled last.
+    polled_at: Time,
     /// The application has told the consumer to read nothing for now.
     paused: bool,
     consumed: u64,
@@ -129,6 +133,7 @@ impl Consumer {
             positions_suspect: false,
             processing: VecDeque::new(),
             busy_until: 0,
+            polled_at: 0,
             paused: false,
             consumed: 0,
             error: None,
@@ -280,8 +285,10 @@ impl Consumer {
         if !self.processing.is_empty() {
             return;
         }
+        self.polled_at = now;
         self.polled(now, out);
-        if self.paused {
+        // Who was fenced or fits in with nobody gets the error from every poll, and no record.
+        if self.paused || self.membership.state == MemberState::Failed {
             return;
         }
         if self.config.processing == 0 {
