@@ -177,8 +177,8 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)] },
 ];
 
-/// An application that takes 5 ms for each of 500 records does not make it.
-const SHORT_POLL_INTERVAL: &str = "1500";
+/// An application that takes 5 ms for each record does not make it when more than 100 of them wait.
+const SHORT_POLL_INTERVAL: &str = "500";
 const GROUPS: &[&str] = &["group-a", "group-b"];
 /// What consumers are configured with. Each has the cooperative assignor, so that any of them get along in one group.
 const ASSIGNORS: &[&str] = &[
@@ -349,9 +349,10 @@ impl Drawer {
     fn consumer(&mut self, topics: &[String]) -> Value {
         let group = self.chance.below(GROUPS.len() as u64) as usize;
         let assignors = if self.chance.below(4) == 0 { self.one_of(ASSIGNORS) } else { Some(self.assignors[group]) };
+        let is_slow = self.chance.below(5) == 0;
         let mut command = json!({
             "type": "addConsumer", "id": self.name("consumer"), "group": GROUPS[group], "topics": topics,
-            "processingMs": self.one_of(&[0, 0, 5]),
+            "processingMs": if is_slow { Some(5) } else { self.one_of(&[0, 0, 5]) },
             "configs": {
                 "auto.offset.reset": "earliest",
                 "partition.assignment.strategy": assignors,
@@ -360,7 +361,7 @@ impl Drawer {
                 "auto.commit.interval.ms": self.one_of(&["500", "5000"]),
                 "session.timeout.ms": self.one_of(&["6000", "45000"]),
                 "heartbeat.interval.ms": "2000",
-                "max.poll.interval.ms": self.one_of(&["300000", "300000", SHORT_POLL_INTERVAL]),
+                "max.poll.interval.ms": if is_slow { SHORT_POLL_INTERVAL } else { "300000" },
             },
         });
         if self.chance.below(3) == 0 {
