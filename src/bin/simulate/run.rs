@@ -181,6 +181,14 @@ impl Run {
                 continue;
             }
             let (Reads::Subscribed(names), Some(id)) = (consumer.reads(), &consumer.config().group) else { continue };
+            // A leader that has come back does not see what topics became meanwhile (KIP-814).
+            let comes_back = self.session.world().clients().any(|other| match &other.application {
+                Application::Consumer { consumer, .. } => consumer.skips_assignment() && consumer.config().group.as_ref() == Some(id),
+                Application::Producer { .. } => false,
+            });
+            if comes_back {
+                continue;
+            }
             // Where the offsets topic cannot be made, for brokers are gone, nobody coordinates.
             let Some(group) = view.groups.iter().find(|group| *group.id == **id && group.coordinator.is_some()) else { continue };
             for topic in view.topics.iter().filter(|topic| names.iter().any(|name| *topic.name == **name)) {

@@ -80,7 +80,8 @@ pub struct Membership {
     pub(super) assigned_counts: Option<OrderedMap<String, i32>>,
     /// The group's members' subscriptions, while this member is the leader and must share the partitions out.
     pub(super) to_share: Option<Members>,
-    /// It is the leader again, and the assignment stands (KIP-814): it only watches the topics.
+    /// It is the leader again, and the assignment stands (KIP-814): it only watches the topics. What they became while it was away escapes it, as in
+    /// Kafka.
     pub(super) skips_assignment: bool,
     /// Before it does, it has to hear of their topics.
     pub(super) awaits_metadata: bool,
@@ -319,13 +320,13 @@ impl Consumer {
                 self.membership.state = MemberState::CompletingRebalance;
                 self.membership.heartbeat_at = now + self.config.heartbeat_interval;
                 self.membership.assigned_counts = None;
+                self.membership.skips_assignment = message.skip_assignment;
                 if message.leader == message.member_id {
                     let subscriptions: Members = message.members.iter().map(|told| assigning::member(told, assignor)).collect();
                     for topic in subscriptions.values().flat_map(|member| &member.topics) {
                         self.network.want(now, &Arc::from(topic.as_str()));
                     }
                     self.membership.to_share = Some(subscriptions);
-                    self.membership.skips_assignment = message.skip_assignment;
                     self.membership.awaits_metadata = self.network.is_learning(now);
                 } else if let Some(coordinator) = self.membership.coordinator {
                     self.send_sync(now, coordinator, Vec::new(), out);

@@ -173,6 +173,11 @@ impl Consumer {
         self.membership.generation()
     }
 
+    /// Whether it leads its group with an assignment that its former self has made.
+    pub fn skips_assignment(&self) -> bool {
+        self.membership.skips_assignment
+    }
+
     pub fn reads(&self) -> &Reads {
         &self.reads
     }
