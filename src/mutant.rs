@@ -26,6 +26,7 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("consumer-reads-uncommitted", "consumers read beyond the high watermark"),
     ("generation-stands", "a rebalance leaves the generation as it is"),
     ("dead-member-stays", "a member whose session ended stays in its group"),
+    ("commit-of-anybody", "a commit is taken whoever it is of, also of a member that was taken out or has missed a rebalance"),
     ("static-member-beside-itself", "a static member that comes back does not take the place of its former self"),
     ("poll-interval-unheeded", "a member that does not poll stays in its group as long as its heart beats"),
     ("eager-gives-nothing-up", "a member of an eager group joins again and reads on what it had"),

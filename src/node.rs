@@ -289,6 +289,9 @@ pub enum NoteKind {
         group: Arc<str>,
         partition: Partition,
         offset: i64,
+        /// Of the member that committed, and of its group when the commit came; -1: none.
+        generation: i32,
+        current: i32,
     },
     MemberJoined {
         group: Arc<str>,

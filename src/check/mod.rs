@@ -12,7 +12,7 @@
 //!
 //! R14: an eligible leader replica holds everything that is committed, and who comes back after an unclean end is none.
 //!
-//! G1, G2, G4 and G6 are those of groups.
+//! G1, G2 and G4 to G6 are those of groups.
 //!
 //! Not checked is what the engine has no part for: transactions.
 
@@ -421,6 +421,9 @@ impl Checker {
             NoteKind::OffsetReset { partition, offset } => {
                 self.deliveries.reset(node, partition, *offset);
                 Ok(())
+            }
+            NoteKind::OffsetCommitted { group, generation, current, .. } if generation != current => {
+                Err(("G5", format!("group {group} took a commit of generation {generation} when it was in generation {current}")))
             }
             NoteKind::OffsetCommitted { partition, offset, .. } => {
                 let check = self.partition(partition);

@@ -73,6 +73,8 @@ pub enum Then {
     OffsetsCommitted {
         group: Arc<str>,
         offsets: Vec<(offsets::OffsetKey, CommittedOffset)>,
+        /// What the commit said, and what the group's was; -1: none.
+        generations: (i32, i32),
         reply: ReplyTo,
         response: Arc<k::OffsetCommitResponse>,
     },
@@ -186,12 +188,12 @@ impl Coordinator {
     /// Records handed out earlier are committed.
     pub fn committed(&mut self, now: Time, then: Then, effects: &mut Effects, out: &mut Outputs) {
         match then {
-            Then::OffsetsCommitted { group, offsets, reply, response } => {
+            Then::OffsetsCommitted { group, offsets, generations: (generation, current), reply, response } => {
                 if let Some(shard) = self.shards.get_mut(&partition_for(&group, self.config.partitions)) {
                     let state = shard.group(&group);
                     for (key, value) in offsets {
                         let partition = crate::node::Partition { topic: key.0.clone(), index: key.1 };
-                        out.note(NoteKind::OffsetCommitted { group: group.clone(), partition, offset: value.offset });
+                        out.note(NoteKind::OffsetCommitted { group: group.clone(), partition, offset: value.offset, generation, current });
                         if !mutant::is("commit-not-kept") {
                             state.offsets.insert(key, value);
                         }

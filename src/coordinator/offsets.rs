@@ -3,6 +3,7 @@
 //! Source: `OffsetMetadataManager`. A commit counts when its record is committed, not before.
 
 use super::{Append, Coordinator, Effects, GroupState, ReplyTo, Then, partition_for};
+use crate::mutant;
 use crate::node::{Time, TopicName};
 use crate::protocol::ErrorCode;
 use crate::protocol::group_records::{GroupKey, OffsetValue};
@@ -70,6 +71,7 @@ impl Coordinator {
             return;
         }
         let group: Arc<str> = Arc::from(message.group_id.as_str());
+        let current = self.group_mut(&group).filter(|group| group.state != GroupState::Empty).map_or(-1, |group| group.generation);
         let commit_timestamp = config.timestamp(now);
         let record = |((topic, partition), committed): &(OffsetKey, CommittedOffset)| {
             let value = OffsetValue {
@@ -83,7 +85,8 @@ impl Coordinator {
             (key.to_bytes(), Some(value.to_bytes()))
         };
         let records = offsets.iter().map(record).collect();
-        let then = Then::OffsetsCommitted { group: group.clone(), offsets, reply, response: Arc::new(response) };
+        let generations = (message.generation_id_or_member_epoch, current);
+        let then = Then::OffsetsCommitted { group: group.clone(), offsets, generations, reply, response: Arc::new(response) };
         effects.appends.push(Append { partition: partition_for(&group, config.partitions), records, then });
     }
 
@@ -120,6 +123,9 @@ impl Coordinator {
             return Ok(());
         }
         let (state, current) = (group.state, group.generation);
+        if mutant::is("commit-of-anybody") {
+            return Ok(());
+        }
         group.validate(&message.member_id, message.group_instance_id.as_deref())?;
         let member = group.members.get_mut(message.member_id.as_str()).ok_or(ErrorCode::UnknownMemberId)?;
         if generation != current {

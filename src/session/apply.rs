@@ -233,7 +233,7 @@ fn add_consumer(
         ));
     }
     let processing = (processing_ms * MS as f64).round() as Time;
-    let client = configs::consumer(given, group, processing)?;
+    let client = configs::consumer(world, given, group, processing)?;
     if matches!(reads, Reads::Subscribed(_)) && client.config.group.is_none() {
         return Err(Refusal::kafka(ErrorCode::InvalidGroupId, "To subscribe to topics, a consumer needs a group.").at("group"));
     }

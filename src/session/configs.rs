@@ -372,7 +372,6 @@ fn has_effect(scope: Scope, name: &str, value: &str) -> bool {
     match (scope, name) {
         // The producers of this version are what Kafka's are with this off; on, which is Kafka's default, comes later.
         (Scope::Producer, "enable.idempotence") => value.trim().eq_ignore_ascii_case("false"),
-        (Scope::Consumer, "auto.offset.reset") => !value.trim().starts_with("by_duration"),
         _ => heeded(scope).contains(&name),
     }
 }
@@ -419,7 +418,7 @@ pub fn producer(world: &World, given: &Configs) -> Result<Client<ProducerConfig>
     Ok(Client { config, shown: effective(Scope::Producer, &values.given), unknown: values.unknown })
 }
 
-pub fn consumer(given: &Configs, group: Option<&str>, processing: Time) -> Result<Client<ConsumerConfig>, Refusal> {
+pub fn consumer(world: &World, given: &Configs, group: Option<&str>, processing: Time) -> Result<Client<ConsumerConfig>, Refusal> {
     let mut values = Values::check(Scope::Consumer, given, "configs")?;
     if let Some(group) = group {
         values.given.insert("group.id".to_owned(), group.to_owned());
@@ -432,7 +431,10 @@ pub fn consumer(given: &Configs, group: Option<&str>, processing: Time) -> Resul
     let offset_reset = match values.text("auto.offset.reset") {
         "earliest" => OffsetReset::Earliest,
         "none" => OffsetReset::None,
-        _ => OffsetReset::Latest,
+        text => match text.strip_prefix("by_duration:").and_then(settings::iso_duration_ms) {
+            Some(ms) => OffsetReset::ByDuration(ms),
+            None => OffsetReset::Latest,
+        },
     };
     let assignors = assignors(values.text("partition.assignment.strategy"))?;
     let config = ConsumerConfig {
@@ -454,6 +456,7 @@ pub fn consumer(given: &Configs, group: Option<&str>, processing: Time) -> Resul
         max_partition_fetch_bytes: values.i32("max.partition.fetch.bytes"),
         assignors,
         processing,
+        start_timestamp: start_timestamp(world),
     };
     Ok(Client { config, shown: effective(Scope::Consumer, &values.given), unknown: values.unknown })
 }

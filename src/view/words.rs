@@ -282,7 +282,7 @@ pub fn sentence(world: &World, note: &Note) -> String {
             format!("Processes {} of {partition}", offsets(*first_offset, *last_offset))
         }
         NoteKind::OffsetReset { partition, offset } => format!("Goes on at offset {offset} of {partition}"),
-        NoteKind::OffsetCommitted { group, partition, offset } => {
+        NoteKind::OffsetCommitted { group, partition, offset, .. } => {
             format!("Stores committed offset {offset} of {partition} for group {group}")
         }
         NoteKind::MemberJoined { group, member } => format!("Member {member} joins group {group}"),

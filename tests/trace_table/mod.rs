@@ -5,13 +5,13 @@ use brokerlab::view;
 use serde_json::json;
 
 /// Virtual seconds lived after the scene, with and without a broker's crash, and the hash.
-const TABLE: &[(f64, bool, &str)] = &[(20.0, false, "285f19441484d8f9"), (60.0, true, "f6127b6c16a0bad2")];
+const TABLE: &[(f64, bool, &str)] = &[(20.0, false, "6e35b7b4dfb35341"), (60.0, true, "1d0fe107e3da451b")];
 /// A producer of this codec beside the scene's own, the hash after twenty seconds, and the bytes that all replicas have by then.
 const COMPRESSED: &[(&str, &str, u64)] = &[
-    ("gzip", "9ff5989728a19167", 552_723),
-    ("snappy", "665e57006001440f", 714_351),
-    ("lz4", "0971455573c73fbf", 720_984),
-    ("zstd", "33631f2659589022", 665_667),
+    ("gzip", "725eac3f5e08bff6", 552_723),
+    ("snappy", "751ce4b246e7cc46", 714_351),
+    ("lz4", "0cf94efaac8ec0f7", 720_984),
+    ("zstd", "071fbfd56e54796d", 665_667),
 ];
 
 /// Plays the scene and compares.

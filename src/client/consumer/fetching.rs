@@ -5,7 +5,7 @@
 use super::validation::Check;
 use super::{Asked, Consumer, OffsetReset, Reads};
 use crate::mutant;
-use crate::node::{Channel, NoteKind, Outputs, Partition, Time};
+use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
@@ -94,8 +94,8 @@ pub enum SeekTarget {
 
 impl Consumer {
     /// These partitions are its own now; those it has already keep their positions.
-    pub(super) fn take_partitions(&mut self, partitions: Vec<Partition>) {
-        let whence = if self.config.group.is_some() { Whence::Committed { asked: false } } else { self.reset_whence() };
+    pub(super) fn take_partitions(&mut self, now: Time, partitions: Vec<Partition>) {
+        let whence = if self.config.group.is_some() { Whence::Committed { asked: false } } else { self.reset_whence(now) };
         let mut before = std::mem::take(&mut self.partitions);
         if mutant::is("kept-begins-anew") {
             before.clear();
@@ -106,10 +106,14 @@ impl Consumer {
         }
     }
 
-    pub(super) fn reset_whence(&self) -> Whence {
+    pub(super) fn reset_whence(&self, now: Time) -> Whence {
         match self.config.offset_reset {
             OffsetReset::Earliest => Whence::Timestamp { timestamp: -2, asked: false },
             OffsetReset::Latest => Whence::Timestamp { timestamp: -1, asked: false },
+            OffsetReset::ByDuration(ms) => {
+                let clock = self.config.start_timestamp + (now / MS) as i64;
+                Whence::Timestamp { timestamp: clock.saturating_sub(ms).max(0), asked: false }
+            }
             OffsetReset::None => Whence::Lost,
         }
     }
@@ -218,7 +222,7 @@ impl Consumer {
                     state.go_to(Whence::Offset(found.committed_offset));
                     state.last_epoch = found.committed_leader_epoch;
                 } else {
-                    self.begin_anew(partition, out);
+                    self.begin_anew(now, partition, out);
                 }
             }
         }
@@ -381,7 +385,7 @@ impl Consumer {
             }
             // A follower may be behind: the leader has the last word.
             ErrorCode::OffsetOutOfRange if state.read_replica.take().is_some() => {}
-            ErrorCode::OffsetOutOfRange => self.begin_anew(partition, out),
+            ErrorCode::OffsetOutOfRange => self.begin_anew(now, partition, out),
             // Whom it asks has not heard of the epoch yet.
             ErrorCode::UnknownLeaderEpoch => state.not_before = at,
             _ => {

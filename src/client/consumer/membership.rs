@@ -414,7 +414,7 @@ impl Consumer {
         if let Some(group) = self.group() {
             out.note(NoteKind::AssignmentReceived { group, partitions: partitions.clone(), added });
         }
-        self.take_partitions(partitions);
+        self.take_partitions(now, partitions);
     }
 
     fn send_heartbeat(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {

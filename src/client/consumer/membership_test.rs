@@ -35,6 +35,7 @@ fn consumer() -> Consumer {
         max_partition_fetch_bytes: 1_048_576,
         assignors: vec![Assignor::Range],
         processing: 0,
+        start_timestamp: 0,
     };
     Consumer::new(Arc::from("member"), vec![1], config, Reads::Subscribed(vec![Arc::from("orders")]), Chance::new(1))
 }

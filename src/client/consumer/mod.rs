@@ -60,6 +60,8 @@ pub struct ConsumerConfig {
     pub assignors: Vec<Assignor>,
     /// What the application spends on each record.
     pub processing: Time,
+    /// What its clock showed at virtual time 0, in Kafka's epoch milliseconds.
+    pub start_timestamp: i64,
 }
 
 /// Where a consumer begins in a partition for which its group has no committed offset.
@@ -67,6 +69,8 @@ pub struct ConsumerConfig {
 pub enum OffsetReset {
     Earliest,
     Latest,
+    /// At the first record that is not older than so many milliseconds (KIP-1106).
+    ByDuration(i64),
     /// The application gets an error.
     None,
 }
@@ -221,7 +225,7 @@ impl Consumer {
             Reads::Subscribed(topics) => topics.iter().for_each(|topic| self.network.want(now, topic)),
             Reads::Assigned(partitions) => {
                 partitions.iter().for_each(|partition| self.network.want(now, &partition.topic));
-                self.take_partitions(partitions);
+                self.take_partitions(now, partitions);
             }
         }
     }

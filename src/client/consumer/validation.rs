@@ -110,8 +110,10 @@ impl Consumer {
                     (state.check, state.not_before) = (Check::Due, at);
                     stale = true;
                 }
-                Some(end) if end.end_offset < 0 || end.leader_epoch < 0 => self.truncated(position, None, out),
-                Some(end) if end.end_offset < position.offset => self.truncated(position, Some((end.end_offset, end.leader_epoch)), out),
+                Some(end) if end.end_offset < 0 || end.leader_epoch < 0 => self.truncated(now, position, None, out),
+                Some(end) if end.end_offset < position.offset => {
+                    self.truncated(now, position, Some((end.end_offset, end.leader_epoch)), out)
+                }
                 Some(_) => (state.check, state.not_before) = (Check::Passed, 0),
             }
         }
@@ -135,8 +137,8 @@ impl Consumer {
 
     /// What was read before this position is in the log no more. Without a rule for such a case the application has to decide
     /// (`LogTruncationException`); with one reading goes on where the logs part, or by the rule if the leader does not know that place.
-    fn truncated(&mut self, position: &AskedPosition, parting: Option<(i64, i32)>, out: &mut Outputs) {
-        let reset = self.reset_whence();
+    fn truncated(&mut self, now: Time, position: &AskedPosition, parting: Option<(i64, i32)>, out: &mut Outputs) {
+        let reset = self.reset_whence(now);
         let Some(state) = self.partitions.get_mut(&position.partition) else { return };
         let partition = position.partition.clone();
         match parting {
@@ -145,13 +147,13 @@ impl Consumer {
                 (state.last_epoch, state.leader) = (epoch, Some(position.leader));
                 out.note(NoteKind::OffsetReset { partition, offset });
             }
-            _ => self.begin_anew(partition, out),
+            _ => self.begin_anew(now, partition, out),
         }
     }
 
     /// The position is of no use: `auto.offset.reset` says what is read instead, or the application is told that nothing is.
-    pub(super) fn begin_anew(&mut self, partition: Partition, out: &mut Outputs) {
-        let reset = self.reset_whence();
+    pub(super) fn begin_anew(&mut self, now: Time, partition: Partition, out: &mut Outputs) {
+        let reset = self.reset_whence(now);
         let Some(state) = self.partitions.get_mut(&partition) else { return };
         state.go_to(reset);
         if reset == Whence::Lost {
