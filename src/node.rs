@@ -552,6 +552,15 @@ pub enum NoteKind {
         /// The one that was probably meant.
         nearest: Option<&'static str>,
     },
+    /// Coordinator: an admin has deleted the group, or it has nothing left.
+    GroupDeleted {
+        group: Arc<str>,
+    },
+    /// Coordinator: so many committed offsets of a group are gone.
+    OffsetsDeleted {
+        group: Arc<str>,
+        offsets: u64,
+    },
 }
 
 impl NoteKind {

@@ -110,6 +110,9 @@ fn errors(response: &Response) -> Vec<E> {
         Response::LeaveGroup(m) if m.error_code == 0 => m.members.iter().map(|member| member.error_code).collect(),
         Response::OffsetCommit(m) => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
         Response::OffsetFetch(m) => m.groups.iter().map(|g| g.error_code).collect(),
+        Response::DescribeGroups(m) => m.groups.iter().map(|g| g.error_code).collect(),
+        Response::DeleteGroups(m) => m.results.iter().map(|g| g.error_code).collect(),
+        Response::OffsetDelete(m) if m.error_code == 0 => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
         Response::DeleteRecords(m) => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
         Response::CreateTopics(m) => m.topics.iter().map(|t| t.error_code).collect(),
         Response::DeleteTopics(m) => m.responses.iter().map(|t| t.error_code).collect(),
@@ -156,6 +159,32 @@ fn produce_is_refused_where_nothing_may_be_appended() {
         }
         target.broker_refuses(leader, "no batch", produce(acks, topic, 0, &[]), E::InvalidRecord);
         target.broker_refuses(leader % 3 + 1, "a follower", produce(acks, topic, 0, &[batch()]), E::NotLeaderOrFollower);
+    }
+}
+
+#[test]
+fn an_admin_is_refused_groups_that_are_not_there_or_not_empty() {
+    let mut target = Target::new();
+    let coordinator = target.facts.coordinator;
+    let elsewhere = coordinator % 3 + 1;
+    let id = |group: &str| k::GroupId(wire::text(group));
+    for (at, group, expected) in [(coordinator, "readers", E::NonEmptyGroup), (elsewhere, "readers", E::NotCoordinator)] {
+        let delete = k::DeleteGroupsRequest::default().with_groups_names(vec![id(group)]);
+        target.broker_refuses(at, "DeleteGroups", Request::DeleteGroups(Arc::new(delete)), expected);
+    }
+    let describe = k::DescribeGroupsRequest::default().with_groups(vec![id("readers")]);
+    target.broker_refuses(elsewhere, "DescribeGroups", Request::DescribeGroups(Arc::new(describe)), E::NotCoordinator);
+    for (at, group, topic, expected) in [
+        (coordinator, "", "orders", E::InvalidGroupId),
+        (elsewhere, "readers", "orders", E::NotCoordinator),
+        (coordinator, "readers", "orders", E::GroupSubscribedToTopic),
+        (coordinator, "readers", "nothing", E::UnknownTopicOrPartition),
+    ] {
+        let asked = k::offset_delete_request::OffsetDeleteRequestPartition::default();
+        let topic =
+            k::offset_delete_request::OffsetDeleteRequestTopic::default().with_name(wire::topic(topic)).with_partitions(vec![asked]);
+        let delete = k::OffsetDeleteRequest::default().with_group_id(id(group)).with_topics(vec![topic]);
+        target.broker_refuses(at, "OffsetDelete", Request::OffsetDelete(Arc::new(delete)), expected);
     }
 }
 

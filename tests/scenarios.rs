@@ -317,7 +317,7 @@ fn refusals_carry_kafkas_name_and_change_nothing() {
         (json!({ "type": "crashBroker", "broker": 9 }), "BROKER_ID_NOT_REGISTERED", "broker"),
         (json!({ "type": "send", "topic": "orders", "value": "v", "partition": 7 }), "UNKNOWN_TOPIC_OR_PARTITION", "partition"),
         (json!({ "type": "electLeader", "topic": "orders", "partition": 0 }), "ELECTION_NOT_NEEDED", "partition"),
-        (json!({ "type": "moveCoordinator", "group": "g", "broker": 1 }), "UNSUPPORTED_VERSION", "type"),
+        (json!({ "type": "moveCoordinator", "group": "g", "broker": 1 }), "COORDINATOR_NOT_AVAILABLE", "group"),
         (json!({ "type": "noSuchCommand" }), "INVALID_ARGUMENT", "type"),
         (json!({ "type": "crashBroker", "broker": "one" }), "INVALID_ARGUMENT", "broker"),
         (json!({ "type": "crashBroker" }), "INVALID_ARGUMENT", "broker"),

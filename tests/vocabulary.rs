@@ -46,6 +46,13 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "seek", "consumer": "c", "topic": "t", "partition": 0, "to": "beginning" }),
         json!({ "type": "seek", "consumer": "c", "topic": "t", "partition": 0, "to": "end" }),
         json!({ "type": "seek", "consumer": "c", "topic": "t", "partition": 0, "to": { "timestamp": 5 } }),
+        json!({ "type": "resetOffsets", "group": "g", "topic": "t", "to": "earliest" }),
+        json!({ "type": "resetOffsets", "group": "g", "topic": "t", "partition": i32::MAX, "to": "latest" }),
+        json!({ "type": "resetOffsets", "group": "g", "topic": "t", "to": { "offset": i64::MIN } }),
+        json!({ "type": "resetOffsets", "group": "g", "topic": "t", "to": { "shiftBy": i64::MAX } }),
+        json!({ "type": "resetOffsets", "group": "g", "topic": "t", "to": { "timestamp": -1 } }),
+        json!({ "type": "moveCoordinator", "group": "g", "broker": 1 }),
+        json!({ "type": "moveCoordinator", "transactionalId": "t", "broker": i32::MIN }),
         json!({ "type": "crashBroker", "broker": i32::MIN }),
         json!({ "type": "restartBroker", "broker": 1 }),
         json!({ "type": "crashController", "controller": 1 }),
@@ -112,6 +119,7 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
         "unclean",
         "rack",
         "replicas",
+        "transactionalId",
     ];
     let may_in_one = [("addConsumer", "partitions"), ("commit", "offsets"), ("dropNext", "broker"), ("addBroker", "broker")];
     for json in every_command() {
@@ -120,7 +128,10 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
             let mut other = json.clone();
             other[name] = Value::Null;
             // A partition and a topic are asked for by other commands.
-            let required = matches!((kind, name.as_str()), ("seek" | "electLeader" | "reassign" | "deleteRecords", "partition"));
+            let required = matches!(
+                (kind, name.as_str()),
+                ("seek" | "electLeader" | "reassign" | "deleteRecords", "partition") | ("resetOffsets", "group")
+            );
             let optional = !required && (may.contains(&name.as_str()) || may_in_one.contains(&(kind, name)));
             assert_eq!(parse_command(other.clone()).is_ok(), optional, "{other}");
             let absent = json.as_object().expect("an object").clone().into_iter().filter(|(one, _)| one != name).collect();

@@ -23,11 +23,10 @@ impl Broker {
     ) {
         let mut effects = Effects::default();
         let (reply, image) = (ReplyTo { from, correlation }, &self.image);
+        let exists = |topic: &str, index: i32| image.topic(topic).is_some_and(|topic| image.partition(&topic.id, index).is_some());
         match request {
-            Request::OffsetCommit(message) => {
-                let exists = |topic: &str, index: i32| image.topic(topic).is_some_and(|topic| image.partition(&topic.id, index).is_some());
-                self.coordinator.commit_offsets(now, reply, &message, exists, &mut effects);
-            }
+            Request::OffsetCommit(message) => self.coordinator.commit_offsets(now, reply, &message, exists, &mut effects),
+            Request::OffsetDelete(message) => self.coordinator.delete_offsets(reply, &message, exists, &mut effects),
             request => self.coordinator.handle(now, reply, client_id, request, &mut effects, out),
         }
         self.carry_out(now, effects, out);

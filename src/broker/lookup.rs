@@ -35,7 +35,7 @@ const GROUP_COORDINATOR: i8 = 0;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 15] = [
+const APIS: [(i16, i16, i16); 19] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -47,10 +47,14 @@ const APIS: [(i16, i16, i16); 15] = [
     (12, 0, 4), // Heartbeat
     (13, 0, 5), // LeaveGroup
     (14, 0, 5), // SyncGroup
+    (15, 0, 6), // DescribeGroups
+    (16, 0, 5), // ListGroups
     (18, 0, 4), // ApiVersions
     (21, 0, 2), // DeleteRecords
     (22, 0, 5), // InitProducerId
     (23, 2, 4), // OffsetForLeaderEpoch
+    (42, 0, 2), // DeleteGroups
+    (47, 0, 0), // OffsetDelete
 ];
 
 pub(super) fn api_versions() -> k::ApiVersionsResponse {
@@ -142,7 +146,7 @@ impl Broker {
     }
 
     /// The answer, and whether it needs the remote store.
-    pub(super) fn list_offsets<'m>(&self, message: &'m k::ListOffsetsRequest) -> (k::ListOffsetsResponse, bool) {
+    pub fn list_offsets<'m>(&self, message: &'m k::ListOffsetsRequest) -> (k::ListOffsetsResponse, bool) {
         let mut needs_remote = false;
         let mut response = k::ListOffsetsResponse::default();
         let is_follower = 0 <= message.replica_id.0;

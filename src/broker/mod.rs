@@ -414,7 +414,11 @@ impl Broker {
             | Request::Heartbeat(_)
             | Request::LeaveGroup(_)
             | Request::OffsetCommit(_)
-            | Request::OffsetFetch(_)) => self.group_request(now, from, &client_id, correlation, request, out),
+            | Request::OffsetFetch(_)
+            | Request::ListGroups(_)
+            | Request::DescribeGroups(_)
+            | Request::DeleteGroups(_)
+            | Request::OffsetDelete(_)) => self.group_request(now, from, &client_id, correlation, request, out),
             // The broker's listener has no other API; nodes of this world never send one.
             Request::CreateTopics(_)
             | Request::BrokerRegistration(_)

@@ -156,7 +156,7 @@ impl Group {
         (GroupKey::Group { group: self.id.to_string() }.to_bytes(), Some(value.to_bytes()))
     }
 
-    fn subscription_of(&self, member: &Member) -> Bytes {
+    pub(super) fn subscription_of(&self, member: &Member) -> Bytes {
         let chosen = member.protocols.iter().find(|(name, _)| Some(name) == self.protocol.as_ref());
         chosen.map(|(_, subscription)| subscription.clone()).unwrap_or_default()
     }

@@ -3,6 +3,7 @@
 //! Owns groups, their members and their committed offsets. It must not know how records are replicated: it hands records out to be appended
 //! and is told when they are committed. Source: `GroupCoordinatorShard`, `GroupMetadataManager`, `OffsetMetadataManager`; KIP-394 (member ids).
 
+mod admin;
 mod group;
 mod membership;
 mod offsets;
@@ -80,6 +81,10 @@ pub enum Then {
     },
     /// The group has none of these offsets any more: their topic is deleted.
     OffsetsForgotten { group: Arc<str>, offsets: Vec<offsets::OffsetKey> },
+    /// These are gone: offsets that an admin has deleted, who hears so.
+    OffsetsDeleted { group: Arc<str>, offsets: Vec<offsets::OffsetKey>, reply: ReplyTo, response: Arc<k::OffsetDeleteResponse> },
+    /// These groups are gone; an admin may wait to hear so.
+    GroupsDeleted { deletion: Option<u64>, groups: Vec<admin::Doomed> },
     /// The assignment of this generation is safe: members that wait for it get it.
     AssignmentStored { group: Arc<str>, generation: i32 },
     /// A static member has another id from now on, and hears so.
@@ -93,6 +98,9 @@ pub enum Then {
 pub struct Coordinator {
     config: CoordinatorConfig,
     shards: OrderedMap<i32, Shard>,
+    /// DeleteGroups requests that wait, by number.
+    deletions: OrderedMap<u64, admin::Deletion>,
+    next_deletion: u64,
     chance: Chance,
 }
 
@@ -123,7 +131,7 @@ fn java_hash(text: &str) -> i32 {
 
 impl Coordinator {
     pub fn new(config: CoordinatorConfig, chance: Chance) -> Coordinator {
-        Coordinator { config, shards: OrderedMap::new(), chance }
+        Coordinator { config, shards: OrderedMap::new(), deletions: OrderedMap::new(), next_deletion: 0, chance }
     }
 
     /// What the machine's wall clock showed at virtual time 0, in Kafka's epoch milliseconds.
@@ -180,6 +188,11 @@ impl Coordinator {
             Request::Heartbeat(message) => self.heartbeat(now, reply, &message, effects),
             Request::LeaveGroup(message) => self.leave(now, reply, &message, effects, out),
             Request::OffsetFetch(message) => self.fetch_offsets(reply, &message, effects),
+            Request::ListGroups(message) => effects.replies.push((reply, Response::ListGroups(Arc::new(self.list_groups(&message))))),
+            Request::DescribeGroups(message) => {
+                effects.replies.push((reply, Response::DescribeGroups(Arc::new(self.describe_groups(&message)))));
+            }
+            Request::DeleteGroups(message) => self.delete_groups(reply, &message, effects),
             // The broker hands only these over.
             _ => {}
         }
@@ -201,11 +214,13 @@ impl Coordinator {
                 }
                 effects.replies.push((reply, Response::OffsetCommit(response)));
             }
-            Then::OffsetsForgotten { group, offsets } => {
-                if let Some(state) = self.group_mut(&group) {
-                    offsets.iter().for_each(|key| _ = state.offsets.remove(key));
-                }
+            Then::OffsetsForgotten { group, offsets } => self.forget_offsets(&group, &offsets),
+            Then::OffsetsDeleted { group, offsets, reply, response } => {
+                self.forget_offsets(&group, &offsets);
+                out.note(NoteKind::OffsetsDeleted { group, offsets: offsets.len() as u64 });
+                effects.replies.push((reply, Response::OffsetDelete(response)));
             }
+            Then::GroupsDeleted { deletion, groups } => self.groups_deleted(deletion, groups, effects, out),
             Then::AssignmentStored { group, generation } => {
                 if let Some(state) = self.group_mut(&group) {
                     state.assignment_stored(now, generation, effects);
@@ -242,6 +257,11 @@ impl Coordinator {
                     state.replacement_lost(now, &member, *before, coordinator_error(error), effects);
                 }
             }
+            Then::OffsetsDeleted { reply, .. } => {
+                let response = k::OffsetDeleteResponse::default().with_error_code(coordinator_error(error).code());
+                effects.replies.push((reply, Response::OffsetDelete(Arc::new(response))));
+            }
+            Then::GroupsDeleted { deletion, groups } => self.groups_not_deleted(deletion, &groups, error, effects),
             // Offsets of a deleted topic stay, as in Kafka, which logs the error and does not try again.
             Then::OffsetsForgotten { .. } | Then::Stored => {}
         }

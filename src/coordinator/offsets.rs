@@ -2,6 +2,7 @@
 //!
 //! Source: `OffsetMetadataManager`. A commit counts when its record is committed, not before.
 
+use super::admin::tombstone;
 use super::{Append, Coordinator, Effects, GroupState, ReplyTo, Then, partition_for};
 use crate::mutant;
 use crate::node::{Time, TopicName};
@@ -99,10 +100,7 @@ impl Coordinator {
                 if offsets.is_empty() {
                     continue;
                 }
-                let tombstone = |(topic, partition): &OffsetKey| {
-                    (GroupKey::Offset { group: group.id.to_string(), topic: topic.to_string(), partition: *partition }.to_bytes(), None)
-                };
-                let records = offsets.iter().map(tombstone).collect();
+                let records = offsets.iter().map(|key| tombstone(&group.id, key)).collect();
                 effects.appends.push(Append {
                     partition: *partition,
                     records,

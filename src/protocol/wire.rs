@@ -49,6 +49,10 @@ pub enum Request {
     ListPartitionReassignments(Arc<k::ListPartitionReassignmentsRequest>),
     InitProducerId(Arc<k::InitProducerIdRequest>),
     AllocateProducerIds(Arc<k::AllocateProducerIdsRequest>),
+    ListGroups(Arc<k::ListGroupsRequest>),
+    DescribeGroups(Arc<k::DescribeGroupsRequest>),
+    DeleteGroups(Arc<k::DeleteGroupsRequest>),
+    OffsetDelete(Arc<k::OffsetDeleteRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -87,6 +91,10 @@ pub enum Response {
     ListPartitionReassignments(Arc<k::ListPartitionReassignmentsResponse>),
     InitProducerId(Arc<k::InitProducerIdResponse>),
     AllocateProducerIds(Arc<k::AllocateProducerIdsResponse>),
+    ListGroups(Arc<k::ListGroupsResponse>),
+    DescribeGroups(Arc<k::DescribeGroupsResponse>),
+    DeleteGroups(Arc<k::DeleteGroupsResponse>),
+    OffsetDelete(Arc<k::OffsetDeleteResponse>),
 }
 
 /// Bytes of records as they travel.
@@ -131,10 +139,14 @@ pub enum Api {
     ListPartitionReassignments,
     InitProducerId,
     AllocateProducerIds,
+    ListGroups,
+    DescribeGroups,
+    DeleteGroups,
+    OffsetDelete,
 }
 
 impl Api {
-    pub const ALL: [Api; 31] = [
+    pub const ALL: [Api; 35] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -166,6 +178,10 @@ impl Api {
         Api::ListPartitionReassignments,
         Api::InitProducerId,
         Api::AllocateProducerIds,
+        Api::ListGroups,
+        Api::DescribeGroups,
+        Api::DeleteGroups,
+        Api::OffsetDelete,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -201,6 +217,10 @@ impl Api {
             Api::ListPartitionReassignments => "ListPartitionReassignments",
             Api::InitProducerId => "InitProducerId",
             Api::AllocateProducerIds => "AllocateProducerIds",
+            Api::ListGroups => "ListGroups",
+            Api::DescribeGroups => "DescribeGroups",
+            Api::DeleteGroups => "DeleteGroups",
+            Api::OffsetDelete => "OffsetDelete",
         }
     }
 }
@@ -247,6 +267,10 @@ impl Request {
             Request::ListPartitionReassignments(_) => Api::ListPartitionReassignments,
             Request::InitProducerId(_) => Api::InitProducerId,
             Request::AllocateProducerIds(_) => Api::AllocateProducerIds,
+            Request::ListGroups(_) => Api::ListGroups,
+            Request::DescribeGroups(_) => Api::DescribeGroups,
+            Request::DeleteGroups(_) => Api::DeleteGroups,
+            Request::OffsetDelete(_) => Api::OffsetDelete,
         }
     }
 }
@@ -293,6 +317,10 @@ impl Response {
             Response::ListPartitionReassignments(_) => Api::ListPartitionReassignments,
             Response::InitProducerId(_) => Api::InitProducerId,
             Response::AllocateProducerIds(_) => Api::AllocateProducerIds,
+            Response::ListGroups(_) => Api::ListGroups,
+            Response::DescribeGroups(_) => Api::DescribeGroups,
+            Response::DeleteGroups(_) => Api::DeleteGroups,
+            Response::OffsetDelete(_) => Api::OffsetDelete,
         }
     }
 
@@ -337,6 +365,10 @@ impl Response {
             Response::ListPartitionReassignments(m) => m.error_code,
             Response::InitProducerId(m) => m.error_code,
             Response::AllocateProducerIds(m) => m.error_code,
+            Response::ListGroups(m) => m.error_code,
+            Response::DescribeGroups(m) => m.groups.iter().map(|g| g.error_code).find(|code| *code != 0).unwrap_or(0),
+            Response::DeleteGroups(m) => m.results.iter().map(|g| g.error_code).find(|code| *code != 0).unwrap_or(0),
+            Response::OffsetDelete(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),

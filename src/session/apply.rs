@@ -4,7 +4,7 @@
 
 use super::command::{Command, CommitOffset, ConfigResource, Configs, Refusal, SeekEdge, SeekTo, TopicPartition};
 use super::written::Object;
-use super::{brokers, configs, faults, import, topics};
+use super::{brokers, configs, faults, groups, import, topics};
 use crate::broker::EARLIEST_TIMESTAMP;
 use crate::broker::LATEST_TIMESTAMP;
 use crate::client::consumer::{Reads, SeekTarget};
@@ -103,6 +103,10 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         }
         Command::Commit { consumer, offsets } => commit(world, trace, consumer, offsets.as_deref()),
         Command::Seek { consumer, topic, partition, to } => seek(world, trace, consumer, topic, *partition, *to),
+        Command::ResetOffsets { group, topic, partition, to } => groups::reset_offsets(world, trace, group, topic, *partition, *to),
+        Command::MoveCoordinator { group, transactional_id, broker } => {
+            groups::move_coordinator(world, trace, group.as_deref(), transactional_id.as_deref(), *broker)
+        }
         Command::AddBroker { broker, rack } => brokers::add_broker(world, trace, *broker, rack.as_deref()),
         Command::RemoveBroker { broker } => brokers::remove_broker(world, trace, *broker),
         fault => faults::apply(world, trace, fault),
@@ -375,6 +379,8 @@ impl Command {
             Command::ResumeConsumer { .. } => "resumeConsumer",
             Command::Commit { .. } => "commit",
             Command::Seek { .. } => "seek",
+            Command::ResetOffsets { .. } => "resetOffsets",
+            Command::MoveCoordinator { .. } => "moveCoordinator",
             Command::CrashBroker { .. } => "crashBroker",
             Command::RestartBroker { .. } => "restartBroker",
             Command::CrashController { .. } => "crashController",
@@ -412,6 +418,10 @@ impl Command {
             | Command::Reassign { topic, .. }
             | Command::Import { topic, .. } => topic.clone(),
             Command::Commit { consumer, .. } | Command::Seek { consumer, .. } => consumer.clone(),
+            Command::ResetOffsets { group, .. } => group.clone(),
+            Command::MoveCoordinator { group, transactional_id, .. } => {
+                group.as_ref().or(transactional_id.as_ref()).cloned().unwrap_or_default()
+            }
             Command::AddBroker { broker, .. } => broker.map_or_else(|| "broker".to_owned(), |broker| format!("broker {broker}")),
             fault => faults::target(fault),
         }

@@ -124,6 +124,20 @@ pub enum Command {
         partition: i32,
         to: SeekTo,
     },
+    /// Of a group that is inactive.
+    ResetOffsets {
+        group: String,
+        topic: String,
+        /// Absent: all of the topic.
+        partition: Option<i32>,
+        to: ResetTo,
+    },
+    /// Of a group or of a transactional id.
+    MoveCoordinator {
+        group: Option<String>,
+        transactional_id: Option<String>,
+        broker: i32,
+    },
     CrashBroker {
         broker: i32,
     },
@@ -286,8 +300,18 @@ pub enum SeekEdge {
     End,
 }
 
+/// Where a group is to go on reading.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResetTo {
+    Earliest,
+    Latest,
+    Offset { offset: i64 },
+    ShiftBy { by: i64 },
+    Timestamp { timestamp: i64 },
+}
+
 /// Commands of the vocabulary whose engine part does not exist yet: refused with `UNSUPPORTED_VERSION`, never ignored.
-pub const NOT_YET: &[&str] = &["beginTransaction", "commitTransaction", "abortTransaction", "resetOffsets", "moveCoordinator"];
+pub const NOT_YET: &[&str] = &["beginTransaction", "commitTransaction", "abortTransaction"];
 
 /// A command and when it was given, in virtual milliseconds since the start (fractions are microseconds).
 #[derive(Clone, PartialEq, Debug)]

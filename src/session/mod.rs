@@ -8,6 +8,7 @@ pub mod command;
 mod configs;
 mod faults;
 pub mod fields;
+mod groups;
 pub mod import;
 mod parse;
 mod partitioner;

@@ -3,8 +3,8 @@
 //! Owns the names of commands and fields as they are read; what a command or a session means is checked when it is applied or loaded.
 
 use super::command::{
-    Cluster, Command, CommitOffset, ConfigResource, FaultAction, ImportFormat, LinkOdds, MessagePart, NOT_YET, Refusal, Saved, SeekEdge,
-    SeekTo, TimedCommand, TopicPartition,
+    Cluster, Command, CommitOffset, ConfigResource, FaultAction, ImportFormat, LinkOdds, MessagePart, NOT_YET, Refusal, ResetTo, Saved,
+    SeekEdge, SeekTo, TimedCommand, TopicPartition,
 };
 use super::fields::{Fields, FromValue, Misfit, Read, object, quoted};
 use crate::protocol::ErrorCode;
@@ -112,6 +112,17 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             partition: fields.take("partition"),
             to: fields.try_take("to")?,
         },
+        "resetOffsets" => Command::ResetOffsets {
+            group: fields.take("group"),
+            topic: fields.take("topic"),
+            partition: fields.optional("partition"),
+            to: fields.try_take("to")?,
+        },
+        "moveCoordinator" => Command::MoveCoordinator {
+            group: fields.optional("group"),
+            transactional_id: fields.optional("transactionalId"),
+            broker: fields.take("broker"),
+        },
         "crashBroker" => Command::CrashBroker { broker: fields.take("broker") },
         "restartBroker" => Command::RestartBroker { broker: fields.take("broker") },
         "crashController" => Command::CrashController { controller: fields.take("controller") },
@@ -207,6 +218,25 @@ impl FromValue for SeekTo {
             Value::String(edge) if edge == "beginning" => Ok(SeekTo::Edge(SeekEdge::Beginning)),
             Value::String(edge) if edge == "end" => Ok(SeekTo::Edge(SeekEdge::End)),
             _ => Err(Misfit::expected("an offset, \"beginning\", \"end\" or {\"timestamp\": ...}", &value)),
+        }
+    }
+}
+
+impl FromValue for ResetTo {
+    fn from_value(value: Value) -> Read<ResetTo> {
+        const EXPECTED: &str = "\"earliest\", \"latest\", or an object with one of offset, shiftBy and timestamp";
+        match &value {
+            Value::String(edge) if edge == "earliest" => Ok(ResetTo::Earliest),
+            Value::String(edge) if edge == "latest" => Ok(ResetTo::Latest),
+            Value::Object(fields) if fields.len() == 1 => object(value, "A place to reset to", |fields| {
+                let (offset, by) = (fields.optional("offset"), fields.optional("shiftBy"));
+                Ok(match (offset, by) {
+                    (Some(offset), _) => ResetTo::Offset { offset },
+                    (None, Some(by)) => ResetTo::ShiftBy { by },
+                    (None, None) => ResetTo::Timestamp { timestamp: fields.take("timestamp") },
+                })
+            }),
+            _ => Err(Misfit::expected(EXPECTED, &value)),
         }
     }
 }

@@ -134,14 +134,10 @@ pub(super) fn create_partitions(world: &mut World, trace: &mut Trace, name: &str
 pub(super) fn delete_records(world: &mut World, trace: &mut Trace, topic: &str, partition: i32, before: i64) -> Result<Value, Refusal> {
     let unknown = |what: String, field| Err(Refusal::kafka(ErrorCode::UnknownTopicOrPartition, format!("There is no {what}.")).at(field));
     let Some(known) = world.controller().image().topic(topic) else { return unknown(format!("topic {topic}"), "topic") };
-    let Some(state) = usize::try_from(partition).ok().and_then(|index| known.partitions.get(index)) else {
+    if !(0..known.partitions.len() as i32).contains(&partition) {
         return unknown(format!("partition {topic}-{partition}"), "partition");
-    };
-    let runs = |broker: &i32| world.broker(*broker).is_some_and(|(_, state)| state == ProcessState::Running);
-    let Some(leader) = state.leader.filter(runs) else {
-        let sentence = format!("No leader of {topic}-{partition} answers.");
-        return Err(Refusal::kafka(ErrorCode::LeaderNotAvailable, sentence).at("partition"));
-    };
+    }
+    let leader = leader_of(world, topic, partition)?;
     let asked = k::delete_records_request::DeleteRecordsPartition::default().with_partition_index(partition).with_offset(before);
     let topic = k::delete_records_request::DeleteRecordsTopic::default().with_name(wire::topic(topic)).with_partitions(vec![asked]);
     let message = k::DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(REQUEST_TIMEOUT_MS);
@@ -190,12 +186,21 @@ pub(super) fn reassign(world: &mut World, trace: &mut Trace, topic: &str, partit
     answered(result, |code| if code == ErrorCode::UnknownTopicOrPartition { "partition" } else { "replicas" })
 }
 
+/// The leader of a partition, which runs.
+pub(super) fn leader_of(world: &World, topic: &str, partition: i32) -> Result<i32, Refusal> {
+    let runs = |broker: &i32| world.broker(*broker).is_some_and(|(_, state)| state == ProcessState::Running);
+    let known = world.controller().image().topic(topic);
+    let leader = known.and_then(|known| known.partitions.get(partition as usize)?.leader).filter(runs);
+    let sentence = || format!("No leader of {topic}-{partition} answers.");
+    leader.ok_or_else(|| Refusal::kafka(ErrorCode::LeaderNotAvailable, sentence()).at("partition"))
+}
+
 pub(super) fn no_controller() -> Refusal {
     Refusal::kafka(ErrorCode::NotController, "No controller answers.")
 }
 
 /// The controller's answer about the one thing that was asked: nothing, or why not and which field is to blame.
-fn answered((code, sentence): (i16, Option<&str>), field: fn(ErrorCode) -> &'static str) -> Result<Value, Refusal> {
+pub(super) fn answered((code, sentence): (i16, Option<&str>), field: fn(ErrorCode) -> &'static str) -> Result<Value, Refusal> {
     let code = ErrorCode::of(code);
     if code == ErrorCode::None {
         return Ok(Value::Null);

@@ -3,7 +3,9 @@
 //! Owns the JSON forms. What is absent is left out, and so are settings, keys and headers when there are none; but a record's key and value are
 //! written as `null`, which means something.
 
-use super::command::{Cluster, Command, CommitOffset, Configs, ImportFormat, MessagePart, SeekEdge, SeekTo, TimedCommand, TopicPartition};
+use super::command::{
+    Cluster, Command, CommitOffset, Configs, ImportFormat, MessagePart, ResetTo, SeekEdge, SeekTo, TimedCommand, TopicPartition,
+};
 use super::import::Rejected;
 use crate::protocol::text::Text;
 use serde::{Serialize, Serializer};
@@ -142,6 +144,17 @@ impl Command {
                 object.put("partition", *partition);
                 object.put("to", *to);
             }
+            Command::ResetOffsets { group, topic, partition, to } => {
+                object.put("group", group.as_str());
+                object.put("topic", topic.as_str());
+                object.put_some("partition", *partition);
+                object.put("to", *to);
+            }
+            Command::MoveCoordinator { group, transactional_id, broker } => {
+                object.put_some("group", group.as_deref());
+                object.put_some("transactionalId", transactional_id.as_deref());
+                object.put("broker", *broker);
+            }
             Command::CrashBroker { broker }
             | Command::RestartBroker { broker }
             | Command::PowerLoss { broker }
@@ -231,6 +244,18 @@ impl From<SeekTo> for Value {
             SeekTo::Edge(SeekEdge::Beginning) => "beginning".into(),
             SeekTo::Edge(SeekEdge::End) => "end".into(),
             SeekTo::Timestamp { timestamp } => Object::of([("timestamp", timestamp.into())]),
+        }
+    }
+}
+
+impl From<ResetTo> for Value {
+    fn from(to: ResetTo) -> Value {
+        match to {
+            ResetTo::Earliest => "earliest".into(),
+            ResetTo::Latest => "latest".into(),
+            ResetTo::Offset { offset } => Object::of([("offset", offset.into())]),
+            ResetTo::ShiftBy { by } => Object::of([("shiftBy", by.into())]),
+            ResetTo::Timestamp { timestamp } => Object::of([("timestamp", timestamp.into())]),
         }
     }
 }

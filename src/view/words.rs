@@ -83,6 +83,8 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::RemoteStateBuilt { .. } => "remoteStateBuilt",
         NoteKind::EligibleLeadersChanged { .. } => "eligibleLeadersChanged",
         NoteKind::SettingUnknown { .. } => "settingUnknown",
+        NoteKind::GroupDeleted { .. } => "groupDeleted",
+        NoteKind::OffsetsDeleted { .. } => "offsetsDeleted",
     }
 }
 
@@ -205,6 +207,14 @@ pub fn sentence(world: &World, note: &Note) -> String {
         }
         NoteKind::EligibleLeadersChanged { partition, elr } if elr.is_empty() => {
             format!("Nobody outside the ISR may lead {partition} any more")
+        }
+        NoteKind::GroupDeleted { group } => format!("Group {group} is deleted"),
+        NoteKind::OffsetsDeleted { group, offsets } => {
+            format!(
+                "{offsets} committed offset{} of group {group} {} deleted",
+                if *offsets == 1 { "" } else { "s" },
+                if *offsets == 1 { "is" } else { "are" }
+            )
         }
         NoteKind::SettingUnknown { client, setting, nearest } => {
             let hint = nearest.map_or_else(String::new, |name| format!(" Do you mean {name}?"));
@@ -588,6 +598,8 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::RemoteStateBuilt { log_start, local_start, .. } => {
             Object::of([("logStartOffset", (*log_start).into()), ("localLogStartOffset", (*local_start).into())])
         }
+        NoteKind::GroupDeleted { group } => Object::of([("group", (&**group).into())]),
+        NoteKind::OffsetsDeleted { group, offsets } => Object::of([("group", (&**group).into()), ("offsets", (*offsets).into())]),
         NoteKind::SettingUnknown { client, setting, nearest } => {
             Object::of([("client", (&**client).into()), ("setting", (&**setting).into()), ("nearest", (*nearest).into())])
         }

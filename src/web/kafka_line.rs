@@ -1,7 +1,7 @@
 //! What a command would be on the command line of a real cluster, ready to copy. Where Kafka has no tool for it, the line says what one does instead.
 
 use crate::protocol::text::decimal;
-use crate::session::command::{Command, Configs, ImportFormat, SeekEdge, SeekTo};
+use crate::session::command::{Command, Configs, ImportFormat, ResetTo, SeekEdge, SeekTo};
 
 const SERVER: &str = "--bootstrap-server localhost:9092";
 
@@ -94,6 +94,30 @@ pub fn of(command: &Command) -> String {
                 SeekTo::Timestamp { timestamp } => format!("consumer.offsetsForTimes(..., {timestamp}), then seek"),
             };
             format!("# no kafka-* tool; in the application, for {topic}-{partition}: {to}")
+        }
+        Command::ResetOffsets { group, topic, partition, to } => {
+            let index = partition.map_or(String::new(), |index| format!(":{index}"));
+            let to = match to {
+                ResetTo::Earliest => "--to-earliest".to_owned(),
+                ResetTo::Latest => "--to-latest".to_owned(),
+                ResetTo::Offset { offset } => format!("--to-offset {offset}"),
+                ResetTo::ShiftBy { by } => format!("--shift-by {by}"),
+                ResetTo::Timestamp { timestamp } => {
+                    let (seconds, ms) = (timestamp / 1_000, timestamp % 1_000);
+                    format!("--to-datetime $(date -u -d @{seconds} +%Y-%m-%dT%H:%M:%S).{ms:03}")
+                }
+            };
+            format!(
+                "kafka-consumer-groups.sh {SERVER} --group {} --reset-offsets --topic {}{index} {to} --execute",
+                quote(group),
+                quote(topic)
+            )
+        }
+        Command::MoveCoordinator { group, broker, .. } => {
+            let topic = if group.is_some() { "__consumer_offsets" } else { "__transaction_state" };
+            format!(
+                "# kafka-reassign-partitions.sh with broker {broker} as the first replica of its partition of {topic}, then kafka-leader-election.sh --election-type preferred"
+            )
         }
         Command::CrashBroker { broker } => format!("kill -KILL $(pgrep -f server-{broker}.properties)  # the broker dies without a word"),
         Command::PowerLoss { broker } => {

@@ -56,7 +56,7 @@ struct Fields<'a> {
 
 pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
     let mut fields = Fields { chance, facts };
-    match fields.below(26) {
+    match fields.below(28) {
         0 => Request::ApiVersions(Arc::default()),
         1..=2 => fields.produce(),
         3..=5 => Request::Fetch(Arc::new(fields.fetch())),
@@ -78,6 +78,7 @@ pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
         22 => Request::AlterPartitionReassignments(Arc::new(fields.reassign())),
         23 => Request::ListPartitionReassignments(Arc::new(fields.list_moves())),
         24 => fields.producer_ids(),
+        25..=26 => fields.about_groups(),
         _ => fields.registration_or_heartbeat(),
     }
 }
@@ -315,6 +316,28 @@ impl Fields<'_> {
             k::offset_fetch_request::OffsetFetchRequestGroup::default().with_group_id(fields.group()).with_topics(topics)
         });
         k::OffsetFetchRequest::default().with_groups(groups)
+    }
+
+    /// What an admin asks of groups.
+    fn about_groups(&mut self) -> Request {
+        match self.below(4) {
+            0 => {
+                let states = self.several(|fields| wire::text(fields.pick(&["Stable", "empty", "nonsense", ""])));
+                let types = self.several(|fields| wire::text(fields.pick(&["classic", "Consumer", ""])));
+                Request::ListGroups(Arc::new(k::ListGroupsRequest::default().with_states_filter(states).with_types_filter(types)))
+            }
+            1 => Request::DescribeGroups(Arc::new(k::DescribeGroupsRequest::default().with_groups(self.several(Fields::group)))),
+            2 => Request::DeleteGroups(Arc::new(k::DeleteGroupsRequest::default().with_groups_names(self.several(Fields::group)))),
+            _ => {
+                let topics = self.several(|fields| {
+                    let partitions = fields.several(|fields| {
+                        k::offset_delete_request::OffsetDeleteRequestPartition::default().with_partition_index(fields.index())
+                    });
+                    k::offset_delete_request::OffsetDeleteRequestTopic::default().with_name(fields.topic_name()).with_partitions(partitions)
+                });
+                Request::OffsetDelete(Arc::new(k::OffsetDeleteRequest::default().with_group_id(self.group()).with_topics(topics)))
+            }
+        }
     }
 
     fn create(&mut self) -> k::CreateTopicsRequest {

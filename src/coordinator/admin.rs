@@ -1,0 +1,247 @@
+//! What an admin asks of groups: which there are, what they are like, and to delete them or some of their offsets.
+//!
+//! Source: `GroupCoordinatorService`, `GroupMetadataManager.listGroups`, `ClassicGroup.validateDeleteGroup` and `validateOffsetDelete`,
+//! `OffsetMetadataManager.deleteOffsets`; KIP-496, KIP-518, KIP-1043. What is deleted counts as such when its tombstones are committed.
+
+use super::offsets::OffsetKey;
+use super::{Append, Coordinator, Effects, Group, GroupState, Member, ReplyTo, Then, coordinator_error, partition_for};
+use crate::node::{NoteKind, Outputs};
+use crate::ordered::OrderedMap;
+use crate::protocol::ErrorCode;
+use crate::protocol::consumer_protocol::Subscription;
+use crate::protocol::group_records::GroupKey;
+use crate::protocol::wire::{self, Response};
+use bytes::Bytes;
+use kafka_protocol::messages as k;
+use std::sync::Arc;
+
+/// The type of a group of this protocol, and that of consumers among them.
+const CLASSIC: &str = "classic";
+const CONSUMER: &str = "consumer";
+
+/// A group to be deleted, with the offsets that go with it.
+pub type Doomed = (Arc<str>, Vec<OffsetKey>);
+
+/// A DeleteGroups request whose tombstones are being written, to one or several partitions.
+#[derive(Clone, Debug)]
+pub(super) struct Deletion {
+    reply: ReplyTo,
+    response: k::DeleteGroupsResponse,
+    open: usize,
+}
+
+/// The record that takes back what was committed in a partition.
+pub(super) fn tombstone(group: &str, (topic, partition): &OffsetKey) -> (Bytes, Option<Bytes>) {
+    (GroupKey::Offset { group: group.to_owned(), topic: topic.to_string(), partition: *partition }.to_bytes(), None)
+}
+
+/// The record that takes back a group.
+fn group_tombstone(group: &str) -> (Bytes, Option<Bytes>) {
+    (GroupKey::Group { group: group.to_owned() }.to_bytes(), None)
+}
+
+impl Group {
+    /// Whether a member may read this topic; as in Kafka, yes if that cannot be known of a group of consumers.
+    fn is_subscribed_to(&self, topic: &str) -> bool {
+        self.protocol_type == CONSUMER && self.subscribes_to(topic).unwrap_or(true)
+    }
+
+    fn subscribes_to(&self, topic: &str) -> Option<bool> {
+        if self.members.is_empty() {
+            return Some(false);
+        }
+        self.protocol.as_ref()?;
+        let subscription = |member| Subscription::read(&self.subscription_of(member)).ok();
+        let subscriptions: Vec<Subscription> = self.members.values().map(subscription).collect::<Option<_>>()?;
+        Some(subscriptions.iter().any(|subscription| subscription.topics.iter().any(|own| own == topic)))
+    }
+
+    fn describe(&self) -> k::describe_groups_response::DescribedGroup {
+        let is_stable = self.state == GroupState::Stable;
+        let member = |member: &Member| {
+            let described = k::describe_groups_response::DescribedGroupMember::default()
+                .with_member_id(wire::text(&member.id))
+                .with_client_id(wire::text(&member.client_id))
+                .with_client_host(wire::text(&format!("/{}", member.client_id)))
+                .with_member_assignment(member.assignment.clone());
+            if is_stable { described.with_member_metadata(self.subscription_of(member)) } else { described }
+        };
+        k::describe_groups_response::DescribedGroup::default()
+            .with_group_state(wire::text(self.state.name()))
+            .with_protocol_type(wire::text(&self.protocol_type))
+            .with_protocol_data(wire::text(self.protocol.as_deref().filter(|_| is_stable).unwrap_or_default()))
+            .with_members(self.members.values().map(member).collect())
+    }
+}
+
+impl Coordinator {
+    /// A group that this broker coordinates, if there is one of this name.
+    pub fn group(&self, group: &str) -> Result<Option<&Group>, ErrorCode> {
+        let shard = self.shards.get(&partition_for(group, self.config.partitions)).ok_or(ErrorCode::NotCoordinator)?;
+        Ok(shard.groups.get(group))
+    }
+
+    pub(super) fn list_groups(&self, message: &k::ListGroupsRequest) -> k::ListGroupsResponse {
+        let passes = |filter: &[kafka_protocol::protocol::StrBytes], own: &str| {
+            filter.is_empty() || filter.iter().any(|asked| asked.eq_ignore_ascii_case(own))
+        };
+        let wanted = self.groups().filter(|group| passes(&message.states_filter, group.state.name()));
+        let wanted = wanted.filter(|_| passes(&message.types_filter, CLASSIC));
+        let listed = wanted.map(|group| {
+            k::list_groups_response::ListedGroup::default()
+                .with_group_id(k::GroupId(wire::text(&group.id)))
+                .with_protocol_type(wire::text(&group.protocol_type))
+                .with_group_state(wire::text(group.state.name()))
+                .with_group_type(wire::text(CLASSIC))
+        });
+        k::ListGroupsResponse::default().with_groups(listed.collect())
+    }
+
+    pub(super) fn describe_groups(&self, message: &k::DescribeGroupsRequest) -> k::DescribeGroupsResponse {
+        let describe = |id: &k::GroupId| {
+            let described = match self.group(id) {
+                Ok(Some(group)) => group.describe(),
+                Ok(None) => k::describe_groups_response::DescribedGroup::default()
+                    .with_error_code(ErrorCode::GroupIdNotFound.code())
+                    .with_error_message(Some(wire::text(&format!("Group {} not found.", id.as_str()))))
+                    .with_group_state(wire::text("Dead")),
+                Err(error) => k::describe_groups_response::DescribedGroup::default().with_error_code(error.code()),
+            };
+            described.with_group_id(id.clone())
+        };
+        k::DescribeGroupsResponse::default().with_groups(message.groups.iter().map(describe).collect())
+    }
+
+    pub(super) fn delete_groups(&mut self, reply: ReplyTo, message: &k::DeleteGroupsRequest, effects: &mut Effects) {
+        let mut response = k::DeleteGroupsResponse::default();
+        let mut doomed: OrderedMap<i32, Vec<Doomed>> = OrderedMap::new();
+        for id in &message.groups_names {
+            let error = match self.group(id) {
+                Ok(Some(group)) if group.state == GroupState::Empty => {
+                    let offsets = group.offsets.keys().cloned().collect();
+                    doomed.or_default(partition_for(id, self.config.partitions)).push((group.id.clone(), offsets));
+                    ErrorCode::None
+                }
+                Ok(Some(_)) => ErrorCode::NonEmptyGroup,
+                Ok(None) => ErrorCode::GroupIdNotFound,
+                Err(error) => error,
+            };
+            let result = k::delete_groups_response::DeletableGroupResult::default().with_group_id(id.clone());
+            response.results.push(result.with_error_code(error.code()));
+        }
+        if doomed.is_empty() {
+            effects.replies.push((reply, Response::DeleteGroups(Arc::new(response))));
+            return;
+        }
+        self.next_deletion += 1;
+        self.deletions.insert(self.next_deletion, Deletion { reply, response, open: doomed.len() });
+        for (partition, groups) in doomed {
+            let then = Then::GroupsDeleted { deletion: Some(self.next_deletion), groups: groups.clone() };
+            effects.appends.push(Append { partition, records: deletion_records(&groups), then });
+        }
+    }
+
+    pub(super) fn groups_deleted(&mut self, deletion: Option<u64>, groups: Vec<Doomed>, effects: &mut Effects, out: &mut Outputs) {
+        for (id, offsets) in groups {
+            self.forget_offsets(&id, &offsets);
+            let shard = self.shards.get_mut(&partition_for(&id, self.config.partitions));
+            // Whoever has come meanwhile keeps it.
+            let is_over = |group: &Group| group.members.is_empty() && group.pending.is_empty() && group.offsets.is_empty();
+            if let Some(shard) = shard.filter(|shard| shard.groups.get(&id).is_some_and(is_over)) {
+                shard.groups.remove(&id);
+                out.note(NoteKind::GroupDeleted { group: id });
+            }
+        }
+        self.deletion_advances(deletion, effects);
+    }
+
+    pub(super) fn groups_not_deleted(&mut self, deletion: Option<u64>, groups: &[Doomed], error: ErrorCode, effects: &mut Effects) {
+        if let Some(waiting) = deletion.and_then(|number| self.deletions.get_mut(&number)) {
+            let is_one = |id: &str| groups.iter().any(|(doomed, _)| &**doomed == id);
+            for result in waiting.response.results.iter_mut().filter(|result| is_one(&result.group_id)) {
+                result.error_code = coordinator_error(error).code();
+            }
+        }
+        self.deletion_advances(deletion, effects);
+    }
+
+    /// One of the partitions that a DeleteGroups request waits for is done with.
+    fn deletion_advances(&mut self, deletion: Option<u64>, effects: &mut Effects) {
+        let Some(number) = deletion else { return };
+        let Some(waiting) = self.deletions.get_mut(&number) else { return };
+        waiting.open -= 1;
+        if waiting.open == 0
+            && let Some(Deletion { reply, response, .. }) = self.deletions.remove(&number)
+        {
+            effects.replies.push((reply, Response::DeleteGroups(Arc::new(response))));
+        }
+    }
+
+    /// `exists` knows the cluster's partitions (`KafkaApis.handleOffsetDeleteRequest`).
+    pub fn delete_offsets(
+        &mut self,
+        reply: ReplyTo,
+        message: &k::OffsetDeleteRequest,
+        exists: impl Fn(&str, i32) -> bool,
+        effects: &mut Effects,
+    ) {
+        let group = match self.checked_offset_delete(&message.group_id) {
+            Ok(group) => group,
+            Err(error) => {
+                let response = k::OffsetDeleteResponse::default().with_error_code(error.code());
+                effects.replies.push((reply, Response::OffsetDelete(Arc::new(response))));
+                return;
+            }
+        };
+        let mut offsets = Vec::new();
+        let topics = message.topics.iter().map(|topic| {
+            let results = topic.partitions.iter().map(|asked| {
+                let key = (Arc::from(topic.name.as_str()), asked.partition_index);
+                let error = if !exists(&topic.name, asked.partition_index) {
+                    ErrorCode::UnknownTopicOrPartition
+                } else if group.is_subscribed_to(&topic.name) {
+                    ErrorCode::GroupSubscribedToTopic
+                } else {
+                    offsets.extend(Some(key).filter(|key| group.offsets.contains_key(key)));
+                    ErrorCode::None
+                };
+                k::offset_delete_response::OffsetDeleteResponsePartition::default()
+                    .with_partition_index(asked.partition_index)
+                    .with_error_code(error.code())
+            });
+            let results = results.collect();
+            k::offset_delete_response::OffsetDeleteResponseTopic::default().with_name(topic.name.clone()).with_partitions(results)
+        });
+        let response = Arc::new(k::OffsetDeleteResponse::default().with_topics(topics.collect()));
+        if offsets.is_empty() {
+            effects.replies.push((reply, Response::OffsetDelete(response)));
+            return;
+        }
+        let (id, records) = (group.id.clone(), offsets.iter().map(|key| tombstone(&group.id, key)).collect());
+        let partition = partition_for(&id, self.config.partitions);
+        effects.appends.push(Append { partition, records, then: Then::OffsetsDeleted { group: id, offsets, reply, response } });
+    }
+
+    fn checked_offset_delete(&self, id: &str) -> Result<&Group, ErrorCode> {
+        if id.is_empty() {
+            return Err(ErrorCode::InvalidGroupId);
+        }
+        let group = self.group(id)?.ok_or(ErrorCode::GroupIdNotFound)?;
+        if group.state != GroupState::Empty && group.protocol_type != CONSUMER {
+            return Err(ErrorCode::NonEmptyGroup);
+        }
+        Ok(group)
+    }
+
+    pub(super) fn forget_offsets(&mut self, group: &str, offsets: &[OffsetKey]) {
+        if let Some(state) = self.group_mut(group) {
+            offsets.iter().for_each(|key| _ = state.offsets.remove(key));
+        }
+    }
+}
+
+/// Tombstones of groups and of their offsets.
+fn deletion_records(groups: &[Doomed]) -> Vec<(Bytes, Option<Bytes>)> {
+    let of_one = |(id, offsets): &Doomed| offsets.iter().map(|key| tombstone(id, key)).chain([group_tombstone(id)]).collect::<Vec<_>>();
+    groups.iter().flat_map(of_one).collect()
+}
