@@ -117,6 +117,8 @@ pub enum Timer {
     MetadataBackoff,
     /// Broker: a produce or fetch request in purgatory has waited its time.
     Purgatory { operation: u64 },
+    /// Broker: the coordinator looks for offsets that nobody needs any more.
+    OffsetsRetention,
     /// Broker: the coordinator looks at its members' sessions and its rebalances' deadlines.
     Groups,
     /// Broker: give up requests to other nodes that got no answer in time.

@@ -44,6 +44,13 @@ impl Broker {
         self.carry_out(now, effects, out);
     }
 
+    pub(super) fn offsets_retention_due(&mut self, now: Time, out: &mut Outputs) {
+        let mut effects = Effects::default();
+        self.coordinator.expire_offsets(now, &mut effects);
+        self.carry_out(now, effects, out);
+        out.timer(now + self.config.offsets_retention_check, Timer::OffsetsRetention);
+    }
+
     pub(super) fn groups_due(&mut self, now: Time, out: &mut Outputs) {
         // Later than set, if the process stood still meanwhile.
         if self.groups_wake.is_none_or(|at| now < at) {

@@ -13,6 +13,7 @@ impl Broker {
         out.timer(now + self.config.log_task_delay, Timer::LogStartCheckpoint);
         out.timer(now + self.config.cleaner_backoff, Timer::LogCleaner);
         out.timer(now + self.config.producer_expiration_interval, Timer::ProducerExpiration);
+        out.timer(now + self.config.offsets_retention_check, Timer::OffsetsRetention);
         if let Some(interval) = self.config.remote_task_interval {
             out.timer(now + interval, Timer::RemoteLog);
         }

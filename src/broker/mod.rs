@@ -100,6 +100,8 @@ pub struct BrokerConfig {
     pub producer_id_expiration_ms: i64,
     /// `producer.id.expiration.check.interval.ms`
     pub producer_expiration_interval: Time,
+    /// `offsets.retention.check.interval.ms`
+    pub offsets_retention_check: Time,
     /// `log.cleaner.backoff.ms`
     pub cleaner_backoff: Time,
     /// `log.initial.task.delay.ms`
@@ -520,6 +522,7 @@ impl Broker {
             Timer::MetadataBackoff => self.fetch_metadata_again(out),
             Timer::Purgatory { operation } => self.expire(now, operation, out),
             Timer::Groups => self.groups_due(now, out),
+            Timer::OffsetsRetention => self.offsets_retention_due(now, out),
             Timer::RequestTimeouts => self.time_requests_out(now, out),
             Timer::Shutdown => self.end(now, out),
             Timer::Flush => self.flush_due(now, out),

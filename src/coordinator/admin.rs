@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// The type of a group of this protocol, and that of consumers among them.
 const CLASSIC: &str = "classic";
-const CONSUMER: &str = "consumer";
+pub(super) const CONSUMER: &str = "consumer";
 
 /// A group to be deleted, with the offsets that go with it.
 pub type Doomed = (Arc<str>, Vec<OffsetKey>);
@@ -46,7 +46,7 @@ impl Group {
         self.protocol_type == CONSUMER && self.subscribes_to(topic).unwrap_or(true)
     }
 
-    fn subscribes_to(&self, topic: &str) -> Option<bool> {
+    pub(super) fn subscribes_to(&self, topic: &str) -> Option<bool> {
         if self.members.is_empty() {
             return Some(false);
         }
@@ -241,7 +241,7 @@ impl Coordinator {
 }
 
 /// Tombstones of groups and of their offsets.
-fn deletion_records(groups: &[Doomed]) -> Vec<(Bytes, Option<Bytes>)> {
+pub(super) fn deletion_records(groups: &[Doomed]) -> Vec<(Bytes, Option<Bytes>)> {
     let of_one = |(id, offsets): &Doomed| offsets.iter().map(|key| tombstone(id, key)).chain([group_tombstone(id)]).collect::<Vec<_>>();
     groups.iter().flat_map(of_one).collect()
 }

@@ -52,6 +52,8 @@ pub struct Group {
     pub(super) deadline: Option<Time>,
     /// After a rebalance: when members that have not asked for their assignment by then are left behind.
     pub(super) sync_deadline: Option<Time>,
+    /// When the last member had left, in Kafka's epoch milliseconds; of a group that is empty and has had members.
+    pub(super) empty_since: Option<i64>,
     /// The first rebalance of an empty group ends at its deadline, not when all have joined.
     pub(super) initial: bool,
 }
@@ -88,6 +90,7 @@ impl Group {
             offsets: OrderedMap::new(),
             deadline: None,
             sync_deadline: None,
+            empty_since: None,
             initial: false,
         }
     }
@@ -95,9 +98,16 @@ impl Group {
     pub(super) fn replay_offset(&mut self, topic: &str, partition: i32, value: Option<OffsetValue>) {
         let key = (Arc::from(topic), partition);
         match value {
-            Some(value) => self
-                .offsets
-                .insert(key, CommittedOffset { offset: value.offset, leader_epoch: value.leader_epoch, metadata: value.metadata }),
+            Some(value) => self.offsets.insert(
+                key,
+                CommittedOffset {
+                    offset: value.offset,
+                    leader_epoch: value.leader_epoch,
+                    metadata: value.metadata,
+                    timestamp: value.commit_timestamp,
+                    expires: value.expire_timestamp,
+                },
+            ),
             None => self.offsets.remove(&key),
         };
     }
@@ -107,6 +117,7 @@ impl Group {
         self.generation = value.generation;
         self.protocol_type = value.protocol_type;
         self.protocol = value.protocol;
+        self.empty_since = Some(value.current_state_timestamp).filter(|time| 0 <= *time);
         self.leader = value.leader.map(|leader| Arc::from(leader.as_str()));
         self.members.clear();
         let assignor = self.protocol.clone().unwrap_or_default();
@@ -250,6 +261,7 @@ impl Group {
         if self.members.is_empty() {
             self.state = GroupState::Empty;
             self.protocol = None;
+            self.empty_since = Some(config.timestamp(now));
             let records = vec![self.metadata_record(config.timestamp(now))];
             effects.appends.push(Append { partition: partition_for(&self.id, config.partitions), records, then: Then::Stored });
             return;

@@ -4,6 +4,7 @@
 //! and is told when they are committed. Source: `GroupCoordinatorShard`, `GroupMetadataManager`, `OffsetMetadataManager`; KIP-394 (member ids).
 
 mod admin;
+mod expiry;
 mod group;
 mod membership;
 mod offsets;
@@ -41,6 +42,8 @@ pub struct CoordinatorConfig {
     pub size_max: usize,
     /// `offset.metadata.max.bytes`
     pub offset_metadata_max: usize,
+    /// `offsets.retention.minutes`
+    pub offsets_retention_ms: i64,
     /// Kafka's epoch milliseconds at virtual time 0, for the timestamps in stored records.
     pub start_timestamp: i64,
 }
@@ -83,6 +86,8 @@ pub enum Then {
     OffsetsForgotten { group: Arc<str>, offsets: Vec<offsets::OffsetKey> },
     /// These are gone: offsets that an admin has deleted, who hears so.
     OffsetsDeleted { group: Arc<str>, offsets: Vec<offsets::OffsetKey>, reply: ReplyTo, response: Arc<k::OffsetDeleteResponse> },
+    /// These are gone: offsets that nobody needs any more.
+    OffsetsExpired { group: Arc<str>, offsets: Vec<offsets::OffsetKey> },
     /// These groups are gone; an admin may wait to hear so.
     GroupsDeleted { deletion: Option<u64>, groups: Vec<admin::Doomed> },
     /// The assignment of this generation is safe: members that wait for it get it.
@@ -220,6 +225,10 @@ impl Coordinator {
                 out.note(NoteKind::OffsetsDeleted { group, offsets: offsets.len() as u64 });
                 effects.replies.push((reply, Response::OffsetDelete(response)));
             }
+            Then::OffsetsExpired { group, offsets } => {
+                self.forget_offsets(&group, &offsets);
+                out.note(NoteKind::OffsetsDeleted { group, offsets: offsets.len() as u64 });
+            }
             Then::GroupsDeleted { deletion, groups } => self.groups_deleted(deletion, groups, effects, out),
             Then::AssignmentStored { group, generation } => {
                 if let Some(state) = self.group_mut(&group) {
@@ -262,8 +271,8 @@ impl Coordinator {
                 effects.replies.push((reply, Response::OffsetDelete(Arc::new(response))));
             }
             Then::GroupsDeleted { deletion, groups } => self.groups_not_deleted(deletion, &groups, error, effects),
-            // Offsets of a deleted topic stay, as in Kafka, which logs the error and does not try again.
-            Then::OffsetsForgotten { .. } | Then::Stored => {}
+            // Offsets of a deleted topic stay, as in Kafka, which logs the error and does not try again; expired ones are looked at again.
+            Then::OffsetsForgotten { .. } | Then::OffsetsExpired { .. } | Then::Stored => {}
         }
     }
 

@@ -22,6 +22,10 @@ pub struct CommittedOffset {
     /// Of the last record before it; -1 if unknown.
     pub leader_epoch: i32,
     pub metadata: String,
+    /// When it was committed, in Kafka's epoch milliseconds.
+    pub timestamp: i64,
+    /// When it is to go, if the client said so (before version 5 of OffsetCommit).
+    pub expires: Option<i64>,
 }
 
 impl Coordinator {
@@ -60,6 +64,8 @@ impl Coordinator {
                         offset: asked.committed_offset,
                         leader_epoch: asked.committed_leader_epoch,
                         metadata: metadata.to_owned(),
+                        timestamp: config.timestamp(now),
+                        expires: None,
                     };
                     offsets.push(((Arc::from(topic.name.as_str()), asked.partition_index), committed));
                 }
@@ -73,14 +79,13 @@ impl Coordinator {
         }
         let group: Arc<str> = Arc::from(message.group_id.as_str());
         let current = self.group_mut(&group).filter(|group| group.state != GroupState::Empty).map_or(-1, |group| group.generation);
-        let commit_timestamp = config.timestamp(now);
         let record = |((topic, partition), committed): &(OffsetKey, CommittedOffset)| {
             let value = OffsetValue {
                 offset: committed.offset,
                 leader_epoch: committed.leader_epoch,
                 metadata: committed.metadata.clone(),
-                commit_timestamp,
-                expire_timestamp: None,
+                commit_timestamp: committed.timestamp,
+                expire_timestamp: committed.expires,
             };
             let key = GroupKey::Offset { group: group.to_string(), topic: topic.to_string(), partition: *partition };
             (key.to_bytes(), Some(value.to_bytes()))

@@ -339,6 +339,8 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "num.network.threads",
             "num.partitions",
             "offset.metadata.max.bytes",
+            "offsets.retention.check.interval.ms",
+            "offsets.retention.minutes",
             "offsets.topic.num.partitions",
             "offsets.topic.replication.factor",
             "offsets.topic.segment.bytes",
@@ -549,6 +551,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         initial_rebalance_delay: values.millis("group.initial.rebalance.delay.ms"),
         size_max: values.size("group.max.size"),
         offset_metadata_max: values.size("offset.metadata.max.bytes"),
+        offsets_retention_ms: values.int("offsets.retention.minutes") * 60_000,
         start_timestamp,
     };
     let factor = values.int("offsets.topic.replication.factor").min(i64::from(cluster.brokers));
@@ -586,6 +589,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         },
         producer_id_expiration_ms: values.int("producer.id.expiration.ms"),
         producer_expiration_interval: values.millis("producer.id.expiration.check.interval.ms"),
+        offsets_retention_check: values.millis("offsets.retention.check.interval.ms"),
         retention_check_interval: values.millis("log.retention.check.interval.ms"),
         // At least a millisecond: with none the cleaner would go round in no time.
         cleaner_backoff: values.millis("log.cleaner.backoff.ms").max(MS),

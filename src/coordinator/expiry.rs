@@ -1,0 +1,55 @@
+//! Committed offsets do not stay for ever: those that nobody has needed for `offsets.retention.minutes` are taken back, and so are groups that have
+//! nothing left.
+//!
+//! Source: `ClassicGroup.offsetExpirationCondition`, `OffsetMetadataManager.cleanupExpiredOffsets`, `GroupMetadataManager.maybeDeleteGroup`; KIP-211.
+
+use super::admin::{CONSUMER, deletion_records, tombstone};
+use super::offsets::{CommittedOffset, OffsetKey};
+use super::{Append, Coordinator, Effects, Group, GroupState, Then};
+use crate::node::Time;
+
+impl Coordinator {
+    /// Writes the tombstones of what has expired by now.
+    pub fn expire_offsets(&self, now: Time, effects: &mut Effects) {
+        let now_ms = self.config.timestamp(now);
+        for (partition, shard) in &self.shards {
+            for group in shard.groups.values() {
+                let is_expired = |(key, committed): &(&OffsetKey, &CommittedOffset)| {
+                    group.is_expired(key, committed, now_ms, self.config.offsets_retention_ms)
+                };
+                let offsets: Vec<OffsetKey> = group.offsets.iter().filter(is_expired).map(|(key, _)| key.clone()).collect();
+                let has_nothing = offsets.len() == group.offsets.len() && group.state == GroupState::Empty && group.pending.is_empty();
+                let (records, then) = if has_nothing {
+                    let groups = vec![(group.id.clone(), offsets)];
+                    (deletion_records(&groups), Then::GroupsDeleted { deletion: None, groups })
+                } else if offsets.is_empty() {
+                    continue;
+                } else {
+                    let records = offsets.iter().map(|key| tombstone(&group.id, key)).collect();
+                    (records, Then::OffsetsExpired { group: group.id.clone(), offsets })
+                };
+                effects.appends.push(Append { partition: *partition, records, then });
+            }
+        }
+    }
+}
+
+impl Group {
+    fn is_expired(&self, key: &OffsetKey, committed: &CommittedOffset, now_ms: i64, retention_ms: i64) -> bool {
+        let unused_since = if self.protocol_type.is_empty() {
+            // Consumers that choose their partitions themselves.
+            committed.timestamp
+        } else if self.state == GroupState::Empty {
+            // Since its last member has left, whenever that one committed.
+            self.empty_since.unwrap_or(committed.timestamp)
+        } else if self.state == GroupState::Stable && self.protocol_type == CONSUMER && self.subscribes_to(&key.0) == Some(false) {
+            committed.timestamp
+        } else {
+            return false;
+        };
+        match committed.expires {
+            Some(expires) => expires <= now_ms,
+            None => retention_ms <= now_ms - unused_since,
+        }
+    }
+}
