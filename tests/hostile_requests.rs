@@ -110,6 +110,7 @@ fn errors(response: &Response) -> Vec<E> {
         Response::LeaveGroup(m) if m.error_code == 0 => m.members.iter().map(|member| member.error_code).collect(),
         Response::OffsetCommit(m) => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
         Response::OffsetFetch(m) => m.groups.iter().map(|g| g.error_code).collect(),
+        Response::DescribeConfigs(m) => m.results.iter().map(|r| r.error_code).collect(),
         Response::DescribeGroups(m) => m.groups.iter().map(|g| g.error_code).collect(),
         Response::DeleteGroups(m) => m.results.iter().map(|g| g.error_code).collect(),
         Response::OffsetDelete(m) if m.error_code == 0 => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),

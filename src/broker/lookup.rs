@@ -35,7 +35,7 @@ const GROUP_COORDINATOR: i8 = 0;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 19] = [
+const APIS: [(i16, i16, i16); 21] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -53,8 +53,10 @@ const APIS: [(i16, i16, i16); 19] = [
     (21, 0, 2), // DeleteRecords
     (22, 0, 5), // InitProducerId
     (23, 2, 4), // OffsetForLeaderEpoch
+    (32, 1, 4), // DescribeConfigs
     (42, 0, 2), // DeleteGroups
     (47, 0, 0), // OffsetDelete
+    (60, 0, 2), // DescribeCluster
 ];
 
 pub(super) fn api_versions() -> k::ApiVersionsResponse {
@@ -105,6 +107,31 @@ impl Broker {
                     });
                 }
             }
+        }
+        response
+    }
+
+    /// KIP-700. Of the controllers a broker's listener knows nothing (KIP-919).
+    pub(super) fn describe_cluster(&self, message: &k::DescribeClusterRequest) -> k::DescribeClusterResponse {
+        const BROKERS: i8 = 1;
+        const CONTROLLERS: i8 = 2;
+        let mut response = k::DescribeClusterResponse::default();
+        let refused = match message.endpoint_type {
+            BROKERS => None,
+            CONTROLLERS => Some((
+                ErrorCode::MismatchedEndpointType,
+                "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER".to_owned(),
+            )),
+            other => Some((ErrorCode::UnsupportedEndpointType, format!("Unsupported endpoint type {other}"))),
+        };
+        if let Some((error, sentence)) = refused {
+            (response.error_code, response.error_message) = (error.code(), Some(wire::text(&sentence)));
+            return response;
+        }
+        response.controller_id = k::BrokerId(self.id);
+        for (id, known) in self.image.brokers.iter().filter(|(_, known)| message.include_fenced_brokers || !known.fenced) {
+            let broker = k::describe_cluster_response::DescribeClusterBroker::default().with_broker_id(k::BrokerId(*id));
+            response.brokers.push(broker.with_rack(known.rack.as_deref().map(wire::text)).with_is_fenced(known.fenced));
         }
         response
     }

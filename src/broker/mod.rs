@@ -4,6 +4,7 @@
 //! request means is decided in the rooms above; here it finds its way there. Source: `KafkaApis`, `ReplicaManager`, `BrokerLifecycleManager`,
 //! `SocketServer`.
 
+mod configs;
 mod connections;
 mod controllers;
 mod delete_records;
@@ -123,6 +124,8 @@ pub struct BrokerConfig {
     /// `offsets.topic.segment.bytes`
     pub offsets_topic_segment_bytes: i64,
     pub coordinator: CoordinatorConfig,
+    /// What it was started with, as text: what is not there has its default.
+    pub given: Arc<OrderedMap<String, String>>,
     pub costs: Costs,
 }
 
@@ -409,6 +412,14 @@ impl Broker {
             Request::InitProducerId(message) => {
                 let response = self.init_producer_id(now, &message, out);
                 self.respond(from, correlation, Response::InitProducerId(Arc::new(response)), out);
+            }
+            Request::DescribeConfigs(message) => {
+                let response = self.describe_configs(&message);
+                self.respond(from, correlation, Response::DescribeConfigs(Arc::new(response)), out);
+            }
+            Request::DescribeCluster(message) => {
+                let response = self.describe_cluster(&message);
+                self.respond(from, correlation, Response::DescribeCluster(Arc::new(response)), out);
             }
             Request::DeleteRecords(message) => self.delete_records(now, from, correlation, &message, out),
             request @ (Request::JoinGroup(_)

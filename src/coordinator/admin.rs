@@ -61,6 +61,7 @@ impl Group {
         let member = |member: &Member| {
             let described = k::describe_groups_response::DescribedGroupMember::default()
                 .with_member_id(wire::text(&member.id))
+                .with_group_instance_id(member.instance.as_deref().map(wire::text))
                 .with_client_id(wire::text(&member.client_id))
                 .with_client_host(wire::text(&format!("/{}", member.client_id)))
                 .with_member_assignment(member.assignment.clone());

@@ -53,6 +53,8 @@ pub enum Request {
     DescribeGroups(Arc<k::DescribeGroupsRequest>),
     DeleteGroups(Arc<k::DeleteGroupsRequest>),
     OffsetDelete(Arc<k::OffsetDeleteRequest>),
+    DescribeConfigs(Arc<k::DescribeConfigsRequest>),
+    DescribeCluster(Arc<k::DescribeClusterRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -95,6 +97,8 @@ pub enum Response {
     DescribeGroups(Arc<k::DescribeGroupsResponse>),
     DeleteGroups(Arc<k::DeleteGroupsResponse>),
     OffsetDelete(Arc<k::OffsetDeleteResponse>),
+    DescribeConfigs(Arc<k::DescribeConfigsResponse>),
+    DescribeCluster(Arc<k::DescribeClusterResponse>),
 }
 
 /// Bytes of records as they travel.
@@ -143,10 +147,12 @@ pub enum Api {
     DescribeGroups,
     DeleteGroups,
     OffsetDelete,
+    DescribeConfigs,
+    DescribeCluster,
 }
 
 impl Api {
-    pub const ALL: [Api; 35] = [
+    pub const ALL: [Api; 37] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -182,6 +188,8 @@ impl Api {
         Api::DescribeGroups,
         Api::DeleteGroups,
         Api::OffsetDelete,
+        Api::DescribeConfigs,
+        Api::DescribeCluster,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -221,6 +229,8 @@ impl Api {
             Api::DescribeGroups => "DescribeGroups",
             Api::DeleteGroups => "DeleteGroups",
             Api::OffsetDelete => "OffsetDelete",
+            Api::DescribeConfigs => "DescribeConfigs",
+            Api::DescribeCluster => "DescribeCluster",
         }
     }
 }
@@ -271,6 +281,8 @@ impl Request {
             Request::DescribeGroups(_) => Api::DescribeGroups,
             Request::DeleteGroups(_) => Api::DeleteGroups,
             Request::OffsetDelete(_) => Api::OffsetDelete,
+            Request::DescribeConfigs(_) => Api::DescribeConfigs,
+            Request::DescribeCluster(_) => Api::DescribeCluster,
         }
     }
 }
@@ -321,6 +333,8 @@ impl Response {
             Response::DescribeGroups(_) => Api::DescribeGroups,
             Response::DeleteGroups(_) => Api::DeleteGroups,
             Response::OffsetDelete(_) => Api::OffsetDelete,
+            Response::DescribeConfigs(_) => Api::DescribeConfigs,
+            Response::DescribeCluster(_) => Api::DescribeCluster,
         }
     }
 
@@ -369,6 +383,8 @@ impl Response {
             Response::DescribeGroups(m) => m.groups.iter().map(|g| g.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::DeleteGroups(m) => m.results.iter().map(|g| g.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::OffsetDelete(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
+            Response::DescribeConfigs(m) => m.results.iter().map(|r| r.error_code).find(|code| *code != 0).unwrap_or(0),
+            Response::DescribeCluster(m) => m.error_code,
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),

@@ -604,6 +604,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         offsets_topic_segment_bytes: values.int("offsets.topic.segment.bytes"),
         coordinator,
         costs: costs(&values),
+        given: Arc::new(values.given.clone()),
     };
     let with_rack =
         |id: i32| (id, BrokerConfig { rack: racks.get(id as usize - 1).map(|rack| Arc::from(rack.as_str())), ..broker.clone() });

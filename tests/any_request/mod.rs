@@ -56,7 +56,7 @@ struct Fields<'a> {
 
 pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
     let mut fields = Fields { chance, facts };
-    match fields.below(28) {
+    match fields.below(29) {
         0 => Request::ApiVersions(Arc::default()),
         1..=2 => fields.produce(),
         3..=5 => Request::Fetch(Arc::new(fields.fetch())),
@@ -79,6 +79,7 @@ pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
         23 => Request::ListPartitionReassignments(Arc::new(fields.list_moves())),
         24 => fields.producer_ids(),
         25..=26 => fields.about_groups(),
+        27 => fields.description(),
         _ => fields.registration_or_heartbeat(),
     }
 }
@@ -338,6 +339,23 @@ impl Fields<'_> {
                 Request::OffsetDelete(Arc::new(k::OffsetDeleteRequest::default().with_group_id(self.group()).with_topics(topics)))
             }
         }
+    }
+
+    /// Of settings or of the cluster.
+    fn description(&mut self) -> Request {
+        if self.rarely(3) {
+            let message = k::DescribeClusterRequest::default().with_endpoint_type(self.int(1) as i8);
+            return Request::DescribeCluster(Arc::new(message.with_include_fenced_brokers(self.rarely(2))));
+        }
+        let resources = self.several(|fields| {
+            let name = if fields.rarely(2) { fields.name() } else { wire::text(fields.pick(&["", "1", "2", "3", "-1", "broker"])) };
+            let keys = fields.several(|fields| wire::text(fields.pick(&["retention.ms", "log.retention.ms", "nothing", ""])));
+            let resource = k::describe_configs_request::DescribeConfigsResource::default().with_resource_name(name);
+            let resource = resource.with_resource_type(fields.pick(&[2, 4, 4, 8, 16, 32, 0, -1]));
+            resource.with_configuration_keys(if fields.rarely(2) { None } else { Some(keys) })
+        });
+        let message = k::DescribeConfigsRequest::default().with_resources(resources).with_include_synonyms(self.rarely(2));
+        Request::DescribeConfigs(Arc::new(message.with_include_documentation(self.rarely(2))))
     }
 
     fn create(&mut self) -> k::CreateTopicsRequest {
