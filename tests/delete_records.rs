@@ -292,7 +292,8 @@ fn segments_that_lie_below_go_on_every_replica() {
     cluster.advance(100.0);
     for number in 0..10 {
         cluster.send("orders", Some("k"), &format!("record {number}"));
-        cluster.advance(50.0);
+        // The producer gets its id first.
+        cluster.advance(if number == 0 { 1_000.0 } else { 50.0 });
     }
     let bytes = |cluster: &Cluster| cluster.partition("orders", 0).replicas.iter().map(|replica| replica.bytes).collect::<Vec<_>>();
     let before = bytes(&cluster);

@@ -6,9 +6,11 @@ mod cluster;
 use brokerlab::node::{Body, NodeId};
 use brokerlab::protocol::wire::{Request, Response};
 use brokerlab::protocol::{Batch, BatchBuilder, BatchOptions, ErrorCode};
+use brokerlab::view::{self, MessageQuery};
 use cluster::Cluster;
 use cluster::direct::{Direct, topic_id};
 use kafka_protocol::messages as k;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -127,4 +129,142 @@ fn the_controller_gives_each_broker_another_block_and_none_to_a_process_that_is_
     assert_eq!(block(1, epochs[0]), (ErrorCode::None, first.1 + 2_000, 1_000));
     assert_eq!(block(1, epochs[0] - 1).0, ErrorCode::StaleBrokerEpoch);
     assert_eq!(block(9, 1).0, ErrorCode::StaleBrokerEpoch);
+}
+
+/// A producer that gives a request a second, and does not wait for fuller batches.
+fn producer(cluster: &mut Cluster, configs: Value) {
+    let mut all = json!({ "linger.ms": "0", "request.timeout.ms": "1000" });
+    all.as_object_mut().expect("an object").extend(configs.as_object().expect("an object").clone());
+    cluster.apply(json!({ "type": "addProducer", "id": "p", "topic": "orders", "configs": all }));
+    // Until it has its id: the first broker that is asked has none yet.
+    cluster.advance(1_000.0);
+}
+
+fn send(cluster: &mut Cluster, value: &str) {
+    cluster.apply(json!({ "type": "send", "producer": "p", "topic": "orders", "partition": 0, "value": value }));
+    cluster.advance(0.1);
+}
+
+fn lost(cluster: &mut Cluster, what: &str) {
+    cluster.apply(json!({ "type": "dropNext", "api": "Produce", "what": what }));
+}
+
+#[test]
+fn a_lost_request_reorders_with_several_in_flight_and_neither_with_one_nor_with_idempotence() {
+    let cures = [
+        (json!({ "enable.idempotence": "false" }), ["second", "third", "first"]),
+        (json!({ "enable.idempotence": "false", "max.in.flight.requests.per.connection": "1" }), ["first", "second", "third"]),
+        (json!({}), ["first", "second", "third"]),
+        (json!({ "enable.idempotence": "true", "max.in.flight.requests.per.connection": "5" }), ["first", "second", "third"]),
+    ];
+    for (configs, expected) in cures {
+        let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+        producer(&mut cluster, configs.clone());
+        // The connection to the leader is open by then.
+        send(&mut cluster, "before");
+        cluster.advance(500.0);
+        lost(&mut cluster, "request");
+        ["first", "second", "third"].iter().for_each(|value| send(&mut cluster, value));
+        cluster.advance(10_000.0);
+        assert_eq!(cluster.values("orders", 0)[1..], expected, "{configs}");
+        assert_eq!(cluster.view().producers[0].acknowledged, 4, "{configs}");
+    }
+}
+
+#[test]
+fn a_lost_response_duplicates_without_idempotence_and_not_with_it() {
+    for (configs, expected) in [(json!({ "enable.idempotence": "false" }), vec!["v", "v"]), (json!({}), vec!["v"])] {
+        let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+        producer(&mut cluster, configs.clone());
+        lost(&mut cluster, "response");
+        send(&mut cluster, "v");
+        cluster.advance(5_000.0);
+        assert_eq!(cluster.values("orders", 0), expected, "{configs}");
+        let known = &cluster.view().producers[0];
+        assert_eq!((known.acknowledged, known.retries), (1, 1), "{configs}");
+        assert_eq!(cluster.acknowledged_offsets("orders"), [(0, expected.len() as i64 - 1)], "{configs}");
+    }
+}
+
+#[test]
+fn a_new_leader_recognises_what_the_old_one_has_taken() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    producer(&mut cluster, json!({ "request.timeout.ms": "3000" }));
+    send(&mut cluster, "before");
+    cluster.advance(1_000.0);
+    let leader = cluster.leader("orders", 0);
+    lost(&mut cluster, "response");
+    send(&mut cluster, "v");
+    // The followers have it by then, the producer knows of nothing.
+    cluster.advance(500.0);
+    cluster.apply(json!({ "type": "crashBroker", "broker": leader }));
+    cluster.advance(20_000.0);
+    assert_ne!(cluster.leader("orders", 0), leader);
+    assert_eq!(cluster.values("orders", 0), ["before", "v"]);
+    assert_eq!(cluster.view().producers[0].acknowledged, 2);
+}
+
+#[test]
+fn records_say_whose_they_are_and_after_which() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    producer(&mut cluster, json!({}));
+    ["a", "b"].iter().for_each(|value| send(&mut cluster, value));
+    cluster.advance(1_000.0);
+    let query = MessageQuery { topic: "orders".to_owned(), partition: 0, offset: None, max: None, isolation: None };
+    let messages = view::messages(&cluster.session, &query).expect("the partition");
+    let told: Vec<_> = messages.iter().map(|message| (message.producer_id, message.producer_epoch, message.sequence)).collect();
+    assert!(told[0].0.is_some_and(|id| 0 <= id));
+    assert_eq!(told, [(told[0].0, Some(0), Some(0)), (told[0].0, Some(0), Some(1))]);
+}
+
+#[test]
+fn a_batch_that_has_waited_too_long_begins_another_epoch_and_the_producer_goes_on() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    producer(&mut cluster, json!({ "delivery.timeout.ms": "2000" }));
+    send(&mut cluster, "before");
+    cluster.advance(100.0);
+    cluster.apply(json!({ "type": "setLink", "from": "p", "to": "*", "cut": true }));
+    send(&mut cluster, "lost");
+    cluster.advance(6_000.0);
+    cluster.apply(json!({ "type": "setLink", "from": "*", "to": "*" }));
+    cluster.advance(5_000.0);
+    ["after", "and on"].iter().for_each(|value| send(&mut cluster, value));
+    cluster.advance(5_000.0);
+    assert_eq!(cluster.values("orders", 0), ["before", "after", "and on"]);
+    let known = &cluster.view().producers[0];
+    assert_eq!((known.acknowledged, known.failed), (3, 1));
+}
+
+#[test]
+fn what_excludes_idempotence_disables_it_by_default_and_is_refused_where_it_is_asked_for() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    let add = |id: &str, configs: Value| json!({ "type": "addProducer", "id": id, "topic": "orders", "configs": configs });
+    for (id, configs, expected) in [
+        ("default", json!({}), "true"),
+        ("acks", json!({ "acks": "1" }), "false"),
+        ("retries", json!({ "retries": "0" }), "false"),
+        ("off", json!({ "enable.idempotence": "false", "max.in.flight.requests.per.connection": "6" }), "false"),
+    ] {
+        cluster.apply(add(id, configs));
+        let producer = cluster.view().producers.into_iter().find(|known| known.id == id).expect("the producer");
+        assert_eq!(producer.configs.get("enable.idempotence").map(String::as_str), Some(expected), "{id}");
+    }
+    let too_many = "To use the idempotent producer, max.in.flight.requests.per.connection must be set to at most 5. Current value is 6.";
+    for (configs, field, sentence) in [
+        (
+            json!({ "enable.idempotence": "true", "acks": "1" }),
+            "configs.acks",
+            "Must set acks to all in order to use the idempotent producer. Otherwise we cannot guarantee idempotence.",
+        ),
+        (
+            json!({ "enable.idempotence": "true", "retries": "0" }),
+            "configs.retries",
+            "Must set retries to non-zero when using the idempotent producer.",
+        ),
+        (json!({ "max.in.flight.requests.per.connection": "6" }), "configs.max.in.flight.requests.per.connection", too_many),
+        (json!({ "max.in.flight.requests.per.connection": "6", "acks": "1" }), "configs.max.in.flight.requests.per.connection", too_many),
+    ] {
+        let refused = cluster.refused(add("refused", configs));
+        assert_eq!((refused.code.as_str(), refused.field.as_deref(), refused.message.as_str()), ("INVALID_CONFIG", Some(field), sentence));
+    }
 }

@@ -7,9 +7,9 @@ use brokerlab::view::{self, EventView, Flight};
 use cluster::Cluster;
 use serde_json::{Value, json};
 
-/// A producer that gives a request a second, and does not wait for fuller batches.
+/// A producer without idempotence that gives a request a second, and does not wait for fuller batches.
 fn producer(cluster: &mut Cluster, id: &str, configs: Value) {
-    let mut all = json!({ "linger.ms": "0", "request.timeout.ms": "1000", "delivery.timeout.ms": "120000" });
+    let mut all = json!({ "enable.idempotence": "false", "linger.ms": "0", "request.timeout.ms": "1000", "delivery.timeout.ms": "120000" });
     all.as_object_mut().expect("an object").extend(configs.as_object().expect("an object").clone());
     cluster.apply(json!({ "type": "addProducer", "id": id, "topic": "orders", "configs": all }));
     cluster.advance(100.0);

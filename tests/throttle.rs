@@ -132,7 +132,10 @@ fn replicas_in_sync_are_never_held_back() {
     ));
     cluster.apply(alter("broker", "", json!({ "leader.replication.throttled.rate": "1", "follower.replication.throttled.rate": "1" })));
     cluster.advance(1_000.0);
-    for number in 0..50 {
+    // The producer gets its id.
+    cluster.send("orders", None, "first");
+    cluster.advance(1_000.0);
+    for number in 1..50 {
         cluster.send("orders", None, &"x".repeat(5_000));
         cluster.advance(60.0);
         assert_eq!(cluster.acknowledged_offsets("orders").len(), number + 1, "with acks=all, in time");

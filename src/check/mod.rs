@@ -14,6 +14,8 @@
 //!
 //! G1, G2 and G4 to G6 are those of groups.
 //!
+//! I1 to I5: records of idempotent producers are written once and in order.
+//!
 //! Not checked is what the engine has no part for: transactions.
 
 mod committed;
@@ -22,6 +24,7 @@ mod delivery;
 mod groups;
 mod metadata;
 mod partition;
+mod sequences;
 mod tiered;
 
 use crate::broker::Broker;

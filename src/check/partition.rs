@@ -3,6 +3,7 @@
 use super::committed::{Committed, same};
 use super::compaction::Compaction;
 use super::metadata::MetadataCheck;
+use super::sequences::{SequenceCheck, known_as_written};
 use super::{Verdict, decided, has_eligible_leaders, replica};
 use crate::node::{Partition, UncleanReason};
 use crate::ordered::{OrderedMap, OrderedSet};
@@ -21,6 +22,7 @@ pub struct PartitionCheck {
     /// Who may lead if nobody is in sync, as it was told last: the metadata may be further.
     eligible: Vec<i32>,
     compaction: Compaction,
+    sequences: SequenceCheck,
     /// A replica has lost records with its machine's power, or was elected without having all: what was committed may be gone.
     unclean: bool,
     leader_epoch: Option<i32>,
@@ -87,12 +89,14 @@ impl PartitionCheck {
     /// A replica's log ends earlier after a loss of power.
     pub fn lost(&mut self, broker: i32, end: i64) {
         self.unclean = true;
+        self.sequences.forget(broker);
         self.ends.insert(broker, end);
     }
 
     /// A broker has no replica any more. One that it gets later begins anew.
     pub fn log_deleted(&mut self, broker: i32) {
         self.ends.remove(&broker);
+        self.sequences.forget(broker);
         self.high_watermarks.remove(&broker);
     }
 
@@ -141,6 +145,7 @@ impl PartitionCheck {
 
     /// What is left of a high watermark is the one that was last written to disk.
     pub fn crashed(&mut self, broker: i32) {
+        self.sequences.forget(broker);
         self.high_watermarks.remove(&broker);
     }
 
@@ -261,6 +266,7 @@ impl PartitionCheck {
         if base != end && !is_gap {
             return Err(("R3", format!("broker {broker} appended offset {base} of {name} to a log that ended at {end}")));
         }
+        let is_first = leader && !self.appenders.contains_key(&leader_epoch);
         if leader {
             let appender = *self.appenders.or_insert_with(leader_epoch, || broker);
             if appender != broker {
@@ -274,7 +280,14 @@ impl PartitionCheck {
         if !epochs.is_sorted_by_key(|epoch| (epoch.epoch, epoch.start)) {
             return Err(("R3", format!("the epochs in broker {broker}'s log of {name} are out of order")));
         }
-        Ok(())
+        let Some(own) = replica(world, name, broker).filter(|_| self.compacted_end() == 0) else { return Ok(()) };
+        if is_first {
+            known_as_written(name, broker, &own.log)?;
+        }
+        match own.log.batches_from(base).next().filter(|batch| batch.base_offset == base) {
+            Some(batch) => self.sequences.appended(name, broker, batch),
+            None => Ok(()),
+        }
     }
 
     /// R5: within the log. R11: a leader that was replaced completes nothing that its successor, once it leads, does not have. R6: a leader's high watermark lies within the log of every member of the controller's ISR. R8: not below the
@@ -435,6 +448,9 @@ impl PartitionCheck {
         }
         // A follower that was too far behind starts anew there.
         let end = self.ends.or_insert_with(broker, || 0);
+        if *end < to {
+            self.sequences.forget(broker);
+        }
         *end = to.max(*end);
         let known = replica(world, name, broker).map_or(to, |own| own.high_watermark());
         let limit = if self.unclean { known } else { known.min(self.committed.end()) };
@@ -449,12 +465,14 @@ impl PartitionCheck {
 
     /// A follower goes on behind what is only in the remote store.
     pub fn remote_state_built(&mut self, broker: i32, local_start: i64) {
+        self.sequences.forget(broker);
         self.ends.insert(broker, local_start);
     }
 
     /// R12: what a follower knows to be committed is never cut off, if it is to be read at all.
     pub fn truncated(&mut self, name: &Partition, broker: i32, to: i64) -> Verdict {
         self.ends.insert(broker, to);
+        self.sequences.forget(broker);
         let known = self.high_watermarks.get(&broker).copied().unwrap_or(0).min(self.committed.end());
         if to < known && self.start(broker) < known && !self.unclean {
             return Err(("R12", format!("broker {broker} cut its log of {name} back to {to}, below its high watermark {known}")));
@@ -509,6 +527,9 @@ impl PartitionCheck {
                 }
                 epoch = batch.leader_epoch;
             }
+        }
+        for (broker, log) in logs.iter().filter(|_| self.compacted_end() == 0) {
+            known_as_written(name, *broker, log)?;
         }
         for pair in logs.windows(2) {
             let [(one, first), (other, second)] = pair else { continue };

@@ -4,10 +4,11 @@
 //! Source: `RecordAccumulator`, `ProducerBatch`, `BufferPool`. It knows no requests: the sender takes batches out and puts them back to retry.
 
 use crate::client::compression_ratio::{CompressionRatios, Ratio, estimated, ratio};
+use crate::client::idempotence::Sequence;
 use crate::client::producer::{Draft, Outgoing};
 use crate::node::{Partition, Time, TopicName};
 use crate::ordered::OrderedMap;
-use crate::protocol::batch::HEADER_SIZE;
+use crate::protocol::batch::{HEADER_SIZE, increment_sequence};
 use crate::protocol::{Batch, BatchBuilder, BatchOptions, Codec, Compression};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -25,6 +26,8 @@ pub struct ProducerBatch {
     pub not_before: Time,
     /// Part of one that was too large.
     split: bool,
+    /// Where it stands in its partition's order, once it has left for the first time; `None`: it has not, or its producer is not idempotent.
+    pub sequence: Option<Sequence>,
     content: Content,
 }
 
@@ -33,6 +36,16 @@ enum Content {
     Open(Box<Open>),
     /// Compressed, and but for parts of a split batch sent at least once; a retry sends the same bytes.
     Closed(Batch, Ratio),
+}
+
+impl ProducerBatch {
+    /// It gets another place in the order, in a newer epoch.
+    pub fn renumber(&mut self, sequence: Sequence) {
+        self.sequence = Some(sequence);
+        if let Content::Closed(batch, _) = &mut self.content {
+            *batch = batch.with_producer(sequence.identity.id, sequence.identity.epoch, sequence.base);
+        }
+    }
 }
 
 /// A batch that takes records.
@@ -71,7 +84,10 @@ impl Open {
     }
 
     /// The finished batch, and what its records were compressed to.
-    fn close(self) -> (Batch, Ratio) {
+    fn close(mut self, sequence: Option<Sequence>) -> (Batch, Ratio) {
+        if let Some(Sequence { identity, base, .. }) = sequence {
+            self.builder.set_producer(identity.id, identity.epoch, base);
+        }
         let uncompressed = self.builder.size() - HEADER_SIZE;
         let batch = Batch::from_wire(self.builder.build()).expect("a batch that was just built has a header");
         let observed = ratio(batch.size() - HEADER_SIZE, uncompressed);
@@ -151,6 +167,7 @@ impl Accumulator {
             attempts: 0,
             not_before: 0,
             split: false,
+            sequence: None,
             content: Content::Open(Box::new(open)),
         });
         grown
@@ -172,12 +189,27 @@ impl Accumulator {
         self.queues.iter().filter_map(|(partition, queue)| Some((partition, self.ready_at(queue)?)))
     }
 
-    /// Takes the first batch of a partition out to be sent.
-    pub fn drain(&mut self, partition: &Partition) -> Option<(ProducerBatch, Batch)> {
+    /// The place in the order of the first batch of a partition, if it has one.
+    pub fn first_sequence(&self, partition: &Partition) -> Option<Sequence> {
+        self.queues.get(partition)?.front()?.sequence
+    }
+
+    /// Batches of a partition that have a place in the order.
+    pub fn numbered_mut(&mut self, partition: &Partition) -> impl Iterator<Item = &mut ProducerBatch> {
+        self.queues.get_mut(partition).into_iter().flatten().filter(|batch| batch.sequence.is_some())
+    }
+
+    /// Takes the first batch of a partition out to be sent. One that leaves for the first time gets its place in the order, by its records.
+    pub fn drain(&mut self, partition: &Partition, number: impl FnOnce(i32) -> Option<Sequence>) -> Option<(ProducerBatch, Batch)> {
         let mut batch = self.queues.get_mut(partition)?.pop_front()?;
+        if batch.sequence.is_none()
+            && let Some(sequence) = number(batch.records)
+        {
+            batch.renumber(sequence);
+        }
         let (closed, ratio) = match batch.content {
             Content::Open(open) => {
-                let (closed, observed) = open.close();
+                let (closed, observed) = open.close(batch.sequence);
                 self.ratios.observe(&partition.topic, observed);
                 (closed, observed)
             }
@@ -188,20 +220,23 @@ impl Accumulator {
         Some((batch, closed))
     }
 
-    /// Puts a batch back at the head of its queue, to be sent again.
+    /// Puts a batch back at the head of its queue, to be sent again; behind others that come before it in the order.
     pub fn put_back(&mut self, partition: &Partition, batch: ProducerBatch) {
         self.bytes += batch.size;
         self.records += batch.records as u64;
-        self.queues.or_default(partition.clone()).push_front(batch);
+        let queue = self.queues.or_default(partition.clone());
+        let is_before = |other: &ProducerBatch| other.sequence.zip(batch.sequence).is_some_and(|(other, own)| other.is_before(&own));
+        let place = queue.iter().take_while(|other| is_before(other)).count();
+        queue.insert(place, batch);
     }
 
     /// Puts the records of a batch that was too large back at the head of its queue, in smaller batches. A batch of one record cannot be split: it is
-    /// given back.
-    pub fn split(&mut self, partition: &Partition, batch: ProducerBatch) -> Result<(), ProducerBatch> {
-        let Content::Closed(large, observed) = &batch.content else { return Err(batch) };
-        let Ok(records) = large.records().collect::<Result<Vec<_>, _>>() else { return Err(batch) };
+    /// given back. Returns the first sequences of the parts, which share that of the whole.
+    pub fn split(&mut self, partition: &Partition, batch: ProducerBatch) -> Result<Vec<i32>, Box<ProducerBatch>> {
+        let Content::Closed(large, observed) = &batch.content else { return Err(Box::new(batch)) };
+        let Ok(records) = large.records().collect::<Result<Vec<_>, _>>() else { return Err(Box::new(batch)) };
         if records.len() < 2 {
-            return Err(batch);
+            return Err(Box::new(batch));
         }
         let records: Vec<(i64, Outgoing)> = records
             .into_iter()
@@ -238,8 +273,16 @@ impl Accumulator {
             open.append(*timestamp, &draft);
             parts.push((open, 1, draft.size()));
         }
-        for (open, records, size) in parts.into_iter().rev() {
-            let (closed, observed) = open.close();
+        let mut bases = Vec::new();
+        let mut following = batch.sequence;
+        let mut numbered = Vec::new();
+        for (open, records, size) in parts {
+            numbered.push((open, records, size, following));
+            bases.extend(following.map(|sequence| sequence.base));
+            following = following.map(|own| Sequence { base: increment_sequence(own.base, records), ..own });
+        }
+        for (open, records, size, sequence) in numbered.into_iter().rev() {
+            let (closed, observed) = open.close(sequence);
             self.ratios.observe(&partition.topic, observed);
             let part = ProducerBatch {
                 records,
@@ -247,12 +290,13 @@ impl Accumulator {
                 attempts: 0,
                 not_before: 0,
                 split: true,
+                sequence,
                 content: Content::Closed(closed, observed),
                 ..batch
             };
             self.put_back(partition, part);
         }
-        Ok(())
+        Ok(bases)
     }
 
     /// Takes out the batches that were begun before `limit`.

@@ -8,6 +8,7 @@ pub mod assignor;
 mod compression_ratio;
 pub mod consumer;
 mod generator;
+mod idempotence;
 pub mod links;
 pub mod network;
 pub mod partitioner;

@@ -180,6 +180,10 @@ impl<T> Network<T> {
         self.pending.values()
     }
 
+    pub fn pending_mut(&mut self) -> impl Iterator<Item = &mut Pending<T>> {
+        self.pending.values_mut()
+    }
+
     /// The connections to a broker are gone, or the one of this channel; what was under way on them.
     pub fn disconnected(&mut self, now: Time, broker: i32, channel: Option<Channel>) -> Vec<Pending<T>> {
         let gone = |own: Channel| channel.is_none_or(|channel| channel == own);

@@ -1,10 +1,11 @@
 //! A producer: takes records, chooses their partitions, batches them, sends batches to leaders and retries what may be retried.
 //!
-//! Source: `KafkaProducer`, `Sender`. Not idempotent yet: a retry may append twice, and with more than one request in
-//! flight may change the order, as in Kafka with `enable.idempotence=false`.
+//! Source: `KafkaProducer`, `Sender`. What makes it idempotent is in [`super::idempotence`]; with `enable.idempotence=false` a retry
+//! may append twice, and with more than one request in flight may change the order.
 
 use super::accumulator::{Accumulator, ProducerBatch};
 use super::generator::Generator;
+use super::idempotence::{Idempotence, Identity, Sequence};
 use super::network::{Alarm, Network, NetworkConfig, Pending};
 use super::partitioner::{Partitioner, PartitionerConfig};
 use crate::mutant;
@@ -38,6 +39,8 @@ pub struct ProducerConfig {
     pub max_request_size: usize,
     /// `max.in.flight.requests.per.connection`
     pub max_in_flight: usize,
+    /// `enable.idempotence`, unless other settings exclude it
+    pub idempotent: bool,
     /// `retries`
     pub retries: u32,
     /// `delivery.timeout.ms`
@@ -121,7 +124,7 @@ struct Blocked {
     deadline: Time,
 }
 
-/// The batches of one Produce request under way.
+/// The batches of one Produce request under way; none: it is the request for a producer id.
 type InFlight = Vec<(Partition, ProducerBatch)>;
 
 #[derive(Clone, Debug)]
@@ -131,6 +134,7 @@ pub struct Producer {
     accumulator: Accumulator,
     blocked: VecDeque<Blocked>,
     partitioner: Partitioner,
+    idempotence: Option<Idempotence>,
     generator: Option<(TopicName, Generator)>,
     counts: Counts,
     closing: bool,
@@ -150,6 +154,7 @@ impl Producer {
             network: Network::new(client_id, bootstrap, config.network.clone(), chance),
             accumulator: Accumulator::new(config.batch_size, config.compression, config.linger, config.buffer_memory),
             blocked: VecDeque::new(),
+            idempotence: config.idempotent.then(Idempotence::default),
             generator,
             counts: Counts::default(),
             closing: false,
@@ -198,6 +203,11 @@ impl Producer {
             Input::Response { correlation, response: Response::Produce(message), .. } => {
                 if let Some(pending) = self.network.answered(correlation) {
                     self.produced(now, pending, &message, out);
+                }
+            }
+            Input::Response { correlation, response: Response::InitProducerId(message), .. } => {
+                if self.network.answered(correlation).is_some() {
+                    self.id_answered(now, &message);
                 }
             }
             Input::Disconnected { peer: NodeId::Broker(broker), channel } => {
@@ -309,6 +319,7 @@ impl Producer {
             self.lost(now, lost, error, out);
         }
         self.give_up_expired(now, out);
+        self.settle_sequences(now, out);
         self.network.ask_for_metadata(now, out);
         self.send_ready(now, out);
         if !self.blocked.is_empty() {
@@ -318,12 +329,14 @@ impl Producer {
         // After a retry an older batch may stand behind a newer one, which has just been sent.
         while self.accumulator.oldest().is_some_and(|created| created + self.config.delivery_timeout < now) {
             self.give_up_expired(now, out);
+            self.settle_sequences(now, out);
             self.send_ready(now, out);
         }
         let ready = self.accumulator.ready().filter(|(partition, at)| now < *at || self.can_send(partition)).map(|(_, at)| at).min();
         let oldest = self.accumulator.oldest().map(|created| created + self.config.delivery_timeout + 1);
         let blocked = self.blocked.front().map(|blocked| blocked.deadline);
-        let due = [ready, oldest, blocked, self.network.next_due()].into_iter().flatten().min();
+        let id = self.idempotence.as_ref().filter(|_| self.wants_id()).and_then(Idempotence::asks_at);
+        let due = [ready, oldest, blocked, id, self.network.next_due()].into_iter().flatten().min();
         self.alarm.set(now, due, out);
     }
 
@@ -335,8 +348,65 @@ impl Producer {
         }
         if let Some(limit) = now.checked_sub(self.config.delivery_timeout) {
             for (partition, batch) in self.accumulator.expired(limit) {
+                if let (Some(own), Some(sequence)) = (&mut self.idempotence, batch.sequence) {
+                    own.failed(&partition, sequence, ErrorCode::RequestTimedOut, false);
+                    if 0 < batch.attempts {
+                        own.left_open(&partition, sequence, batch.records);
+                    }
+                }
                 self.fail(Some(partition.clone()), &partition.topic, batch.records, ErrorCode::RequestTimedOut, out);
             }
+        }
+    }
+
+    /// Whether it has use for a producer id: one that is closed and has nothing left to send has not.
+    fn wants_id(&self) -> bool {
+        !self.closing || 0 < self.buffered()
+    }
+
+    /// Goes on in another epoch if sequences must begin anew, and asks any broker for an id where there is none.
+    fn settle_sequences(&mut self, now: Time, out: &mut Outputs) {
+        let Some(own) = &mut self.idempotence else { return };
+        for (partition, in_flight) in own.renew() {
+            let on_their_way = self.network.pending_mut().flat_map(|pending| &mut pending.what);
+            let of_partition = on_their_way.filter(|(whose, _)| *whose == partition).map(|(_, batch)| batch);
+            let mut batches: Vec<&mut ProducerBatch> = of_partition.chain(self.accumulator.numbered_mut(&partition)).collect();
+            let place = |batch: &ProducerBatch| batch.sequence.and_then(|own| in_flight.iter().position(|base| *base == own.base));
+            batches.sort_by_key(|batch| place(batch));
+            for batch in batches {
+                if let Some(sequence) = own.number(&partition, batch.records) {
+                    batch.renumber(Sequence { was_reset: true, ..sequence });
+                }
+            }
+        }
+        if own.asks_at().is_none_or(|at| now < at) || !self.wants_id() {
+            return;
+        }
+        let Some(broker) = self.network.some_broker(now) else {
+            let next = self.network.next_try(now).unwrap_or(now + self.network.backoff(0));
+            self.idempotence.iter_mut().for_each(|own| own.put_off(next.max(now + 1)));
+            return;
+        };
+        self.idempotence.iter_mut().for_each(Idempotence::asked);
+        let message = k::InitProducerIdRequest::default().with_transactional_id(None).with_transaction_timeout_ms(i32::MAX);
+        let message = message.with_producer_id(k::ProducerId(-1)).with_producer_epoch(-1);
+        self.network.send(now, broker, Channel::Data, Vec::new(), Request::InitProducerId(Arc::new(message)), None, out);
+    }
+
+    fn id_answered(&mut self, now: Time, message: &k::InitProducerIdResponse) {
+        match &mut self.idempotence {
+            Some(own) if message.error_code == 0 => {
+                own.given(Identity { id: message.producer_id.0, epoch: message.producer_epoch });
+            }
+            _ => self.id_not_given(now),
+        }
+    }
+
+    /// It asks for an id again after a while.
+    fn id_not_given(&mut self, now: Time) {
+        if let Some(own) = &mut self.idempotence {
+            let failures = own.not_given();
+            own.put_off(now + self.network.backoff(failures));
         }
     }
 
@@ -352,7 +422,12 @@ impl Producer {
         let most = if mutant::is("max-in-flight-unheeded") { 5 } else { self.config.max_in_flight };
         let keeps_order = most == 1 && !mutant::is("order-lost-with-the-leader");
         let is_under_way = || self.network.pending().any(|pending| pending.what.iter().any(|(own, _)| own == partition));
-        self.network.in_flight(leader) < most && !(keeps_order && is_under_way())
+        self.network.in_flight(leader) < most && !(keeps_order && is_under_way()) && self.keeps_sequence(partition)
+    }
+
+    /// Whether the sequences of an idempotent producer let the next batch go.
+    fn keeps_sequence(&self, partition: &Partition) -> bool {
+        self.idempotence.as_ref().is_none_or(|own| own.may_send(partition, self.accumulator.first_sequence(partition)))
     }
 
     /// One request to each leader that something is ready for, with at most one batch of each partition.
@@ -365,7 +440,9 @@ impl Producer {
                     Some((leader, _)) if self.may_send(partition, leader) => {
                         by_leader.or_default(leader).push(partition.clone());
                     }
-                    Some((leader, _)) => self.partitioner.broker_is_due(now, leader, false),
+                    // That it waits for an id, or for its turn, is not the broker's fault.
+                    Some((leader, _)) if self.keeps_sequence(partition) => self.partitioner.broker_is_due(now, leader, false),
+                    Some(_) => {}
                     None => leaderless = at <= now,
                 }
             }
@@ -394,8 +471,18 @@ impl Producer {
         let (mut batches, mut in_flight, mut bytes) = (Vec::new(), Vec::new(), 0);
         for partition in partitions {
             let topic_id = self.network.topics.get(&partition.topic).map_or(Uuid::nil(), |info| info.id);
-            let Some((batch, closed)) = self.accumulator.drain(&partition) else { continue };
+            let mut number = None;
+            let own = &mut self.idempotence;
+            let numbered = |records: i32| {
+                number = own.as_mut().and_then(|own| own.number(&partition, records));
+                number
+            };
+            let Some((mut batch, closed)) = self.accumulator.drain(&partition, numbered) else { continue };
             if !batches.is_empty() && self.config.max_request_size < bytes + closed.bytes.len() {
+                if let (Some(own), Some(sequence)) = (&mut self.idempotence, number) {
+                    own.take_back(&partition, sequence);
+                    batch.sequence = None;
+                }
                 self.accumulator.put_back(&partition, batch);
                 continue;
             }
@@ -417,7 +504,7 @@ impl Producer {
         if self.config.acks == 0 {
             self.network.send_and_forget(now, leader, request, out);
             for (partition, batch) in in_flight {
-                self.acknowledge(partition, -1, batch.records, out);
+                self.acknowledge(partition, -1, &batch, out);
             }
         } else {
             self.network.send(now, leader, Channel::Data, in_flight, request, None, out);
@@ -428,33 +515,63 @@ impl Producer {
         let mut results = message.responses.iter().flat_map(|topic| &topic.partition_responses);
         for (partition, batch) in pending.what {
             match results.next() {
-                Some(result) if result.error_code == 0 => self.acknowledge(partition, result.base_offset, batch.records, out),
-                Some(result) => self.retry_or_fail(now, partition, batch, ErrorCode::of(result.error_code), out),
-                None => self.retry_or_fail(now, partition, batch, ErrorCode::UnknownServerError, out),
+                Some(result) if result.error_code == 0 => self.acknowledge(partition, result.base_offset, &batch, out),
+                Some(result) => {
+                    let error = ErrorCode::of(result.error_code);
+                    self.retry_or_fail(now, partition, batch, error, result.log_start_offset, out);
+                }
+                None => self.retry_or_fail(now, partition, batch, ErrorCode::UnknownServerError, -1, out),
             }
         }
     }
 
     fn lost(&mut self, now: Time, pending: Pending<InFlight>, error: ErrorCode, out: &mut Outputs) {
+        if pending.what.is_empty() {
+            self.id_not_given(now);
+        }
         // The last partition first: each goes back to the head of its queue.
         for (partition, batch) in pending.what.into_iter().rev() {
-            self.retry_or_fail(now, partition, batch, error, out);
+            self.retry_or_fail(now, partition, batch, error, -1, out);
         }
     }
 
-    fn retry_or_fail(&mut self, now: Time, partition: Partition, mut batch: ProducerBatch, error: ErrorCode, out: &mut Outputs) {
+    /// `log_start` is where the answer says that the partition's log begins.
+    fn retry_or_fail(
+        &mut self,
+        now: Time,
+        partition: Partition,
+        mut batch: ProducerBatch,
+        error: ErrorCode,
+        log_start: i64,
+        out: &mut Outputs,
+    ) {
         if error == ErrorCode::MessageTooLarge {
             // Its parts are as old as it is, but none of them has been tried yet.
-            let records = batch.records;
+            let (records, sequence) = (batch.records, batch.sequence);
             match self.accumulator.split(&partition, batch) {
-                Ok(()) => out.note(NoteKind::ProduceRetried { partition, records, error }),
-                Err(batch) => self.fail(Some(partition.clone()), &partition.topic, batch.records, error, out),
+                Ok(parts) => {
+                    if let (Some(own), Some(sequence)) = (&mut self.idempotence, sequence) {
+                        own.split(&partition, sequence, &parts);
+                    }
+                    out.note(NoteKind::ProduceRetried { partition, records, error });
+                }
+                Err(batch) => self.give_up(partition, &batch, error, out),
             }
             return;
         }
-        let in_time = now < batch.created + self.config.delivery_timeout;
-        if !(error.retriable() && in_time && batch.attempts < self.config.retries) {
-            self.fail(Some(partition.clone()), &partition.topic, batch.records, error, out);
+        let in_time = now < batch.created + self.config.delivery_timeout && batch.attempts < self.config.retries;
+        let may_retry = in_time
+            && match (&mut self.idempotence, batch.sequence) {
+                (Some(own), Some(sequence)) => own.may_retry(&partition, sequence, error, log_start),
+                _ => error.retriable(),
+            };
+        if !may_retry && error == ErrorCode::DuplicateSequenceNumber && batch.sequence.is_some() {
+            // It is there, and nobody knows where any more.
+            self.acknowledge(partition, -1, &batch, out);
+            return;
+        }
+        if !may_retry {
+            self.give_up(partition, &batch, error, out);
             return;
         }
         self.counts.retries += 1;
@@ -462,10 +579,28 @@ impl Producer {
         batch.not_before = now + self.network.backoff(batch.attempts);
         batch.attempts += 1;
         self.network.refresh(now);
+        if let (Some(own), Some(sequence)) = (&mut self.idempotence, batch.sequence)
+            && mutant::is("retry-gets-new-sequence")
+        {
+            own.failed(&partition, sequence, error, false);
+            own.number(&partition, batch.records).into_iter().for_each(|sequence| batch.renumber(sequence));
+        }
         self.accumulator.put_back(&partition, batch);
     }
 
-    fn acknowledge(&mut self, partition: Partition, base_offset: i64, records: i32, out: &mut Outputs) {
+    /// A batch is not sent again: it is refused, or its time or its tries are over.
+    fn give_up(&mut self, partition: Partition, batch: &ProducerBatch, error: ErrorCode, out: &mut Outputs) {
+        if let (Some(own), Some(sequence)) = (&mut self.idempotence, batch.sequence) {
+            own.failed(&partition, sequence, error, batch.attempts < self.config.retries);
+        }
+        self.fail(Some(partition.clone()), &partition.topic, batch.records, error, out);
+    }
+
+    fn acknowledge(&mut self, partition: Partition, base_offset: i64, batch: &ProducerBatch, out: &mut Outputs) {
+        let records = batch.records;
+        if let (Some(own), Some(sequence)) = (&mut self.idempotence, batch.sequence) {
+            own.acknowledged(&partition, sequence, records);
+        }
         self.counts.acknowledged += records as u64;
         out.note(NoteKind::RecordAcknowledged { partition, base_offset, records, acks: self.config.acks });
     }

@@ -91,6 +91,11 @@ impl BatchBuilder {
         builder.build()
     }
 
+    /// Says whose batch it is, and which of it: a producer knows that only when the batch leaves.
+    pub fn set_producer(&mut self, producer_id: i64, producer_epoch: i16, base_sequence: i32) {
+        self.options = BatchOptions { producer_id, producer_epoch, base_sequence, ..self.options };
+    }
+
     /// Bytes so far, uncompressed.
     pub fn size(&self) -> usize {
         self.bytes.len()

@@ -117,6 +117,15 @@ impl Batch {
         self.with_times(0, max_timestamp)
     }
 
+    /// The same batch by another producer, or with another sequence: new bytes with a new checksum.
+    pub fn with_producer(&self, producer_id: i64, producer_epoch: i16, base_sequence: i32) -> Batch {
+        let mut bytes = self.bytes.to_vec();
+        lay(&mut bytes, field::PRODUCER_ID, &producer_id.to_be_bytes());
+        lay(&mut bytes, field::PRODUCER_EPOCH, &producer_epoch.to_be_bytes());
+        lay(&mut bytes, field::BASE_SEQUENCE, &base_sequence.to_be_bytes());
+        Batch { bytes: sealed(bytes), ..*self }
+    }
+
     fn with_times(&self, time_type: i16, max_timestamp: i64) -> Result<Batch, BatchError> {
         let header = BatchHeader::read(&self.bytes)?;
         let mut bytes = self.bytes.to_vec();

@@ -153,6 +153,9 @@ impl Replica {
             }
             (_, Some(id)) if id == broker => {
                 self.log.begin_epoch(state.leader_epoch, self.log.end_offset());
+                if mutant::is("producers-lost-with-leader") {
+                    self.log.expire_producers(i64::MAX, 0);
+                }
                 self.role = Role::Leader(Leader::new(now, broker, state, self.log.end_offset(), min_insync));
                 true
             }

@@ -174,7 +174,7 @@ fn known(scope: Scope, name: &str, at: &str) -> Result<&'static Setting, Refusal
 
 /// What has no effect is refused with another value than the default, rather than ignored.
 fn check_effect(scope: Scope, setting: &Setting, text: &str, at: &str) -> Result<(), Refusal> {
-    if has_effect(scope, setting.name, text) || settings::parse(setting, text).ok() == setting.default_value() {
+    if heeded(scope).contains(&setting.name) || settings::parse(setting, text).ok() == setting.default_value() {
         return Ok(());
     }
     let sentence = format!("{} = {text} has no effect yet: it comes with a later version.", setting.name);
@@ -206,6 +206,7 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "compression.gzip.level",
             "compression.type",
             "delivery.timeout.ms",
+            "enable.idempotence",
             "linger.ms",
             "max.block.ms",
             "max.in.flight.requests.per.connection",
@@ -369,18 +370,8 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
     }
 }
 
-/// Whether this value of a setting does what it says.
-fn has_effect(scope: Scope, name: &str, value: &str) -> bool {
-    match (scope, name) {
-        // The producers of this version are what Kafka's are with this off; on, which is Kafka's default, comes later.
-        (Scope::Producer, "enable.idempotence") => value.trim().eq_ignore_ascii_case("false"),
-        _ => heeded(scope).contains(&name),
-    }
-}
-
 pub fn producer(world: &World, given: &Configs) -> Result<Client<ProducerConfig>, Refusal> {
     let mut values = Values::check(Scope::Producer, given, "configs")?;
-    values.given.insert("enable.idempotence".to_owned(), "false".to_owned());
     let (delivery, linger, request) = (values.int("delivery.timeout.ms"), values.int("linger.ms"), values.int("request.timeout.ms"));
     if delivery < linger.saturating_add(request) && values.given.contains_key("delivery.timeout.ms") {
         let sentence = format!(
@@ -393,6 +384,10 @@ pub fn producer(world: &World, given: &Configs) -> Result<Client<ProducerConfig>
         "1" => 1,
         _ => -1,
     };
+    let idempotent = is_idempotent(&values, acks)?;
+    if !idempotent {
+        values.given.insert("enable.idempotence".to_owned(), "false".to_owned());
+    }
     let config = ProducerConfig {
         network: values.network(true),
         acks,
@@ -406,6 +401,7 @@ pub fn producer(world: &World, given: &Configs) -> Result<Client<ProducerConfig>
         max_block: values.millis("max.block.ms"),
         max_request_size: values.size("max.request.size"),
         max_in_flight: values.size("max.in.flight.requests.per.connection"),
+        idempotent,
         retries: u32::try_from(values.int("retries")).unwrap_or(u32::MAX),
         delivery_timeout: values.millis("delivery.timeout.ms").max(values.millis("linger.ms") + values.millis("request.timeout.ms")),
         partitioner: PartitionerConfig {
@@ -418,6 +414,32 @@ pub fn producer(world: &World, given: &Configs) -> Result<Client<ProducerConfig>
         start_timestamp: start_timestamp(world),
     };
     Ok(Client { config, shown: effective(Scope::Producer, &values.given), unknown: values.unknown })
+}
+
+/// Requests to one broker that an idempotent producer may have under way: as many batches as brokers remember.
+const IDEMPOTENT_IN_FLIGHT_MAX: i64 = storage::BATCHES_KEPT as i64;
+
+/// Whether a producer is idempotent: by default, unless other settings exclude it; they are refused where it is asked for
+/// (`ProducerConfig.postProcessAndValidateIdempotenceConfigs`).
+fn is_idempotent(values: &Values, acks: i16) -> Result<bool, Refusal> {
+    if !values.bool("enable.idempotence") {
+        return Ok(false);
+    }
+    let refused = |name: &str, sentence: String| Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at(&format!("configs.{name}")));
+    let is_asked_for = values.given.contains_key("enable.idempotence");
+    if values.int("retries") == 0 && is_asked_for {
+        return refused("retries", "Must set retries to non-zero when using the idempotent producer.".to_owned());
+    }
+    if acks != -1 && is_asked_for {
+        let sentence = "Must set acks to all in order to use the idempotent producer. Otherwise we cannot guarantee idempotence.";
+        return refused("acks", sentence.to_owned());
+    }
+    let (name, most) = ("max.in.flight.requests.per.connection", values.int("max.in.flight.requests.per.connection"));
+    if IDEMPOTENT_IN_FLIGHT_MAX < most {
+        let rule = format!("To use the idempotent producer, {name} must be set to at most {IDEMPOTENT_IN_FLIGHT_MAX}.");
+        return refused(name, format!("{rule} Current value is {most}."));
+    }
+    Ok(values.int("retries") != 0 && acks == -1)
 }
 
 pub fn consumer(world: &World, given: &Configs, group: Option<&str>, processing: Time) -> Result<Client<ConsumerConfig>, Refusal> {

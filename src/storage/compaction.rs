@@ -4,8 +4,8 @@
 //! looks. Source: `LogCleanerManager`, `LogToClean`, `Cleaner`, `MemoryRecords.filterTo`; KIP-58 (`min.compaction.lag.ms`), KIP-354
 //! (`max.compaction.lag.ms`), KIP-534 (the delete horizon, which stands in the batch itself).
 //!
-//! A segment is cleaned whole or not at all, the active one never, nor one that reaches above the high watermark. Control batches stay: nobody writes
-//! any before there are transactions, and the last batches of producers are kept by whoever keeps their state.
+//! A segment is cleaned whole or not at all, the active one never, nor one that reaches above the high watermark. The last batch of
+//! each producer stays, empty if need be: it says which sequence is next. Control batches stay: nobody writes any before there are transactions.
 
 use super::log::Log;
 use super::segment::Segment;
@@ -107,7 +107,8 @@ impl Log {
         if offsets.end <= from {
             return Ok(None);
         }
-        let round = Round { offsets: &offsets, limit, now_ms, delete_retention_ms: self.config().delete_retention_ms };
+        let last_of_producers = self.producers().all().filter_map(|(_, state)| Some(state.written().last()?.last_offset)).collect();
+        let round = Round { offsets: &offsets, limit, now_ms, delete_retention_ms: self.config().delete_retention_ms, last_of_producers };
         let count = self.sealed.partition_point(|segment| segment.base_offset() < offsets.end);
         let mut compacted = Compacted { from, to: offsets.end, removed: 0, bytes_before: 0, bytes_after: 0 };
         let mut rewritten = Vec::new();
@@ -197,6 +198,8 @@ struct Round<'a> {
     limit: i64,
     now_ms: i64,
     delete_retention_ms: i64,
+    /// The last offset of each known producer's last batch.
+    last_of_producers: Vec<i64>,
 }
 
 impl Round<'_> {
@@ -218,8 +221,8 @@ impl Round<'_> {
         Ok(Arc::new(Segment::rebuilt(first.base_offset(), batches.into_iter(), last.modified_ms())))
     }
 
-    /// What is left of a batch: itself, fewer records at the same offsets, or nothing. The last batch of the round stays even without records:
-    /// it says where the log goes on.
+    /// What is left of a batch: itself, fewer records at the same offsets, or nothing. The last batch of the round stays even without records, for
+    /// it says where the log goes on, and so does the last one of each producer.
     fn clean_batch(&self, batch: &Batch) -> Result<Option<Batch>, BatchError> {
         let header = batch.header()?;
         if header.is_control() {
@@ -237,7 +240,8 @@ impl Round<'_> {
         }
         let is_whole = kept.len() == batch.record_count as usize;
         let is_end = batch.next_offset() == self.limit;
-        if kept.is_empty() && !is_end {
+        let is_last_of_producer = header.is_idempotent() && self.last_of_producers.contains(&batch.last_offset());
+        if kept.is_empty() && !is_end && !is_last_of_producer {
             return Ok(None);
         }
         let sets_horizon = has_tombstones && horizon.is_none();

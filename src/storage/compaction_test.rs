@@ -177,7 +177,13 @@ fn the_last_batch_of_a_round_stays_even_empty_and_goes_with_the_next() {
     append(&mut log, 10, &["c=1"]);
     log.roll(4);
     clean(&mut log, 3, NOW_MS + 1_000);
-    assert_eq!(log.batches_from(0).map(|batch| batch.base_offset).collect::<Vec<_>>(), [0, 3]);
+    let bases = |log: &Log| log.batches_from(0).map(|batch| batch.base_offset).collect::<Vec<_>>();
+    assert_eq!(bases(&log), [0, 1, 3], "it is the last one of its producer");
+    log.expire_producers(NOW_MS, 0);
+    append(&mut log, 10, &["d=1"]);
+    log.roll(5);
+    clean(&mut log, 4, NOW_MS + 1_000);
+    assert_eq!(bases(&log), [0, 3, 4], "who is not known any more");
 }
 
 fn producer(id: i64) -> BatchOptions {

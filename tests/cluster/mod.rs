@@ -106,7 +106,8 @@ impl Cluster {
     pub fn first_error(&mut self, topic: &str, value: &str) -> Option<String> {
         let events = self.events_after(|cluster| {
             cluster.send(topic, Some("k"), value);
-            cluster.advance(80.0);
+            // Enough for a producer that has no id yet.
+            cluster.advance(300.0);
         });
         events
             .into_iter()

@@ -5,13 +5,13 @@ use brokerlab::view;
 use serde_json::json;
 
 /// Virtual seconds lived after the scene, with and without a broker's crash, and the hash.
-const TABLE: &[(f64, bool, &str)] = &[(20.0, false, "6e35b7b4dfb35341"), (60.0, true, "1d0fe107e3da451b")];
+const TABLE: &[(f64, bool, &str)] = &[(20.0, false, "b03fb517e1d575b4"), (60.0, true, "03da98e78dad78c1")];
 /// A producer of this codec beside the scene's own, the hash after twenty seconds, and the bytes that all replicas have by then.
 const COMPRESSED: &[(&str, &str, u64)] = &[
-    ("gzip", "725eac3f5e08bff6", 552_723),
-    ("snappy", "751ce4b246e7cc46", 714_351),
-    ("lz4", "0cf94efaac8ec0f7", 720_984),
-    ("zstd", "071fbfd56e54796d", 665_667),
+    ("gzip", "a4943c8a1fdb2175", 552_075),
+    ("snappy", "44a81b0dd0a2c83c", 715_554),
+    ("lz4", "724321d215d54477", 716_064),
+    ("zstd", "8c9d02108c60b3c7", 663_537),
 ];
 
 /// Plays the scene and compares.

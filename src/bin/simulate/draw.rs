@@ -333,17 +333,25 @@ impl Drawer {
     fn producer(&mut self, topics: &[String]) -> Value {
         let keys: Vec<String> = (0..self.between(1, 8)).map(|key| format!("key-{key}")).collect();
         let id = self.name("producer");
-        json!({
+        let acks = self.one_of(&["all", "all", "all", "1", "0"]);
+        let request_timeout = self.one_of(&["2000", "30000"]);
+        let hasty = request_timeout == Some("2000") && self.chance.below(3) == 0;
+        let mut producer = json!({
             "type": "addProducer", "id": id, "topic": self.one_of(topics), "keys": keys, "value": value_of(&id),
             "recordsPerSecond": self.between(2, 60),
             "configs": {
-                "acks": self.one_of(&["all", "all", "1", "0"]),
+                "acks": acks,
                 "linger.ms": self.one_of(&["0", "5", "50"]),
                 "max.in.flight.requests.per.connection": self.one_of(&["1", "5"]),
-                "request.timeout.ms": self.one_of(&["2000", "30000"]),
-                "delivery.timeout.ms": "120000",
+                "request.timeout.ms": request_timeout,
+                "delivery.timeout.ms": if hasty { "5000" } else { "120000" },
             },
-        })
+        });
+        // Idempotent by default, where nothing excludes it.
+        if acks == Some("all") && self.chance.below(3) == 0 {
+            producer["configs"]["enable.idempotence"] = json!("false");
+        }
+        producer
     }
 
     fn consumer(&mut self, topics: &[String]) -> Value {

@@ -3,7 +3,7 @@
 //!
 //! Every producer of the simulator writes `NAME/SEQUENCE` as its values, so that a record says who sent it and after which other. What must
 //! not be: a record acknowledged with acks=all that is not at its offset (R9); a duplicate where nothing was sent twice; records out of order
-//! of a producer that has one request in flight and lost nothing. All else is counted, for Kafka allows it. What consumers skip or read
+//! of a producer that is idempotent or has one request in flight, and lost nothing; a duplicate of one that is idempotent. All else is counted, for Kafka allows it. What consumers skip or read
 //! again is the checker's business (R10): it sees every delivery.
 
 use brokerlab::check::Checker;
@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Default)]
 struct Sender {
     is_one_in_flight: bool,
+    is_idempotent: bool,
     acks_all: bool,
     failed: bool,
     retried: bool,
@@ -77,7 +78,10 @@ impl History {
         {
             let configs = &command["configs"];
             let is_one_in_flight = configs["max.in.flight.requests.per.connection"] == "1";
-            self.senders.insert(id.to_owned(), Sender { is_one_in_flight, acks_all: configs["acks"] == "all", ..Sender::default() });
+            let acks_all = configs["acks"] == "all";
+            // By default, where nothing excludes it.
+            let is_idempotent = acks_all && configs["enable.idempotence"] != "false";
+            self.senders.insert(id.to_owned(), Sender { is_one_in_flight, is_idempotent, acks_all, ..Sender::default() });
         }
     }
 
@@ -178,6 +182,10 @@ impl History {
             let before = held.entry(name).or_default();
             if before.contains(sequence) {
                 fates.duplicated += 1;
+                if sender.is_idempotent && !sender.failed && !unclean {
+                    let told = format!("offset {offset} of {partition} is idempotent {name}'s record {sequence} again");
+                    broken = Some(("I2", told));
+                }
                 if !sender.retried && !self.doubled {
                     broken = Some((
                         "duplicated",
@@ -186,10 +194,8 @@ impl History {
                 }
             } else if before.last().is_some_and(|last| sequence < last) {
                 fates.reordered += 1;
-                if sender.is_one_in_flight && sender.acks_all && !sender.failed && !unclean {
-                    let told = format!(
-                        "offset {offset} of {partition} is {name}'s record {sequence}, after a later one, with one request in flight"
-                    );
+                if (sender.is_one_in_flight && sender.acks_all || sender.is_idempotent) && !sender.failed && !unclean {
+                    let told = format!("offset {offset} of {partition} is {name}'s record {sequence}, after a later one");
                     broken = Some(("reordered", told));
                 }
             }
