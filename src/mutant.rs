@@ -89,7 +89,6 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("remote-deleted-above-log-start", "total retention deletes remote segments, and the log starts where it did"),
     ("duplicate-window-of-one", "a broker recognises only the last batch of a producer when it comes again"),
     ("sequence-unheeded", "a broker takes whatever batch an idempotent producer sends next"),
-    ("producer-epoch-unheeded", "a broker takes batches of a producer's older epoch"),
     ("producers-lost-with-leader", "a new leader knows nothing of the producers that have written before"),
     ("producers-not-truncated", "a broker goes on knowing of batches that it has cut off"),
     ("retry-gets-new-sequence", "an idempotent producer numbers a batch anew when it sends it again"),

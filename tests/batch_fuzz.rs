@@ -278,12 +278,17 @@ fn hostile_batches_are_appended_whole_or_refused_with_kafkas_code_and_the_log_as
         let bytes = mutated(&mut chance, &seeds);
         let topic = *pick(&mut chance, &leader.topics);
         let before = leader.shape(topic);
+        // One that its producer has written already is answered as it was then, and not appended again (KIP-98).
+        let log = &leader.direct.replica(topic, 0).log;
+        let is_repeat = validate(&bytes).is_ok_and(|header| log.producers().duplicate_of(&header).is_some());
         let mut error = ErrorCode::None;
         let peak = peak_of(|| error = leader.produce(topic, &bytes));
         assert!(peak <= allowed(&bytes), "input {number} of {} bytes takes {peak}: {bytes:?}", bytes.len());
         largest = largest.max(peak);
         let after = leader.shape(topic);
-        if error == ErrorCode::None {
+        if error == ErrorCode::None && is_repeat {
+            assert_eq!(before, after, "input {number} is there already");
+        } else if error == ErrorCode::None {
             appended += 1;
             assert!(before.1 < after.1, "input {number}");
             let log = &leader.direct.replica(topic, 0).log;
@@ -308,6 +313,8 @@ fn hostile_batches_are_appended_whole_or_refused_with_kafkas_code_and_the_log_as
         E::InvalidTimestamp,
         E::UnsupportedCompressionType,
         E::UnknownServerError,
+        E::OutOfOrderSequenceNumber,
+        E::InvalidProducerEpoch,
     ];
     let mut known = codes.map(ErrorCode::code);
     known.sort_unstable();

@@ -263,7 +263,12 @@ fn what_is_wrong_changes_nothing_at_all() {
         (set("1", json!({ "min.insync.replicas": "0" })), "INVALID_REQUEST", "set", "must be at least 1"),
         (set("1", json!({ "log.cleanup.policy": "shred" })), "INVALID_REQUEST", "set", "log.cleanup.policy"),
         (set("1", json!({ "log.retention.msx": "1" })), "INVALID_CONFIG", "set.log.retention.msx", "Do you mean log.retention.ms?"),
-        (set("1", json!({ "producer.id.expiration.ms": "5" })), "UNSUPPORTED_VERSION", "set.producer.id.expiration.ms", "later version"),
+        (
+            set("1", json!({ "log.segment.delete.delay.ms": "5" })),
+            "UNSUPPORTED_VERSION",
+            "set.log.segment.delete.delay.ms",
+            "later version",
+        ),
         (set("1", json!({})), "INVALID_ARGUMENT", "set", "nothing to set"),
         (set("3", good()), "BROKER_ID_NOT_REGISTERED", "name", "No node with id 3 found."),
         (set("-1", good()), "INVALID_REQUEST", "name", "Invalid negative broker ID."),

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 fn cluster(configs: Value, producers: &[&str]) -> Cluster {
     let mut cluster = Cluster::configured(1, configs).topic("orders", 1, 1);
     for id in producers {
-        cluster.apply(json!({ "type": "addProducer", "id": id, "topic": "orders", "configs": { "linger.ms": "0" } }));
+        // Not idempotent: the request for an id would come first, and choose connections otherwise.
+        let configs = json!({ "linger.ms": "0", "enable.idempotence": "false" });
+        cluster.apply(json!({ "type": "addProducer", "id": id, "topic": "orders", "configs": configs }));
     }
     cluster.advance(2_000.0);
     for id in producers {
@@ -240,7 +242,7 @@ fn a_link_sends_one_message_after_the_other_if_its_bandwidth_is_limited() {
 fn a_client_that_gave_up_finds_its_slow_record_written_all_the_same() {
     let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
     cluster.apply(json!({ "type": "addProducer", "id": "p", "topic": "orders",
-        "configs": { "linger.ms": "0", "request.timeout.ms": "300", "delivery.timeout.ms": "100000" } }));
+        "configs": { "linger.ms": "0", "request.timeout.ms": "300", "delivery.timeout.ms": "100000", "enable.idempotence": "false" } }));
     cluster.advance(1_000.0);
     cluster.apply(json!({ "type": "slowDisk", "broker": 1, "factor": 10_001 }));
     // An append takes a second now.

@@ -83,7 +83,7 @@ impl Producers {
     pub fn check(&self, header: &BatchHeader) -> Result<(), ErrorCode> {
         let Some(known) = self.states.get(&header.producer_id) else { return Ok(()) };
         if header.producer_epoch < known.epoch {
-            return if mutant::is("producer-epoch-unheeded") { Ok(()) } else { Err(ErrorCode::InvalidProducerEpoch) };
+            return Err(ErrorCode::InvalidProducerEpoch);
         }
         let last = known.written.last().filter(|_| header.producer_epoch == known.epoch);
         let expected = last.map_or(0, |last| increment_sequence(last.last_sequence, 1));
