@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 import { ROOT, start } from "./page.mjs";
 
 /** Bytes of wasm, js, css and html, gzipped. */
-const DOWNLOAD_MAX = 409_600;
+const DOWNLOAD_MAX = 460_800;
 const WATCH_MS = 20_000;
 
 let site;
