@@ -187,6 +187,32 @@ fn a_lost_response_duplicates_without_idempotence_and_not_with_it() {
 }
 
 #[test]
+fn what_runs_out_of_time_may_be_written_and_what_is_behind_it_is_not_written_twice() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    producer(&mut cluster, json!({ "delivery.timeout.ms": "1500" }));
+    send(&mut cluster, "before");
+    cluster.advance(500.0);
+    // Both are written and neither is answered; the first one's time is over while the second is still to be sent again.
+    lost(&mut cluster, "response");
+    send(&mut cluster, "first");
+    cluster.advance(900.0);
+    lost(&mut cluster, "response");
+    send(&mut cluster, "second");
+    cluster.advance(120.0);
+    lost(&mut cluster, "response");
+    cluster.advance(10_000.0);
+    assert_eq!(cluster.values("orders", 0), ["before", "first", "second"]);
+    let known = &cluster.view().producers[0];
+    assert_eq!((known.acknowledged, known.failed), (2, 1));
+    // Nothing is missing in the log: the epoch is what it was.
+    send(&mut cluster, "after");
+    cluster.advance(1_000.0);
+    let query = MessageQuery { topic: "orders".to_owned(), partition: 0, offset: None, max: None, isolation: None };
+    let told = view::messages(&cluster.session, &query).expect("the partition").pop().expect("the newest");
+    assert_eq!((told.producer_epoch, told.sequence), (Some(0), Some(3)));
+}
+
+#[test]
 fn a_new_leader_recognises_what_the_old_one_has_taken() {
     let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
     producer(&mut cluster, json!({ "request.timeout.ms": "3000" }));

@@ -555,7 +555,7 @@ impl Producer {
                     }
                     out.note(NoteKind::ProduceRetried { partition, records, error });
                 }
-                Err(batch) => self.give_up(partition, &batch, error, out),
+                Err(batch) => self.give_up(now, partition, &batch, error, out),
             }
             return;
         }
@@ -571,7 +571,7 @@ impl Producer {
             return;
         }
         if !may_retry {
-            self.give_up(partition, &batch, error, out);
+            self.give_up(now, partition, &batch, error, out);
             return;
         }
         self.counts.retries += 1;
@@ -589,9 +589,14 @@ impl Producer {
     }
 
     /// A batch is not sent again: it is refused, or its time or its tries are over.
-    fn give_up(&mut self, partition: Partition, batch: &ProducerBatch, error: ErrorCode, out: &mut Outputs) {
+    fn give_up(&mut self, now: Time, partition: Partition, batch: &ProducerBatch, error: ErrorCode, out: &mut Outputs) {
         if let (Some(own), Some(sequence)) = (&mut self.idempotence, batch.sequence) {
-            own.failed(&partition, sequence, error, batch.attempts < self.config.retries);
+            // Out of time is not refused: the broker may have it, and what is behind it keeps its sequences (`Sender.getExpiredInflightBatches`).
+            let is_open = error.retriable() && batch.created + self.config.delivery_timeout <= now;
+            own.failed(&partition, sequence, error, !is_open && batch.attempts < self.config.retries);
+            if is_open {
+                own.left_open(&partition, sequence, batch.records);
+            }
         }
         self.fail(Some(partition.clone()), &partition.topic, batch.records, error, out);
     }

@@ -4,6 +4,7 @@ use super::replica_on;
 use super::shape::MessageView;
 use crate::protocol::BatchHeader;
 use crate::protocol::ErrorCode;
+use crate::protocol::batch::increment_sequence;
 use crate::protocol::text::Text;
 use crate::replica::PartitionKey;
 use crate::session::Session;
@@ -94,7 +95,9 @@ pub fn messages(session: &Session, query: &MessageQuery) -> Result<Vec<MessageVi
                 partition: query.partition,
                 producer_id: producer.as_ref().map(|header| header.producer_id),
                 producer_epoch: producer.as_ref().map(|header| header.producer_epoch),
-                sequence: producer.as_ref().map(|header| header.base_sequence.wrapping_add((record.offset - batch.base_offset) as i32)),
+                sequence: producer
+                    .as_ref()
+                    .map(|header| increment_sequence(header.base_sequence, (record.offset - batch.base_offset) as i32)),
                 transactional: producer.as_ref().filter(|header| header.is_transactional()).map(|_| true),
                 control: None,
             });
