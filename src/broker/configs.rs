@@ -21,6 +21,9 @@ const DYNAMIC_DEFAULT_BROKER_CONFIG: i8 = 3;
 const STATIC_BROKER_CONFIG: i8 = 4;
 const DEFAULT_CONFIG: i8 = 5;
 
+/// Where a broker's value may come from, the one that counts first.
+const OF_BROKERS: [i8; 4] = [DYNAMIC_BROKER_CONFIG, DYNAMIC_DEFAULT_BROKER_CONFIG, STATIC_BROKER_CONFIG, DEFAULT_CONFIG];
+
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
@@ -172,7 +175,7 @@ impl Broker {
     /// unit before it is left out.
     fn synonyms(&self, name: &'static str) -> Vec<Synonym> {
         let mut synonyms = Vec::new();
-        for source in [DYNAMIC_BROKER_CONFIG, DYNAMIC_DEFAULT_BROKER_CONFIG, STATIC_BROKER_CONFIG, DEFAULT_CONFIG] {
+        for source in OF_BROKERS {
             synonyms.extend(units(name).into_iter().filter_map(|(name, _)| Some((name, self.value_from(source, name)?, source))));
         }
         synonyms.into_iter().skip_while(|(own, ..)| *own != name).collect()
@@ -180,9 +183,8 @@ impl Broker {
 
     /// The value that a topic without one of its own gets.
     fn in_force(&self, name: &'static str) -> Option<String> {
-        const SOURCES: [i8; 4] = [DYNAMIC_BROKER_CONFIG, DYNAMIC_DEFAULT_BROKER_CONFIG, STATIC_BROKER_CONFIG, DEFAULT_CONFIG];
         units(name).into_iter().find_map(|(name, unit_ms)| {
-            let value = SOURCES.iter().find_map(|source| self.value_from(*source, name))?;
+            let value = OF_BROKERS.iter().find_map(|source| self.value_from(*source, name))?;
             if unit_ms == 1 { Some(value) } else { Some(value.parse::<i64>().ok()?.saturating_mul(unit_ms).to_string()) }
         })
     }
