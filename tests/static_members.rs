@@ -78,6 +78,20 @@ fn who_comes_back_in_time_has_its_partitions_again_and_nobody_else_notices() {
 }
 
 #[test]
+fn a_follower_that_comes_back_with_another_subscription_changes_nothing_until_the_next_rebalance() {
+    let mut cluster = pair(1).topic("refunds", 1, 1);
+    crash(&mut cluster, "two");
+    let configs = json!({ "group.instance.id": "instance-2" });
+    cluster.apply(json!({ "type": "addConsumer", "id": "other", "group": "readers", "topics": ["orders", "refunds"], "configs": configs }));
+    cluster.advance(15_000.0);
+    assert_eq!(cluster.shares("readers"), [2, 2], "the group is stable and chooses the same assignor: nobody is asked to join");
+    cluster.apply(json!({ "type": "createPartitions", "topic": "orders", "partitions": 5 }));
+    cluster.apply(json!({ "type": "setLink", "from": "one", "to": "*", "latencyMs": 1 }));
+    cluster.advance(310_000.0);
+    assert_eq!(cluster.shares("readers").iter().sum::<usize>(), 6, "whatever begins the next rebalance tells the leader");
+}
+
+#[test]
 fn who_does_not_come_back_in_time_is_taken_out() {
     let mut cluster = pair(1);
     crash(&mut cluster, "two");

@@ -8,10 +8,12 @@ use brokerlab::check::Checker;
 use brokerlab::client::consumer::Reads;
 use brokerlab::node::{Partition, Time};
 use brokerlab::session::Session;
+use brokerlab::session::command::Command;
 use brokerlab::sim::{Application, ProcessState};
 use brokerlab::view::shape::{AssignedView, GroupOffsetView};
 use brokerlab::view::{self, View};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -186,7 +188,7 @@ impl Run {
                 Application::Consumer { consumer, .. } => consumer.skips_assignment() && consumer.config().group.as_ref() == Some(id),
                 Application::Producer { .. } => false,
             });
-            if comes_back {
+            if comes_back || self.came_back_otherwise(id, consumer.config().instance.as_deref()) {
                 continue;
             }
             // Where the offsets topic cannot be made, for brokers are gone, nobody coordinates.
@@ -202,6 +204,18 @@ impl Run {
             }
         }
         None
+    }
+
+    /// A static member whose place was another's, who subscribed otherwise: a stable group that would choose the same assignor does not
+    /// begin a rebalance for it (KIP-345), so that until the next the leader knows only the older subscription.
+    fn came_back_otherwise(&self, group: &str, instance: Option<&str>) -> bool {
+        let subscriptions = self.session.commands().iter().filter_map(|given| match &given.command {
+            Command::AddConsumer { group: Some(of), topics: Some(topics), configs, .. } if of == group => {
+                (configs.get("group.instance.id").map(String::as_str) == instance).then_some(topics)
+            }
+            _ => None,
+        });
+        instance.is_some() && subscriptions.collect::<BTreeSet<_>>().len() > 1
     }
 
     fn view(&self) -> View {
