@@ -1,5 +1,5 @@
 // Starts the page. A file of its own, because the content security policy allows no inline script.
-import { unpack } from "./lzma.js";
+import { unpackProgram } from "./lanes.js";
 
 const { js, wasm } = document.querySelector("script[data-wasm]").dataset;
 
@@ -32,11 +32,11 @@ async function lessons() {
   return Promise.all(names.map((name) => text(`lessons/${name}`)));
 }
 
-// The program lies packed in its file (scripts/pack.mjs): a server that compresses nothing sends a third of it, and one that does sends no less.
+// The program lies packed in its file (scripts/pack.mjs): a server that compresses nothing sends less than a third of it, and one that does sends no less.
 async function program() {
   const answer = await fetch(new URL(wasm, document.baseURI));
   if (!answer.ok) throw new Error(`${wasm}: ${answer.status}`);
-  return unpack(new Uint8Array(await answer.arrayBuffer()));
+  return unpackProgram(new Uint8Array(await answer.arrayBuffer()));
 }
 
 try {

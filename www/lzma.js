@@ -1,5 +1,6 @@
-// Unpacks .lzma files, in which the page's program lies: a sixth smaller than the best gzip, and no browser unpacks it by itself. Small and plain
-// where a library would be several times as much, for it reads the files of our own build alone, which tries each of them (`scripts/pack.mjs`).
+// Unpacks .lzma files, in which the lanes of the page's program lie (`lanes.js`): a sixth smaller than the best gzip, and no browser unpacks them by
+// itself. Small and plain where a library would be several times as much, for it reads the files of our own build alone, which tries each of them
+// (`scripts/pack.mjs`).
 // The format is the LZMA SDK's (lzma-specification.txt), whose names for the parts of the model stand in the comments.
 
 /** States from here on came after a match. */
@@ -102,7 +103,7 @@ export function unpack(file) {
     return base + plain(bits - 4) * 16 + reverseTree(alignment, 4);
   };
 
-  let bytes = new Uint8Array(1 << 21);
+  let bytes = new Uint8Array(1 << 16);
   let size = 0;
   const write = (byte) => {
     if (size === bytes.length) {
