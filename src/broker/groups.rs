@@ -25,8 +25,18 @@ impl Broker {
         let (reply, image) = (ReplyTo { from, correlation }, &self.image);
         let exists = |topic: &str, index: i32| image.topic(topic).is_some_and(|topic| image.partition(&topic.id, index).is_some());
         match request {
-            Request::OffsetCommit(message) => self.coordinator.commit_offsets(now, reply, &message, exists, &mut effects),
+            Request::OffsetCommit(message) => {
+                let topic_id = |topic: &str, index: i32| {
+                    let topic = image.topic(topic)?;
+                    image.partition(&topic.id, index).map(|_| topic.id)
+                };
+                self.coordinator.commit_offsets(now, reply, &message, topic_id, &mut effects);
+            }
             Request::OffsetDelete(message) => self.coordinator.delete_offsets(reply, &message, exists, &mut effects),
+            Request::ConsumerGroupHeartbeat(message) => {
+                let known = |topic: &str| image.topic(topic).map(|topic| (topic.id, topic.partitions.len() as i32));
+                self.coordinator.consumer_heartbeat(now, reply, client_id, &message, known, &mut effects, out);
+            }
             request => self.coordinator.handle(now, reply, client_id, request, &mut effects, out),
         }
         self.carry_out(now, effects, out);

@@ -431,7 +431,8 @@ impl Broker {
             | Request::ListGroups(_)
             | Request::DescribeGroups(_)
             | Request::DeleteGroups(_)
-            | Request::OffsetDelete(_)) => self.group_request(now, from, &client_id, correlation, request, out),
+            | Request::OffsetDelete(_)
+            | Request::ConsumerGroupHeartbeat(_)) => self.group_request(now, from, &client_id, correlation, request, out),
             // The broker's listener has no other API; nodes of this world never send one.
             Request::CreateTopics(_)
             | Request::BrokerRegistration(_)

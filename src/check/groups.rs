@@ -1,9 +1,12 @@
 //! Groups: their generations, and who reads what for them.
 //!
 //! G1: a coordinator never gives a generation twice. G2: of the members of one generation no two own one partition at a time; so one that has to
-//! change hands is with neither of them for a while. G4: an application that does not poll in time is no member. G6: an instance id has one member.
+//! change hands is with neither of them for a while. G3, of the new protocol: of the members that there are no two own one partition at a time, by what
+//! the coordinator says of them and by what they say themselves, and no member is ahead of the target, nor that of the group. G4: an application that
+//! does not poll in time is no member. G6: an instance id has one member.
 
 use super::{Term, Verdict, decided, offsets_partition, term};
+use crate::coordinator::Group;
 use crate::node::{NodeId, Partition};
 use crate::ordered::OrderedMap;
 use crate::sim::{Application, ProcessState, World};
@@ -32,7 +35,7 @@ impl GroupsCheck {
 
     /// A consumer takes these for its own.
     pub fn assigned(&mut self, world: &World, node: NodeId, group: &Arc<str>, partitions: &[Partition]) -> Verdict {
-        let mut verdict = Ok(());
+        let mut verdict = consistent(world, group);
         for partition in partitions {
             let owners = self.owners.or_default((group.clone(), partition.clone()));
             owners.retain(|other| *other != node && membership(world, *other).is_some());
@@ -88,16 +91,37 @@ fn membership(world: &World, node: NodeId) -> Option<(&str, i32)> {
     }
 }
 
-/// Whether both are members of the coordinator's current generation, and both know it.
+/// The group as its coordinator has it.
+fn coordinated<'w>(world: &'w World, group: &str) -> Option<&'w Group> {
+    let leader = decided(world, &offsets_partition(world, group)).and_then(|state| state.leader)?;
+    world.broker(leader)?.0.coordinator().groups().find(|known| *known.id == *group)
+}
+
+/// G3 by what the coordinator says.
+fn consistent(world: &World, group: &str) -> Verdict {
+    let Some(consumer) = coordinated(world, group).and_then(|known| known.consumer.as_deref()) else { return Ok(()) };
+    let mut owners: OrderedMap<_, &Arc<str>> = OrderedMap::new();
+    for (id, member) in &consumer.members {
+        if consumer.target_epoch < member.epoch || consumer.epoch < consumer.target_epoch {
+            let (own, target, newest) = (member.epoch, consumer.target_epoch, consumer.epoch);
+            return Err(("G3", format!("member {id} of group {group} is in epoch {own}, the target in {target}, the group in {newest}")));
+        }
+        for place in member.assigned.keys().chain(member.pending_revocation.keys()) {
+            if let Some(other) = owners.insert(*place, id) {
+                return Err(("G3", format!("members {id} and {other} of group {group} both have partition {} of a topic", place.1)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether both are members of the coordinator's current generation, and both know it; under the new protocol, whether both are members.
 fn are_of_one_generation(world: &World, group: &str, one: NodeId, other: NodeId) -> bool {
     let (Some(one), Some(other)) = (membership(world, one), membership(world, other)) else { return false };
-    let leader = decided(world, &offsets_partition(world, group)).and_then(|state| state.leader);
-    let Some((broker, _)) = leader.and_then(|leader| world.broker(leader)) else { return false };
-    let is_of = |(member, generation): (&str, i32)| {
-        broker
-            .coordinator()
-            .groups()
-            .any(|known| *known.id == *group && known.generation == generation && known.members.contains_key(member))
-    };
+    let Some(known) = coordinated(world, group) else { return false };
+    if let Some(consumer) = &known.consumer {
+        return consumer.members.contains_key(one.0) && consumer.members.contains_key(other.0);
+    }
+    let is_of = |(member, generation): (&str, i32)| known.generation == generation && known.members.contains_key(member);
     one.1 == other.1 && is_of(one) && is_of(other)
 }

@@ -15,8 +15,7 @@ use bytes::Bytes;
 use kafka_protocol::messages as k;
 use std::sync::Arc;
 
-/// The type of a group of this protocol, and that of consumers among them.
-const CLASSIC: &str = "classic";
+/// The protocol type of consumers among the groups.
 pub(super) const CONSUMER: &str = "consumer";
 
 /// A group to be deleted, with the offsets that go with it.
@@ -42,7 +41,10 @@ fn group_tombstone(group: &str) -> (Bytes, Option<Bytes>) {
 
 impl Group {
     /// Whether a member may read this topic; as in Kafka, yes if that cannot be known of a group of consumers.
-    fn is_subscribed_to(&self, topic: &str) -> bool {
+    pub(super) fn is_subscribed_to(&self, topic: &str) -> bool {
+        if let Some(consumer) = &self.consumer {
+            return consumer.members.values().any(|member| member.topics.iter().any(|own| own == topic));
+        }
         self.protocol_type == CONSUMER && self.subscribes_to(topic).unwrap_or(true)
     }
 
@@ -86,14 +88,14 @@ impl Coordinator {
         let passes = |filter: &[kafka_protocol::protocol::StrBytes], own: &str| {
             filter.is_empty() || filter.iter().any(|asked| asked.eq_ignore_ascii_case(own))
         };
-        let wanted = self.groups().filter(|group| passes(&message.states_filter, group.state.name()));
-        let wanted = wanted.filter(|_| passes(&message.types_filter, CLASSIC));
+        let wanted = self.groups().filter(|group| passes(&message.states_filter, group.state_name()));
+        let wanted = wanted.filter(|group| passes(&message.types_filter, group.kind()));
         let listed = wanted.map(|group| {
             k::list_groups_response::ListedGroup::default()
                 .with_group_id(k::GroupId(wire::text(&group.id)))
                 .with_protocol_type(wire::text(&group.protocol_type))
-                .with_group_state(wire::text(group.state.name()))
-                .with_group_type(wire::text(CLASSIC))
+                .with_group_state(wire::text(group.state_name()))
+                .with_group_type(wire::text(group.kind()))
         });
         k::ListGroupsResponse::default().with_groups(listed.collect())
     }
@@ -101,8 +103,9 @@ impl Coordinator {
     pub(super) fn describe_groups(&self, message: &k::DescribeGroupsRequest) -> k::DescribeGroupsResponse {
         let describe = |id: &k::GroupId| {
             let described = match self.group(id) {
-                Ok(Some(group)) => group.describe(),
-                Ok(None) => k::describe_groups_response::DescribedGroup::default()
+                Ok(Some(group)) if group.consumer.is_none() => group.describe(),
+                // Members of the new protocol are described by ConsumerGroupDescribe.
+                Ok(_) => k::describe_groups_response::DescribedGroup::default()
                     .with_error_code(ErrorCode::GroupIdNotFound.code())
                     .with_error_message(Some(wire::text(&format!("Group {} not found.", id.as_str()))))
                     .with_group_state(wire::text("Dead")),
@@ -118,7 +121,7 @@ impl Coordinator {
         let mut doomed: OrderedMap<i32, Vec<Doomed>> = OrderedMap::new();
         for id in &message.groups_names {
             let error = match self.group(id) {
-                Ok(Some(group)) if group.state == GroupState::Empty => {
+                Ok(Some(group)) if group.state == GroupState::Empty && group.size() == 0 => {
                     let offsets = group.offsets.keys().cloned().collect();
                     doomed.or_default(partition_for(id, self.config.partitions)).push((group.id.clone(), offsets));
                     ErrorCode::None

@@ -19,6 +19,8 @@ impl Coordinator {
                 };
                 let offsets: Vec<OffsetKey> = group.offsets.iter().filter(is_expired).map(|(key, _)| key.clone()).collect();
                 let has_nothing = offsets.len() == group.offsets.len() && group.state == GroupState::Empty && group.pending.is_empty();
+                // One that has been of the new protocol keeps its epochs.
+                let has_nothing = has_nothing && group.consumer.is_none();
                 let (records, then) = if has_nothing {
                     let groups = vec![(group.id.clone(), offsets)];
                     (deletion_records(&groups), Then::GroupsDeleted { deletion: None, groups })
@@ -36,6 +38,9 @@ impl Coordinator {
 
 impl Group {
     fn is_expired(&self, key: &OffsetKey, committed: &CommittedOffset, now_ms: i64, retention_ms: i64) -> bool {
+        if self.consumer.is_some() && self.is_subscribed_to(&key.0) {
+            return false;
+        }
         let unused_since = if self.protocol_type.is_empty() {
             // Consumers that choose their partitions themselves.
             committed.timestamp

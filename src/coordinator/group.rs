@@ -4,7 +4,7 @@
 //! assignment), Stable, Dead.
 
 use super::offsets::{CommittedOffset, OffsetKey};
-use super::{Append, CoordinatorConfig, Effects, ReplyTo, Then, java_hash, partition_for};
+use super::{Append, ConsumerGroup, CoordinatorConfig, Effects, ReplyTo, Then, java_hash, partition_for};
 use crate::mutant;
 use crate::node::{NoteKind, Outputs, RebalanceReason, Time};
 use crate::ordered::OrderedMap;
@@ -48,6 +48,8 @@ pub struct Group {
     /// Member ids handed out and not yet used to join, with the time they are given up at (KIP-394).
     pub(super) pending: OrderedMap<Arc<str>, Time>,
     pub offsets: OrderedMap<OffsetKey, CommittedOffset>,
+    /// What it is under the new protocol (KIP-848), if it has taken that up; of the classic one it has nothing then but offsets.
+    pub consumer: Option<Box<ConsumerGroup>>,
     /// In PreparingRebalance: when members that have not joined again are left behind. In the first rebalance: when waiting for more ends.
     pub(super) deadline: Option<Time>,
     /// After a rebalance: when members that have not asked for their assignment by then are left behind.
@@ -88,11 +90,37 @@ impl Group {
             members: OrderedMap::new(),
             pending: OrderedMap::new(),
             offsets: OrderedMap::new(),
+            consumer: None,
             deadline: None,
             sync_deadline: None,
             empty_since: None,
             initial: false,
         }
+    }
+
+    /// Whether nobody is in it under the classic protocol, nor about to be.
+    pub(super) fn is_idle(&self) -> bool {
+        self.members.is_empty() && self.pending.is_empty()
+    }
+
+    /// The generation, or the group's epoch under the new protocol.
+    pub fn generation(&self) -> i32 {
+        self.consumer.as_ref().map_or(self.generation, |consumer| consumer.epoch)
+    }
+
+    /// Kafka's word for its state, under either protocol.
+    pub fn state_name(&self) -> &'static str {
+        self.consumer.as_ref().map_or(self.state.name(), |consumer| consumer.state_name())
+    }
+
+    /// Kafka's word for its protocol.
+    pub fn kind(&self) -> &'static str {
+        if self.consumer.is_some() { "consumer" } else { "classic" }
+    }
+
+    /// How many members it has.
+    pub fn size(&self) -> usize {
+        self.consumer.as_ref().map_or(self.members.len(), |consumer| consumer.members.len())
     }
 
     pub(super) fn replay_offset(&mut self, topic: &str, partition: i32, value: Option<OffsetValue>) {

@@ -47,6 +47,11 @@ impl Coordinator {
         if !(config.session_timeout_min..=config.session_timeout_max).contains(&session_timeout) {
             return Err(refuse(ErrorCode::InvalidSessionTimeout));
         }
+        // Where members of the new protocol are, those of the classic one have nothing in common with them.
+        let is_taken = |group: &Group| group.consumer.as_ref().is_some_and(|consumer| !consumer.members.is_empty());
+        if shard.groups.get(message.group_id.as_str()).is_some_and(is_taken) {
+            return Err(refuse(ErrorCode::InconsistentGroupProtocol));
+        }
         if !asked.is_empty() && !shard.groups.contains_key(message.group_id.as_str()) {
             return Err(refuse(ErrorCode::UnknownMemberId));
         }
@@ -237,6 +242,7 @@ impl Coordinator {
             }
             group.complete_join_if_ready(now, &config, effects, out);
         }
+        self.expire_consumer_members(now, effects, out);
         self.next_deadline()
     }
 
@@ -341,7 +347,8 @@ impl Group {
     }
 
     fn next_deadline(&self) -> Option<Time> {
+        let consumer = self.consumer.as_ref().and_then(|group| group.next_deadline());
         let sessions = self.members.values().filter(|member| member.joining.is_none()).map(|member| member.expires);
-        sessions.chain(self.pending.values().copied()).chain(self.deadline).chain(self.sync_deadline).min()
+        sessions.chain(self.pending.values().copied()).chain(self.deadline).chain(self.sync_deadline).chain(consumer).min()
     }
 }

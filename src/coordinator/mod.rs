@@ -4,12 +4,14 @@
 //! and is told when they are committed. Source: `GroupCoordinatorShard`, `GroupMetadataManager`, `OffsetMetadataManager`; KIP-394 (member ids).
 
 mod admin;
+mod consumer_group;
 mod expiry;
 mod group;
 mod membership;
 mod offsets;
 mod static_members;
 
+pub use consumer_group::{ConsumerGroup, ConsumerMember};
 pub use group::{Group, GroupState, Member};
 pub use offsets::CommittedOffset;
 
@@ -40,6 +42,12 @@ pub struct CoordinatorConfig {
     pub initial_rebalance_delay: Time,
     /// `group.max.size`
     pub size_max: usize,
+    /// `group.consumer.session.timeout.ms`
+    pub consumer_session_timeout: Time,
+    /// `group.consumer.heartbeat.interval.ms`
+    pub consumer_heartbeat_interval: Time,
+    /// `group.consumer.max.size`
+    pub consumer_size_max: usize,
     /// `offset.metadata.max.bytes`
     pub offset_metadata_max: usize,
     /// `offsets.retention.minutes`
@@ -94,6 +102,13 @@ pub enum Then {
     AssignmentStored { group: Arc<str>, generation: i32 },
     /// A static member has another id from now on, and hears so.
     MemberReplaced { group: Arc<str>, member: Arc<str>, before: Box<Member> },
+    /// A member of a group of the new protocol hears what its heartbeat has changed. `before`: the group as it was, if it cannot be written.
+    HeartbeatStored {
+        group: Arc<str>,
+        before: Option<Box<ConsumerGroup>>,
+        reply: ReplyTo,
+        response: Arc<k::ConsumerGroupHeartbeatResponse>,
+    },
     /// Nothing waits for it.
     Stored,
 }
@@ -167,11 +182,15 @@ impl Coordinator {
                         shard.groups.remove(group.as_str());
                     }
                 },
+                Ok(GroupKey::Consumer(key)) => {
+                    let state = shard.group(key.group()).consumer.get_or_insert_default();
+                    state.replay(now, self.config.consumer_session_timeout, &key, record.value.as_ref());
+                }
                 Err(_) => {}
             }
         }
         for group in shard.groups.values() {
-            let (group, generation, members) = (group.id.clone(), group.generation, group.members.len() as i32);
+            let (group, generation, members) = (group.id.clone(), group.generation(), group.size() as i32);
             out.note(NoteKind::GroupLoaded { group, generation, members });
         }
         self.shards.insert(partition, shard);
@@ -240,6 +259,7 @@ impl Coordinator {
                     state.replacement_stored(&member, effects);
                 }
             }
+            Then::HeartbeatStored { reply, response, .. } => effects.replies.push((reply, Response::ConsumerGroupHeartbeat(response))),
             Then::Stored => {}
         }
     }
@@ -265,6 +285,14 @@ impl Coordinator {
                 if let Some(state) = self.group_mut(&group) {
                     state.replacement_lost(now, &member, *before, coordinator_error(error), effects);
                 }
+            }
+            Then::HeartbeatStored { group, before, reply, .. } => {
+                // What is in the log and not replicated in time may still come to be committed.
+                let is_in_the_log = matches!(error, ErrorCode::NotEnoughReplicasAfterAppend | ErrorCode::RequestTimedOut);
+                if let Some(state) = self.group_mut(&group).filter(|_| !is_in_the_log) {
+                    state.consumer = before;
+                }
+                effects.replies.push((reply, consumer_group::refused(coordinator_error(error), None)));
             }
             Then::OffsetsDeleted { reply, .. } => {
                 let response = k::OffsetDeleteResponse::default().with_error_code(coordinator_error(error).code());

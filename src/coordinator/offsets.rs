@@ -7,10 +7,12 @@ use super::{Append, Coordinator, Effects, GroupState, ReplyTo, Then, partition_f
 use crate::mutant;
 use crate::node::{Time, TopicName};
 use crate::protocol::ErrorCode;
+use crate::protocol::consumer_group_records::Place;
 use crate::protocol::group_records::{GroupKey, OffsetValue};
 use crate::protocol::wire::{self, Response};
 use kafka_protocol::messages as k;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Topic and partition.
 pub type OffsetKey = (Arc<str>, i32);
@@ -29,18 +31,18 @@ pub struct CommittedOffset {
 }
 
 impl Coordinator {
-    /// `exists` knows the cluster's partitions: for those that are not there nothing is committed (`KafkaApis.handleOffsetCommitRequest`).
+    /// `topic_id` knows the cluster's partitions: for those that are not there nothing is committed (`KafkaApis.handleOffsetCommitRequest`).
     pub fn commit_offsets(
         &mut self,
         now: Time,
         reply: ReplyTo,
         message: &k::OffsetCommitRequest,
-        exists: impl Fn(&str, i32) -> bool,
+        topic_id: impl Fn(&str, i32) -> Option<Uuid>,
         effects: &mut Effects,
     ) {
         let config = self.config;
         let known = |topic: &k::offset_commit_request::OffsetCommitRequestTopic| {
-            topic.partitions.iter().any(|asked| exists(&topic.name, asked.partition_index))
+            topic.partitions.iter().any(|asked| topic_id(&topic.name, asked.partition_index).is_some())
         };
         // A commit of nothing that exists never reaches the group.
         let checked = if message.topics.iter().any(known) { self.checked_commit(now, message) } else { Ok(()) };
@@ -53,9 +55,10 @@ impl Coordinator {
                 let mut result = k::offset_commit_response::OffsetCommitResponsePartition::default();
                 result.partition_index = asked.partition_index;
                 let metadata = asked.committed_metadata.as_deref().unwrap_or_default();
-                if !exists(&topic.name, asked.partition_index) {
+                let place = topic_id(&topic.name, asked.partition_index).map(|id| (id, asked.partition_index));
+                if place.is_none() {
                     result.error_code = ErrorCode::UnknownTopicOrPartition.code();
-                } else if let Err(error) = checked {
+                } else if let Err(error) = checked.and_then(|()| self.check_epoch(message, place)) {
                     result.error_code = error.code();
                 } else if config.offset_metadata_max < metadata.len() {
                     result.error_code = ErrorCode::OffsetMetadataTooLarge.code();
@@ -78,7 +81,12 @@ impl Coordinator {
             return;
         }
         let group: Arc<str> = Arc::from(message.group_id.as_str());
-        let current = self.group_mut(&group).filter(|group| group.state != GroupState::Empty).map_or(-1, |group| group.generation);
+        let current = match self.group_mut(&group) {
+            // Under the new protocol each partition has been asked whether this epoch will do (KIP-1251).
+            Some(group) if group.consumer.is_some() => message.generation_id_or_member_epoch,
+            Some(group) if group.state != GroupState::Empty => group.generation,
+            _ => -1,
+        };
         let record = |((topic, partition), committed): &(OffsetKey, CommittedOffset)| {
             let value = OffsetValue {
                 offset: committed.offset,
@@ -121,6 +129,10 @@ impl Coordinator {
         let Some(group) = shard.groups.get_mut(message.group_id.as_str()) else {
             return if 0 <= generation { Err(ErrorCode::IllegalGeneration) } else { Ok(()) };
         };
+        if group.consumer.as_ref().is_some_and(|consumer| !consumer.members.is_empty()) {
+            // Each partition is checked by itself.
+            return Ok(());
+        }
         if generation < 0 && group.state == GroupState::Empty {
             // A consumer that assigns its own partitions commits without a generation; only where no member could be in its way.
             return Ok(());
@@ -141,6 +153,17 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Under the new protocol: whether the member's epoch lets it commit in this partition.
+    fn check_epoch(&self, message: &k::OffsetCommitRequest, place: Option<Place>) -> Result<(), ErrorCode> {
+        let shard = self.shards.get(&partition_for(&message.group_id, self.config.partitions));
+        match shard.and_then(|shard| shard.groups.get(message.group_id.as_str())?.consumer.as_deref()) {
+            Some(consumer) if !consumer.members.is_empty() => {
+                consumer.check_commit(&message.member_id, message.generation_id_or_member_epoch, place.as_ref())
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn fetch_offsets(&mut self, reply: ReplyTo, message: &k::OffsetFetchRequest, effects: &mut Effects) {
         let mut response = k::OffsetFetchResponse::default();
         for asked in &message.groups {
@@ -150,6 +173,13 @@ impl Coordinator {
                 Err(error) => answer.error_code = error.code(),
                 Ok(shard) => {
                     let group = shard.groups.get(asked.group_id.as_str());
+                    let consumer = group.and_then(|group| group.consumer.as_deref());
+                    if let Some(Err(error)) = consumer.map(|consumer| consumer.check_fetch(asked.member_id.as_deref(), asked.member_epoch))
+                    {
+                        answer.error_code = error.code();
+                        response.groups.push(answer);
+                        continue;
+                    }
                     for topic in asked.topics.iter().flatten() {
                         let mut topic_answer = k::offset_fetch_response::OffsetFetchResponseTopics::default();
                         topic_answer.name = topic.name.clone();

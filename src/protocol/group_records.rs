@@ -4,6 +4,7 @@
 //! `group-coordinator/.../OffsetCommitKey.json`, `OffsetCommitValue.json`, `GroupMetadataKey.json`, `GroupMetadataValue.json`; KIP-915 for the
 //! flexible version 4, which is read but not written. A value of `None` in the log is a tombstone: the record is gone.
 
+use super::consumer_group_records::ConsumerGroupKey;
 use super::primitive::{DecodeError, Reader, put_blob, put_count, put_nullable_string, put_string};
 use bytes::{BufMut, Bytes};
 
@@ -19,8 +20,16 @@ const FIRST_FLEXIBLE: i16 = 4;
 /// What a record is about.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum GroupKey {
-    Offset { group: String, topic: String, partition: i32 },
-    Group { group: String },
+    Offset {
+        group: String,
+        topic: String,
+        partition: i32,
+    },
+    Group {
+        group: String,
+    },
+    /// Of a group of the new protocol (KIP-848).
+    Consumer(ConsumerGroupKey),
 }
 
 /// A committed offset.
@@ -73,7 +82,10 @@ impl GroupKey {
                 Ok(GroupKey::Offset { group: reader.string()?, topic: reader.string()?, partition: reader.i32()? })
             }
             GROUP_KEY => Ok(GroupKey::Group { group: reader.string()? }),
-            other => Err(DecodeError::Version(other)),
+            other => match ConsumerGroupKey::read(other, &mut reader) {
+                Some(key) => Ok(GroupKey::Consumer(key?)),
+                None => Err(DecodeError::Version(other)),
+            },
         }
     }
 
@@ -90,6 +102,7 @@ impl GroupKey {
                 out.put_i16(GROUP_KEY);
                 put_string(&mut out, group);
             }
+            GroupKey::Consumer(key) => return key.to_bytes(),
         }
         Bytes::from(out)
     }
@@ -218,7 +231,8 @@ mod tests {
         assert_eq!(GroupKey::read(&bytes("0000 0001 67 0002 746f 00000007")), Ok(offset));
         let group = GroupKey::Group { group: "g".to_owned() };
         assert_eq!(group.to_bytes(), bytes("0002 0001 67"));
-        assert_eq!(GroupKey::read(&bytes("0003 0001 67")), Err(DecodeError::Version(3)));
+        assert_eq!(GroupKey::read(&bytes("0003 0001")), Err(DecodeError::Short));
+        assert_eq!(GroupKey::read(&bytes("0004 0001 67")), Err(DecodeError::Version(4)));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod batch_builder;
 mod batch_error;
 mod checksum;
 pub mod compression;
+pub mod consumer_group_records;
 pub mod consumer_protocol;
 mod control_record;
 mod error;

@@ -3,8 +3,9 @@
 //! Knows no message. Only for the formats that are ours (consumer protocol, internal topics). Source: the protocol guide's primitive types,
 //! KIP-482 for the compact forms.
 
-use super::varint::take_unsigned_varint;
+use super::varint::{put_unsigned_varint, take_unsigned_varint};
 use bytes::{Buf, BufMut, Bytes};
+use uuid::Uuid;
 
 /// Bytes of a string that is no blob, at the most: also the compact form, which could say more, is held to it.
 pub const STRING_MAX: usize = i16::MAX as usize;
@@ -47,6 +48,14 @@ pub(super) struct Reader {
 impl Reader {
     pub fn new(bytes: &Bytes) -> Reader {
         Reader { bytes: bytes.clone(), flexible: false }
+    }
+
+    pub fn i8(&mut self) -> Result<i8, DecodeError> {
+        self.bytes.try_get_i8().map_err(|_| DecodeError::Short)
+    }
+
+    pub fn uuid(&mut self) -> Result<Uuid, DecodeError> {
+        self.bytes.try_get_u128().map(Uuid::from_u128).map_err(|_| DecodeError::Short)
     }
 
     pub fn i16(&mut self) -> Result<i16, DecodeError> {
@@ -98,13 +107,18 @@ impl Reader {
         Ok(elements)
     }
 
-    /// Passes over the tagged fields at the end of a flexible struct: none is known here.
+    /// Passes over the tagged fields at the end of a flexible struct.
     pub fn skip_tags(&mut self) -> Result<(), DecodeError> {
+        self.tags(|_, _| Ok(()))
+    }
+
+    /// Reads the tagged fields at the end of a flexible struct, each with a reader of its own bytes.
+    pub fn tags(&mut self, mut field: impl FnMut(u32, &mut Reader) -> Result<(), DecodeError>) -> Result<(), DecodeError> {
         if self.flexible {
             for _ in 0..self.unsigned_varint()? {
-                self.unsigned_varint()?;
-                let length = self.unsigned_varint()?;
-                self.take(i64::from(length))?;
+                let (tag, length) = (self.unsigned_varint()?, self.unsigned_varint()?);
+                let bytes = self.take(i64::from(length))?.unwrap_or_default();
+                field(tag, &mut Reader { bytes, flexible: true })?;
             }
         }
         Ok(())
@@ -161,4 +175,35 @@ pub(super) fn put_nullable_blob(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
 /// Appends the count of an array.
 pub(super) fn put_count(out: &mut Vec<u8>, count: usize) {
     out.put_i32(count as i32);
+}
+
+/// Appends a string in its compact form.
+pub(super) fn put_compact_string(out: &mut Vec<u8>, text: &str) {
+    put_compact_count(out, text.len());
+    out.put_slice(text.as_bytes());
+}
+
+pub(super) fn put_compact_nullable_string(out: &mut Vec<u8>, text: Option<&str>) {
+    match text {
+        Some(text) => put_compact_string(out, text),
+        None => out.put_u8(0),
+    }
+}
+
+/// Appends a count or length in its compact form: one more than it is.
+pub(super) fn put_compact_count(out: &mut Vec<u8>, count: usize) {
+    put_unsigned_varint(out, count as u32 + 1);
+}
+
+/// Ends a flexible struct without tagged fields.
+pub(super) fn put_no_tags(out: &mut Vec<u8>) {
+    out.put_u8(0);
+}
+
+/// Ends a flexible struct with one tagged field.
+pub(super) fn put_tag(out: &mut Vec<u8>, tag: u32, bytes: &[u8]) {
+    out.put_u8(1);
+    put_unsigned_varint(out, tag);
+    put_unsigned_varint(out, bytes.len() as u32);
+    out.put_slice(bytes);
 }

@@ -8,6 +8,11 @@ pub fn put_varint(out: &mut Vec<u8>, value: i32) {
     put_unsigned(|byte| out.push(byte), zigzag32(value) as u64);
 }
 
+/// Appends an unsigned number, as flexible message versions (KIP-482) write lengths and tags.
+pub fn put_unsigned_varint(out: &mut Vec<u8>, value: u32) {
+    put_unsigned(|byte| out.push(byte), u64::from(value));
+}
+
 /// The numbers before a record's key, put together before they are copied to where they belong: at most 21 bytes.
 #[derive(Default)]
 pub struct Front {

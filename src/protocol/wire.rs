@@ -55,6 +55,7 @@ pub enum Request {
     OffsetDelete(Arc<k::OffsetDeleteRequest>),
     DescribeConfigs(Arc<k::DescribeConfigsRequest>),
     DescribeCluster(Arc<k::DescribeClusterRequest>),
+    ConsumerGroupHeartbeat(Arc<k::ConsumerGroupHeartbeatRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -99,6 +100,7 @@ pub enum Response {
     OffsetDelete(Arc<k::OffsetDeleteResponse>),
     DescribeConfigs(Arc<k::DescribeConfigsResponse>),
     DescribeCluster(Arc<k::DescribeClusterResponse>),
+    ConsumerGroupHeartbeat(Arc<k::ConsumerGroupHeartbeatResponse>),
 }
 
 /// Bytes of records as they travel.
@@ -149,10 +151,11 @@ pub enum Api {
     OffsetDelete,
     DescribeConfigs,
     DescribeCluster,
+    ConsumerGroupHeartbeat,
 }
 
 impl Api {
-    pub const ALL: [Api; 37] = [
+    pub const ALL: [Api; 38] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -190,6 +193,7 @@ impl Api {
         Api::OffsetDelete,
         Api::DescribeConfigs,
         Api::DescribeCluster,
+        Api::ConsumerGroupHeartbeat,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -231,6 +235,7 @@ impl Api {
             Api::OffsetDelete => "OffsetDelete",
             Api::DescribeConfigs => "DescribeConfigs",
             Api::DescribeCluster => "DescribeCluster",
+            Api::ConsumerGroupHeartbeat => "ConsumerGroupHeartbeat",
         }
     }
 }
@@ -283,6 +288,7 @@ impl Request {
             Request::OffsetDelete(_) => Api::OffsetDelete,
             Request::DescribeConfigs(_) => Api::DescribeConfigs,
             Request::DescribeCluster(_) => Api::DescribeCluster,
+            Request::ConsumerGroupHeartbeat(_) => Api::ConsumerGroupHeartbeat,
         }
     }
 }
@@ -335,6 +341,7 @@ impl Response {
             Response::OffsetDelete(_) => Api::OffsetDelete,
             Response::DescribeConfigs(_) => Api::DescribeConfigs,
             Response::DescribeCluster(_) => Api::DescribeCluster,
+            Response::ConsumerGroupHeartbeat(_) => Api::ConsumerGroupHeartbeat,
         }
     }
 
@@ -385,6 +392,7 @@ impl Response {
             Response::OffsetDelete(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::DescribeConfigs(m) => m.results.iter().map(|r| r.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::DescribeCluster(m) => m.error_code,
+            Response::ConsumerGroupHeartbeat(m) => m.error_code,
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),

@@ -235,6 +235,8 @@ fn heeded(scope: Scope) -> &'static [&'static str] {
             "fetch.min.bytes",
             "group.id",
             "group.instance.id",
+            "group.protocol",
+            "group.remote.assignor",
             "heartbeat.interval.ms",
             "max.partition.fetch.bytes",
             "max.poll.interval.ms",
@@ -448,6 +450,17 @@ pub fn consumer(world: &World, given: &Configs, group: Option<&str>, processing:
         values.given.insert("group.id".to_owned(), group.to_owned());
     }
     let group = Some(values.text("group.id")).filter(|group| !group.is_empty()).map(Arc::from);
+    // Who shares partitions out has settings of its own (`ConsumerConfig.checkUnsupportedConfigsPostProcess`).
+    let reports = values.text("group.protocol").trim().eq_ignore_ascii_case("consumer");
+    let (protocol, others): (&str, &[&str]) = if reports {
+        ("CONSUMER", &["heartbeat.interval.ms", "session.timeout.ms", "partition.assignment.strategy"])
+    } else {
+        ("CLASSIC", &["group.remote.assignor"])
+    };
+    if let Some(name) = others.iter().find(|name| values.given.contains_key(**name)) {
+        let sentence = format!("{name} cannot be set when group.protocol={protocol}");
+        return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at(&format!("configs.{name}")));
+    }
     if values.int("session.timeout.ms") <= values.int("heartbeat.interval.ms") && group.is_some() {
         let sentence = "The heartbeat must be set lower than the session timeout: heartbeat.interval.ms < session.timeout.ms";
         return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at("configs.heartbeat.interval.ms"));
@@ -479,6 +492,8 @@ pub fn consumer(world: &World, given: &Configs, group: Option<&str>, processing:
         fetch_max_bytes: values.i32("fetch.max.bytes"),
         max_partition_fetch_bytes: values.i32("max.partition.fetch.bytes"),
         assignors,
+        reports,
+        remote_assignor: Some(values.text("group.remote.assignor")).filter(|assignor| !assignor.is_empty()).map(Arc::from),
         processing,
         start_timestamp: start_timestamp(world),
     };
@@ -572,6 +587,9 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         session_timeout_max: values.millis("group.max.session.timeout.ms"),
         initial_rebalance_delay: values.millis("group.initial.rebalance.delay.ms"),
         size_max: values.size("group.max.size"),
+        consumer_session_timeout: values.millis("group.consumer.session.timeout.ms"),
+        consumer_heartbeat_interval: values.millis("group.consumer.heartbeat.interval.ms"),
+        consumer_size_max: values.size("group.consumer.max.size"),
         offset_metadata_max: values.size("offset.metadata.max.bytes"),
         offsets_retention_ms: values.int("offsets.retention.minutes") * 60_000,
         start_timestamp,

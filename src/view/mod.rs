@@ -13,18 +13,20 @@ pub use messages::{Isolation, MessageQuery, messages};
 use crate::broker::{Broker, Machine};
 use crate::client::consumer::Reads;
 use crate::controller::Controller;
-use crate::coordinator::{Group, OFFSETS_TOPIC, partition_for};
+use crate::coordinator::{ConsumerMember, Group, OFFSETS_TOPIC, partition_for};
 use crate::cost::HEALTHY_DISK;
 use crate::node::{MS, Time};
 use crate::ordered::{OrderedMap, OrderedSet, sort_by};
 use crate::protocol::Batch;
 use crate::protocol::consumer_protocol::Assignment;
-use crate::protocol::metadata::TopicMetadata;
+use crate::protocol::metadata::{MetadataImage, TopicMetadata};
 use crate::protocol::{murmur2, topic_id_base64};
 use crate::replica::{PartitionKey, Replica};
 use crate::session::{Session, effective_topic_configs};
 use crate::sim::{Application, CERTAIN, ClientNode, DropNext, End, Link, Odds, ProcessState, World};
 use crate::storage::RemoteSegment;
+use uuid::Uuid;
+
 pub use shape::*;
 
 fn millis(time: Time) -> f64 {
@@ -247,13 +249,22 @@ fn group_view(world: &World, id: String) -> GroupView {
         broker.coordinator().groups().find(|group| *group.id == *id).filter(|_| state.is_up())
     });
     let subscribed = subscribed_topics(world, &id);
+    let consumer = group.and_then(|group| group.consumer.as_deref());
+    let assignor = match consumer {
+        Some(consumer) => Some(consumer.assignor().name().to_owned()),
+        None => group.and_then(|group| group.protocol.clone()),
+    };
+    let members = match consumer {
+        Some(consumer) => consumer.members.iter().map(|(id, member)| consumer_member_view(image, id, member)).collect(),
+        None => group.map(|group| group.members.values().map(member_view).collect()).unwrap_or_default(),
+    };
     GroupView {
-        protocol: "classic".to_owned(),
-        state: group.map_or("Dead", |group| group.state.name()).to_owned(),
-        generation: group.map_or(-1, |group| group.generation),
+        protocol: if consumer.is_some() { "consumer" } else { "classic" }.to_owned(),
+        state: consumer.map_or(group.map_or("Dead", |group| group.state.name()), |consumer| consumer.state_name()).to_owned(),
+        generation: group.map_or(-1, |group| group.generation()),
         coordinator,
-        assignor: group.and_then(|group| group.protocol.clone()),
-        members: group.map(|group| group.members.values().map(member_view).collect()).unwrap_or_default(),
+        assignor,
+        members,
         offsets: offset_views(world, group, &subscribed),
         id,
     }
@@ -272,6 +283,19 @@ fn subscribed_topics(world: &World, group: &str) -> OrderedSet<String> {
         }
     }
     topics
+}
+
+fn consumer_member_view(image: &MetadataImage, id: &str, member: &ConsumerMember) -> MemberView {
+    let named = |(topic, partition): &(Uuid, i32)| {
+        let topic = image.topics.get(topic)?.name.to_string();
+        Some(AssignedView { topic, partition: *partition })
+    };
+    MemberView {
+        member_id: id.to_owned(),
+        client_id: member.client_id.clone(),
+        instance_id: member.instance_id.clone(),
+        assignment: member.assigned.keys().filter_map(named).collect(),
+    }
 }
 
 fn member_view(member: &crate::coordinator::Member) -> MemberView {

@@ -24,7 +24,7 @@ pub fn timeline(shot: &Shared<Shot>, act: &Callback<Act>) -> Html {
         <section class="timeline" aria-label="Timeline">
             <div class="track">
                 <div class="rail" aria-hidden="true"><i ~style={format!("--part:{}", fixed(part, 4))}></i></div>
-                { place(&shot.marks, latest).into_iter().map(|m| tick(&m, act)).collect::<Html>() }
+                { place(&shot.marks, latest).into_iter().map(|m| tick(&m, view.time, act)).collect::<Html>() }
                 <input type="range" min="0" max={fixed(latest, 3)} step="0.001" value={fixed(view.time, 3)} aria-label="Virtual time"
                     aria-valuetext={format!("{} of {}", clock_text(view.time), clock_text(view.latest))} {oninput} />
             </div>
@@ -97,14 +97,15 @@ fn place(marks: &[Mark], latest: f64) -> Vec<Placed> {
     out
 }
 
-fn tick(mark: &Placed, act: &Callback<Act>) -> Html {
+/// A mark; those of what is still to come again are hollow.
+fn tick(mark: &Placed, now: f64, act: &Callback<Act>) -> Html {
     let (_, colour, word) = look(mark.kind);
     let time = mark.time;
     let onclick = act.reform(move |_| Act::Seek(time));
     let more = if mark.many > 1 { format!(" (and {} more here)", mark.many - 1) } else { String::new() };
     // The slider reaches every time by keyboard and the Events table names every mark: ticks stay out of the tab order.
     html! {
-        <button type="button" key={time.to_bits()} class={classes!("tick", colour)} tabindex="-1" {onclick} ~style={format!("left:{}%", fixed(mark.at * 100.0, 2))}
+        <button type="button" key={time.to_bits()} class={classes!("tick", colour, (now < time).then_some("ahead"))} tabindex="-1" {onclick} ~style={format!("left:{}%", fixed(mark.at * 100.0, 2))}
             title={format!("{} {}{more}", short_time(time), mark.text)}>
             if mark.labelled { <span>{ word }</span> }
         </button>

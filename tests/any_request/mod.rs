@@ -56,7 +56,7 @@ struct Fields<'a> {
 
 pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
     let mut fields = Fields { chance, facts };
-    match fields.below(29) {
+    match fields.below(30) {
         0 => Request::ApiVersions(Arc::default()),
         1..=2 => fields.produce(),
         3..=5 => Request::Fetch(Arc::new(fields.fetch())),
@@ -80,6 +80,7 @@ pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
         24 => fields.producer_ids(),
         25..=26 => fields.about_groups(),
         27 => fields.description(),
+        28 => Request::ConsumerGroupHeartbeat(Arc::new(fields.report())),
         _ => fields.registration_or_heartbeat(),
     }
 }
@@ -395,6 +396,27 @@ impl Fields<'_> {
             k::delete_records_request::DeleteRecordsTopic::default().with_name(fields.topic_name()).with_partitions(partitions)
         });
         k::DeleteRecordsRequest::default().with_topics(topics).with_timeout_ms(self.int(100))
+    }
+
+    /// A heartbeat of the new protocol: to the classic group, or to another that comes to be by it.
+    fn report(&mut self) -> k::ConsumerGroupHeartbeatRequest {
+        let group = if self.rarely(3) { self.group() } else { k::GroupId(wire::text("reporters")) };
+        let member = wire::text(self.pick(&["one", "two", "two", ""]));
+        let epoch = self.pick(&[0, 0, 1, 2, -1]);
+        let mut message = k::ConsumerGroupHeartbeatRequest::default().with_group_id(group).with_member_id(member);
+        message.member_epoch = self.int(epoch);
+        message.instance_id = if self.rarely(3) { Some(wire::text(self.pick(&["first", "second", ""]))) } else { None };
+        message.rack_id = if self.rarely(4) { Some(wire::text(self.pick(&["rack", ""]))) } else { None };
+        message.rebalance_timeout_ms = self.pick(&[1_000, 1_000, -1, 0, i32::MIN, i32::MAX]);
+        message.subscribed_topic_names = if self.rarely(4) { None } else { Some(self.several(Fields::topic_name)) };
+        message.subscribed_topic_regex = if self.rarely(8) { Some(wire::text(self.pick(&["", ".*", "("]))) } else { None };
+        message.server_assignor = if self.rarely(3) { Some(wire::text(self.pick(&["uniform", "range", "sticky", ""]))) } else { None };
+        let owned = self.several(|fields| {
+            let topic = k::consumer_group_heartbeat_request::TopicPartitions::default().with_topic_id(fields.topic_id());
+            topic.with_partitions(fields.several(Fields::index))
+        });
+        message.topic_partitions = self.pick(&[None, Some(Vec::new()), Some(Vec::new()), Some(owned)]);
+        message
     }
 
     fn alter_configs(&mut self) -> k::IncrementalAlterConfigsRequest {

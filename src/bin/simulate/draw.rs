@@ -204,14 +204,14 @@ pub struct Drawer {
     made: u64,
     /// Whether the cluster has a remote store.
     tiered: bool,
-    /// The assignors of most members of each group.
-    assignors: Vec<&'static str>,
+    /// The assignors of most members of each group; none: it is of the new protocol.
+    assignors: Vec<Option<&'static str>>,
 }
 
 impl Drawer {
     pub fn new(seed: u64) -> Drawer {
         let mut drawer = Drawer { chance: Chance::new(seed).fork(0x0005_1a17), made: 0, tiered: false, assignors: Vec::new() };
-        drawer.assignors = GROUPS.iter().filter_map(|_| drawer.one_of(ASSIGNORS)).collect();
+        drawer.assignors = GROUPS.iter().map(|_| if drawer.chance.below(3) == 0 { None } else { drawer.one_of(ASSIGNORS) }).collect();
         drawer
     }
 
@@ -282,7 +282,7 @@ impl Drawer {
             commands.push(self.producer(&topics));
         }
         for _ in 0..self.between(0, 4) {
-            commands.push(self.consumer(&topics));
+            commands.extend(self.consumer(&topics));
         }
         commands
     }
@@ -354,28 +354,34 @@ impl Drawer {
         producer
     }
 
-    fn consumer(&mut self, topics: &[String]) -> Value {
+    fn consumer(&mut self, topics: &[String]) -> Option<Value> {
         let group = self.chance.below(GROUPS.len() as u64) as usize;
-        let assignors = if self.chance.below(4) == 0 { self.one_of(ASSIGNORS) } else { Some(self.assignors[group]) };
         let is_slow = self.chance.below(5) == 0;
-        let mut command = json!({
-            "type": "addConsumer", "id": self.name("consumer"), "group": GROUPS[group], "topics": topics,
-            "processingMs": if is_slow { Some(5) } else { self.one_of(&[0, 0, 5]) },
-            "configs": {
-                "auto.offset.reset": "earliest",
-                "partition.assignment.strategy": assignors,
-                "client.rack": self.one_of(&["", "rack-a", "rack-b"]),
-                "metadata.max.age.ms": self.one_of(&["5000", "300000"]),
-                "auto.commit.interval.ms": self.one_of(&["500", "5000"]),
-                "session.timeout.ms": self.one_of(&["6000", "45000"]),
-                "heartbeat.interval.ms": "2000",
-                "max.poll.interval.ms": if is_slow { SHORT_POLL_INTERVAL } else { "300000" },
-            },
+        let mut configs = json!({
+            "auto.offset.reset": "earliest",
+            "client.rack": self.one_of(&["", "rack-a", "rack-b"]),
+            "metadata.max.age.ms": self.one_of(&["5000", "300000"]),
+            "auto.commit.interval.ms": self.one_of(&["500", "5000"]),
+            "max.poll.interval.ms": if is_slow { SHORT_POLL_INTERVAL } else { "300000" },
         });
         if self.chance.below(3) == 0 {
-            command["configs"]["group.instance.id"] = json!(format!("instance-{}", self.chance.below(3)));
+            configs["group.instance.id"] = json!(format!("instance-{}", self.chance.below(3)));
         }
-        command
+        if let Some(usual) = self.assignors[group] {
+            let assignors = if self.chance.below(4) == 0 { self.one_of(ASSIGNORS) } else { Some(usual) };
+            configs["partition.assignment.strategy"] = json!(assignors);
+            configs["session.timeout.ms"] = json!(self.one_of(&["6000", "45000"]));
+            configs["heartbeat.interval.ms"] = json!("2000");
+        } else {
+            configs["group.protocol"] = json!("consumer");
+            if let Some(assignor) = self.one_of(&[None, Some("uniform"), Some("range")])? {
+                configs["group.remote.assignor"] = json!(assignor);
+            }
+        }
+        Some(json!({
+            "type": "addConsumer", "id": self.name("consumer"), "group": GROUPS[group], "topics": topics,
+            "processingMs": if is_slow { Some(5) } else { self.one_of(&[0, 0, 5]) }, "configs": configs,
+        }))
     }
 
     /// Microseconds until the next thing happens.
@@ -487,7 +493,7 @@ impl Drawer {
                 let value = if self.chance.below(3) == 0 { Value::Null } else { json!(self.name("value")) };
                 json!({ "type": "send", "topic": self.one_of(&topics)?, "key": self.one_of(&["by hand", "key-0"]), "value": value })
             }
-            Act::AddConsumer if view.consumers.len() < CLIENTS_MAX && !topics.is_empty() => self.consumer(&topics),
+            Act::AddConsumer if view.consumers.len() < CLIENTS_MAX && !topics.is_empty() => self.consumer(&topics)?,
             Act::RemoveConsumer => json!({ "type": "removeConsumer", "id": self.one_of(&alive)? }),
             Act::CrashConsumer => json!({ "type": "crashConsumer", "id": self.one_of(&alive)? }),
             Act::PauseConsumer => json!({ "type": "pauseConsumer", "id": self.one_of(&alive)? }),

@@ -5,7 +5,7 @@
 //! What an assignor has to be told, and what a leader does with it, is in [`super::assigning`]. Source: `ConsumerCoordinator`,
 //! `AbstractCoordinator`.
 
-use super::{Asked, Consumer, assigning};
+use super::{Asked, Consumer, Reporting, assigning};
 use crate::client::assignor::{Assignor, Members};
 use crate::mutant;
 use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time};
@@ -71,8 +71,8 @@ pub struct Membership {
     pub(super) cooperative: Option<i32>,
     /// An answer to JoinGroup or SyncGroup that came while the application was at work: its next poll takes it.
     unheard: Option<Response>,
-    heartbeat_at: Time,
-    heartbeat_under_way: bool,
+    pub(super) heartbeat_at: Time,
+    pub(super) heartbeat_under_way: bool,
     /// When auto commit is due.
     pub(super) commit_at: Time,
     /// Partitions of each topic that the group subscribes to when the assignment was made, 0 for one that does not exist: the leader rebalances
@@ -85,6 +85,8 @@ pub struct Membership {
     pub(super) skips_assignment: bool,
     /// Before it does, it has to hear of their topics.
     pub(super) awaits_metadata: bool,
+    /// Under the new protocol: what it has been told and has said.
+    pub(super) reporting: Reporting,
 }
 
 impl Membership {
@@ -122,6 +124,10 @@ impl Consumer {
         if !self.is_member() {
             return;
         }
+        if self.config.reports {
+            self.keep_reporting(now, coordinator, out);
+            return;
+        }
         if self.poll_expires().is_some_and(|at| at <= now) {
             self.poll_expired(now, coordinator, out);
         }
@@ -148,7 +154,7 @@ impl Consumer {
     }
 
     /// When an application that is at work has to poll at the latest. While its member waits for others to join nobody watches it.
-    fn poll_expires(&self) -> Option<Time> {
+    pub(super) fn poll_expires(&self) -> Option<Time> {
         let watches = self.is_member() && self.membership.generation.is_some() && self.membership.state != MemberState::PreparingRebalance;
         let watches = watches && !self.processing.is_empty() && !mutant::is("poll-interval-unheeded");
         watches.then(|| self.polled_at + self.config.max_poll_interval)
@@ -186,6 +192,9 @@ impl Consumer {
         let joined = membership.state == MemberState::Stable || self.assigns_by_hand();
         let commit = (self.config.auto_commit && joined && self.processing.is_empty() && !self.partitions.is_empty())
             .then_some(membership.commit_at);
+        if self.config.reports {
+            return [commit, self.next_report(), self.poll_expires()].into_iter().flatten().min();
+        }
         [commit, self.next_heartbeat(), self.next_join(), self.poll_expires()].into_iter().flatten().min()
     }
 
@@ -228,6 +237,7 @@ impl Consumer {
         self.coordinator_unknown(now);
         match asked {
             Asked::JoinGroup | Asked::SyncGroup => self.rejoin_at(now),
+            Asked::Report => self.report_lost(now),
             Asked::OffsetFetch => self.committed_unasked(now),
             _ => {}
         }
@@ -270,12 +280,12 @@ impl Consumer {
         }
     }
 
-    fn revoked(&mut self, partitions: Vec<Partition>, out: &mut Outputs) {
+    pub(super) fn revoked(&mut self, partitions: Vec<Partition>, out: &mut Outputs) {
         let (Some(group), false) = (self.group(), partitions.is_empty()) else { return };
         out.note(NoteKind::AssignmentRevoked { group, partitions });
     }
 
-    fn lose_partitions(&mut self, out: &mut Outputs) {
+    pub(super) fn lose_partitions(&mut self, out: &mut Outputs) {
         let (Some(group), false) = (self.group(), self.partitions.is_empty()) else { return };
         let partitions = std::mem::take(&mut self.partitions).into_keys().collect();
         out.note(NoteKind::AssignmentLost { group, partitions });
@@ -350,7 +360,7 @@ impl Consumer {
     }
 
     /// The application gets the error, and does not poll again.
-    fn fail(&mut self, error: ErrorCode) {
+    pub(super) fn fail(&mut self, error: ErrorCode) {
         self.error = Some(error);
         self.membership.state = MemberState::Failed;
         self.membership.to_share = None;
@@ -451,6 +461,10 @@ impl Consumer {
 
     /// Leaves, unless it is a static member: that one is expected back within its session.
     fn send_leave(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
+        if self.config.reports && self.is_member() {
+            self.report_leaving(now, coordinator, out);
+            return;
+        }
         let Some(group) = self.group().filter(|_| self.is_member() && self.config.instance.is_none()) else { return };
         if self.membership.member_id.is_empty() {
             return;

@@ -7,6 +7,7 @@ mod assigning;
 mod commits;
 mod fetching;
 mod membership;
+mod reporting;
 mod validation;
 
 pub use fetching::SeekTarget;
@@ -20,6 +21,7 @@ use crate::protocol::wire::Response;
 use crate::protocol::{ErrorCode, FetchSession};
 use fetching::{AskedOffsets, PartitionState};
 use membership::Membership;
+use reporting::Reporting;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use validation::AskedPosition;
@@ -58,6 +60,10 @@ pub struct ConsumerConfig {
     pub max_partition_fetch_bytes: i32,
     /// `partition.assignment.strategy`, the preferred first
     pub assignors: Vec<Assignor>,
+    /// `group.protocol`: whether the coordinator shares partitions out (KIP-848).
+    pub reports: bool,
+    /// `group.remote.assignor`
+    pub remote_assignor: Option<Arc<str>>,
     /// What the application spends on each record.
     pub processing: Time,
     /// What its clock showed at virtual time 0, in Kafka's epoch milliseconds.
@@ -91,6 +97,8 @@ enum Asked {
     JoinGroup,
     SyncGroup,
     Heartbeat,
+    /// A heartbeat of the new protocol.
+    Report,
     LeaveGroup,
     OffsetFetch,
     OffsetCommit,
@@ -240,6 +248,7 @@ impl Consumer {
             (Asked::FindCoordinator, Response::FindCoordinator(message)) => self.coordinator_found(now, &message),
             (Asked::JoinGroup | Asked::SyncGroup, response) => self.rebalance_answered(response),
             (Asked::Heartbeat, Response::Heartbeat(message)) => self.heartbeat_answered(now, &message),
+            (Asked::Report, Response::ConsumerGroupHeartbeat(message)) => self.report_answered(now, &message),
             _ => {}
         }
     }
@@ -297,7 +306,7 @@ impl Consumer {
         self.polled_at = now;
         self.polled(now, out);
         // Who was fenced or fits in with nobody gets the error from every poll, and no record.
-        if self.paused || self.membership.state == MemberState::Failed {
+        if self.paused || self.membership.state == MemberState::Failed || self.membership.reporting.gives_up {
             return;
         }
         if self.config.processing == 0 {
