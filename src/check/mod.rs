@@ -437,6 +437,10 @@ impl Checker {
             NoteKind::MemberJoined { group, .. } | NoteKind::MemberReplaced { group, .. } => {
                 groups::instances_are_unique(world, node, group)
             }
+            NoteKind::GroupDeleted { group } => {
+                self.groups.deleted(node, group);
+                Ok(())
+            }
             NoteKind::Rebalanced { group, generation, .. } => self.groups.rebalanced(world, node, group, *generation),
             _ => Ok(()),
         }

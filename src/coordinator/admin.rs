@@ -3,6 +3,7 @@
 //! Source: `GroupCoordinatorService`, `GroupMetadataManager.listGroups`, `ClassicGroup.validateDeleteGroup` and `validateOffsetDelete`,
 //! `OffsetMetadataManager.deleteOffsets`; KIP-496, KIP-518, KIP-1043. What is deleted counts as such when its tombstones are committed.
 
+use super::consumer_group::Records;
 use super::offsets::OffsetKey;
 use super::{Append, Coordinator, Effects, Group, GroupState, Member, ReplyTo, Then, coordinator_error, partition_for};
 use crate::node::{NoteKind, Outputs};
@@ -34,8 +35,8 @@ pub(super) fn tombstone(group: &str, (topic, partition): &OffsetKey) -> (Bytes, 
     (GroupKey::Offset { group: group.to_owned(), topic: topic.to_string(), partition: *partition }.to_bytes(), None)
 }
 
-/// The record that takes back a group.
-fn group_tombstone(group: &str) -> (Bytes, Option<Bytes>) {
+/// The record that takes back a classic group.
+pub(super) fn group_tombstone(group: &str) -> (Bytes, Option<Bytes>) {
     (GroupKey::Group { group: group.to_owned() }.to_bytes(), None)
 }
 
@@ -56,6 +57,12 @@ impl Group {
         let subscription = |member| Subscription::read(&self.subscription_of(member)).ok();
         let subscriptions: Vec<Subscription> = self.members.values().map(subscription).collect::<Option<_>>()?;
         Some(subscriptions.iter().any(|subscription| subscription.topics.iter().any(|own| own == topic)))
+    }
+
+    /// What takes back the group and these of its offsets.
+    pub(super) fn tombstones(&self, offsets: &[OffsetKey]) -> Records {
+        let own = self.consumer.as_ref().map_or_else(|| vec![group_tombstone(&self.id)], |consumer| consumer.tombstones(&self.id));
+        offsets.iter().map(|key| tombstone(&self.id, key)).chain(own).collect()
     }
 
     fn describe(&self) -> k::describe_groups_response::DescribedGroup {
@@ -93,7 +100,7 @@ impl Coordinator {
         let listed = wanted.map(|group| {
             k::list_groups_response::ListedGroup::default()
                 .with_group_id(k::GroupId(wire::text(&group.id)))
-                .with_protocol_type(wire::text(&group.protocol_type))
+                .with_protocol_type(wire::text(if group.consumer.is_some() { CONSUMER } else { &group.protocol_type }))
                 .with_group_state(wire::text(group.state_name()))
                 .with_group_type(wire::text(group.kind()))
         });
@@ -118,12 +125,14 @@ impl Coordinator {
 
     pub(super) fn delete_groups(&mut self, reply: ReplyTo, message: &k::DeleteGroupsRequest, effects: &mut Effects) {
         let mut response = k::DeleteGroupsResponse::default();
-        let mut doomed: OrderedMap<i32, Vec<Doomed>> = OrderedMap::new();
+        let mut doomed: OrderedMap<i32, (Vec<Doomed>, Records)> = OrderedMap::new();
         for id in &message.groups_names {
             let error = match self.group(id) {
-                Ok(Some(group)) if group.state == GroupState::Empty && group.size() == 0 => {
-                    let offsets = group.offsets.keys().cloned().collect();
-                    doomed.or_default(partition_for(id, self.config.partitions)).push((group.id.clone(), offsets));
+                Ok(Some(group)) if group.is_empty() => {
+                    let (groups, records) = doomed.or_default(partition_for(id, self.config.partitions));
+                    let offsets: Vec<OffsetKey> = group.offsets.keys().cloned().collect();
+                    records.extend(group.tombstones(&offsets));
+                    groups.push((group.id.clone(), offsets));
                     ErrorCode::None
                 }
                 Ok(Some(_)) => ErrorCode::NonEmptyGroup,
@@ -139,9 +148,9 @@ impl Coordinator {
         }
         self.next_deletion += 1;
         self.deletions.insert(self.next_deletion, Deletion { reply, response, open: doomed.len() });
-        for (partition, groups) in doomed {
-            let then = Then::GroupsDeleted { deletion: Some(self.next_deletion), groups: groups.clone() };
-            effects.appends.push(Append { partition, records: deletion_records(&groups), then });
+        for (partition, (groups, records)) in doomed {
+            let then = Then::GroupsDeleted { deletion: Some(self.next_deletion), groups };
+            effects.appends.push(Append { partition, records, then });
         }
     }
 
@@ -150,7 +159,7 @@ impl Coordinator {
             self.forget_offsets(&id, &offsets);
             let shard = self.shards.get_mut(&partition_for(&id, self.config.partitions));
             // Whoever has come meanwhile keeps it.
-            let is_over = |group: &Group| group.members.is_empty() && group.pending.is_empty() && group.offsets.is_empty();
+            let is_over = |group: &Group| group.size() == 0 && group.pending.is_empty() && group.offsets.is_empty();
             if let Some(shard) = shard.filter(|shard| shard.groups.get(&id).is_some_and(is_over)) {
                 shard.groups.remove(&id);
                 out.note(NoteKind::GroupDeleted { group: id });
@@ -231,7 +240,7 @@ impl Coordinator {
             return Err(ErrorCode::InvalidGroupId);
         }
         let group = self.group(id)?.ok_or(ErrorCode::GroupIdNotFound)?;
-        if group.state != GroupState::Empty && group.protocol_type != CONSUMER {
+        if !group.is_empty() && group.consumer.is_none() && group.protocol_type != CONSUMER {
             return Err(ErrorCode::NonEmptyGroup);
         }
         Ok(group)
@@ -242,10 +251,4 @@ impl Coordinator {
             offsets.iter().for_each(|key| _ = state.offsets.remove(key));
         }
     }
-}
-
-/// Tombstones of groups and of their offsets.
-pub(super) fn deletion_records(groups: &[Doomed]) -> Vec<(Bytes, Option<Bytes>)> {
-    let of_one = |(id, offsets): &Doomed| offsets.iter().map(|key| tombstone(id, key)).chain([group_tombstone(id)]).collect::<Vec<_>>();
-    groups.iter().flat_map(of_one).collect()
 }

@@ -1,9 +1,9 @@
 //! Committed offsets do not stay for ever: those that nobody has needed for `offsets.retention.minutes` are taken back, and so are groups that have
 //! nothing left.
 //!
-//! Source: `ClassicGroup.offsetExpirationCondition`, `OffsetMetadataManager.cleanupExpiredOffsets`, `GroupMetadataManager.maybeDeleteGroup`; KIP-211.
+//! Source: `offsetExpirationCondition` of `ClassicGroup` and of `ConsumerGroup`, `OffsetMetadataManager.cleanupExpiredOffsets`, `GroupMetadataManager.maybeDeleteGroup`; KIP-211.
 
-use super::admin::{CONSUMER, deletion_records, tombstone};
+use super::admin::{CONSUMER, tombstone};
 use super::offsets::{CommittedOffset, OffsetKey};
 use super::{Append, Coordinator, Effects, Group, GroupState, Then};
 use crate::node::Time;
@@ -18,12 +18,10 @@ impl Coordinator {
                     group.is_expired(key, committed, now_ms, self.config.offsets_retention_ms)
                 };
                 let offsets: Vec<OffsetKey> = group.offsets.iter().filter(is_expired).map(|(key, _)| key.clone()).collect();
-                let has_nothing = offsets.len() == group.offsets.len() && group.state == GroupState::Empty && group.pending.is_empty();
-                // One that has been of the new protocol keeps its epochs.
-                let has_nothing = has_nothing && group.consumer.is_none();
+                let has_nothing = offsets.len() == group.offsets.len() && group.is_empty() && group.pending.is_empty();
                 let (records, then) = if has_nothing {
-                    let groups = vec![(group.id.clone(), offsets)];
-                    (deletion_records(&groups), Then::GroupsDeleted { deletion: None, groups })
+                    let records = group.tombstones(&offsets);
+                    (records, Then::GroupsDeleted { deletion: None, groups: vec![(group.id.clone(), offsets)] })
                 } else if offsets.is_empty() {
                     continue;
                 } else {
@@ -41,8 +39,8 @@ impl Group {
         if self.consumer.is_some() && self.is_subscribed_to(&key.0) {
             return false;
         }
-        let unused_since = if self.protocol_type.is_empty() {
-            // Consumers that choose their partitions themselves.
+        let unused_since = if self.consumer.is_some() || self.protocol_type.is_empty() {
+            // Under the new protocol, and of consumers that choose their partitions themselves.
             committed.timestamp
         } else if self.state == GroupState::Empty {
             // Since its last member has left, whenever that one committed.

@@ -103,6 +103,22 @@ impl Group {
         self.members.is_empty() && self.pending.is_empty()
     }
 
+    /// Whether it has no members, under either protocol.
+    pub fn is_empty(&self) -> bool {
+        self.state == GroupState::Empty && self.consumer.as_ref().is_none_or(|consumer| consumer.members.is_empty())
+    }
+
+    /// Whether it has never been more than a name.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.consumer.is_none() && self.is_idle() && self.offsets.is_empty() && self.generation == 0
+    }
+
+    /// Its classic side is as if it had never been: only offsets stay, which belong to the name.
+    pub(super) fn forget_generations(&mut self) {
+        let (offsets, consumer) = (std::mem::take(&mut self.offsets), self.consumer.take());
+        *self = Group { offsets, consumer, ..Group::new(self.id.clone()) };
+    }
+
     /// The generation, or the group's epoch under the new protocol.
     pub fn generation(&self) -> i32 {
         self.consumer.as_ref().map_or(self.generation, |consumer| consumer.epoch)
@@ -142,6 +158,7 @@ impl Group {
 
     /// A loaded group is as it was stored; its members have a whole session to show that they live.
     pub(super) fn replay_metadata(&mut self, now: Time, value: GroupValue) {
+        self.consumer = None;
         self.generation = value.generation;
         self.protocol_type = value.protocol_type;
         self.protocol = value.protocol;

@@ -70,6 +70,17 @@ impl Coordinator {
             return Err(refuse(ErrorCode::UnknownServerError));
         }
         let group = shard.group(&message.group_id);
+        if let Some(consumer) = group.consumer.take() {
+            // Nobody is left in it: from now on it is a classic group (`maybeDeleteEmptyConsumerGroup`).
+            group.forget_generations();
+            let append = Append {
+                partition: partition_for(&group.id, config.partitions),
+                records: consumer.tombstones(&group.id),
+                then: Then::Stored,
+            };
+            effects.appends.push(append);
+            out.note(NoteKind::GroupDeleted { group: group.id.clone() });
+        }
         let joining = |id: Arc<str>| Member {
             id,
             instance: instance.map(Arc::from),

@@ -17,9 +17,10 @@ pub use offsets::CommittedOffset;
 
 use crate::mutant;
 use crate::node::{Chance, Connection, NoteKind, Outputs, Time};
-use crate::ordered::OrderedMap;
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::Batch;
 use crate::protocol::ErrorCode;
+use crate::protocol::consumer_group_records::ConsumerGroupKey;
 use crate::protocol::group_records::{GroupKey, GroupValue, OffsetValue};
 use crate::protocol::wire::{Request, Response};
 use bytes::Bytes;
@@ -167,6 +168,8 @@ impl Coordinator {
     /// The broker leads this partition now: its groups are what its records say.
     pub fn load<'a>(&mut self, now: Time, partition: i32, batches: impl Iterator<Item = &'a Batch>, out: &mut Outputs) {
         let mut shard = Shard::default();
+        // Taken back by a tombstone; what is committed under the name goes by tombstones of its own.
+        let mut gone: OrderedSet<Arc<str>> = OrderedSet::new();
         for record in batches.flat_map(Batch::records).flatten() {
             let Some(key) = record.key else { continue };
             // A record that this version cannot read is passed over, as Kafka does.
@@ -176,19 +179,34 @@ impl Coordinator {
                     shard.group(&group).replay_offset(&topic, partition, value);
                 }
                 Ok(GroupKey::Group { group }) => match record.value.as_ref().map(GroupValue::read) {
-                    Some(Ok(value)) => shard.group(&group).replay_metadata(now, value),
+                    Some(Ok(value)) => {
+                        gone.remove(group.as_str());
+                        shard.group(&group).replay_metadata(now, value);
+                    }
                     Some(Err(_)) => {}
                     None => {
-                        shard.groups.remove(group.as_str());
+                        shard.group(&group).forget_generations();
+                        gone.insert(Arc::from(group));
                     }
                 },
+                Ok(GroupKey::Consumer(ConsumerGroupKey::Group { group })) if record.value.is_none() => {
+                    shard.group(&group).consumer = None;
+                    gone.insert(Arc::from(group));
+                }
                 Ok(GroupKey::Consumer(key)) => {
-                    let state = shard.group(key.group()).consumer.get_or_insert_default();
-                    state.replay(now, self.config.consumer_session_timeout, &key, record.value.as_ref());
+                    let group = shard.group(key.group());
+                    if record.value.is_some() {
+                        gone.remove(key.group());
+                        group.consumer.get_or_insert_default();
+                    }
+                    if let Some(state) = &mut group.consumer {
+                        state.replay(now, self.config.consumer_session_timeout, &key, record.value.as_ref());
+                    }
                 }
                 Err(_) => {}
             }
         }
+        shard.groups.retain(|id, group| !gone.contains(id) || group.consumer.is_some() || !group.offsets.is_empty());
         for group in shard.groups.values() {
             let (group, generation, members) = (group.id.clone(), group.generation(), group.size() as i32);
             out.note(NoteKind::GroupLoaded { group, generation, members });
@@ -291,6 +309,10 @@ impl Coordinator {
                 let is_in_the_log = matches!(error, ErrorCode::NotEnoughReplicasAfterAppend | ErrorCode::RequestTimedOut);
                 if let Some(state) = self.group_mut(&group).filter(|_| !is_in_the_log) {
                     state.consumer = before;
+                    let was_made = state.is_nothing();
+                    if let Some(shard) = self.shards.get_mut(&partition_for(&group, self.config.partitions)).filter(|_| was_made) {
+                        shard.groups.remove(&group);
+                    }
                 }
                 effects.replies.push((reply, consumer_group::refused(coordinator_error(error), None)));
             }

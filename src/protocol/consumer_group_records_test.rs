@@ -1,3 +1,5 @@
+//! Records of groups of the new protocol, byte for byte as the schemas have them.
+
 use super::super::group_records::GroupKey;
 use super::*;
 

@@ -6,7 +6,7 @@
 use super::command::{Refusal, ResetTo};
 use super::topics::{answered, elect_leader, leader_of, reassign};
 use crate::broker::{Broker, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
-use crate::coordinator::{GroupState, OFFSETS_TOPIC, partition_for};
+use crate::coordinator::{OFFSETS_TOPIC, partition_for};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request, Response};
 use crate::sim::{ProcessState, Trace, World};
@@ -42,8 +42,8 @@ pub(super) fn reset_offsets(
     };
     let (coordinator, broker) = coordinator_of(world, group)?;
     let state = broker.coordinator().group(group).map_err(|error| Refusal::kafka(error, error.message()).at("group"))?;
-    if let Some(active) = state.filter(|group| group.state != GroupState::Empty) {
-        let state = active.state.name();
+    if let Some(active) = state.filter(|group| !group.is_empty()) {
+        let state = active.state_name();
         let sentence = format!("Assignments can only be reset if the group '{group}' is inactive, but the current state is {state}.");
         return Err(Refusal::kafka(ErrorCode::NonEmptyGroup, sentence).at("group"));
     }

@@ -24,6 +24,8 @@ type Place = (Uuid, i32);
 pub struct Reporting {
     /// What the coordinator wants it to have, until it has.
     target: Option<Vec<Place>>,
+    /// What it has taken up: by topic id, for another topic may go by a name today than yesterday.
+    owned: Vec<Place>,
     /// What it said that it has, in the newest heartbeat that was answered; none: the next one says everything.
     said: Option<Vec<Place>>,
     /// What it says in the heartbeat under way.
@@ -35,6 +37,11 @@ pub struct Reporting {
 }
 
 impl Consumer {
+    /// What it has taken up of what its group's coordinator gave it, by topic id and index.
+    pub fn owned_places(&self) -> &[(Uuid, i32)] {
+        &self.membership.reporting.owned
+    }
+
     /// What the group needs now: the assignment taken up, and a heartbeat.
     pub(super) fn keep_reporting(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
         if self.poll_expires().is_some_and(|at| at <= now) {
@@ -65,12 +72,12 @@ impl Consumer {
     /// Brings what it has to what it shall have.
     fn take_up(&mut self, now: Time, out: &mut Outputs) {
         let Some(target) = &self.membership.reporting.target else { return };
-        let named = |(topic, index): &Place| {
-            let (name, _) = self.network.topics.iter().find(|(_, known)| known.id == *topic)?;
-            Some(Partition { topic: name.clone(), index: *index })
+        let named = |place: &Place| {
+            let (name, _) = self.network.topics.iter().find(|(_, known)| known.id == place.0)?;
+            Some((*place, Partition { topic: name.clone(), index: place.1 }))
         };
-        let all: OrderedSet<Partition> = target.iter().filter_map(named).collect();
-        let is_whole = all.len() == target.len();
+        let (places, all): (Vec<Place>, OrderedSet<Partition>) = target.iter().filter_map(named).unzip();
+        let is_whole = places.len() == target.len();
         let gone: Vec<Partition> = self.partitions.keys().filter(|own| !all.contains(*own)).cloned().collect();
         if !gone.is_empty() && self.config.auto_commit && !self.membership.reporting.gives_up {
             self.membership.reporting.gives_up = true;
@@ -84,6 +91,7 @@ impl Consumer {
         self.revoked(gone, out);
         let added: Vec<Partition> = all.iter().filter(|own| !self.partitions.contains_key(*own)).cloned().collect();
         let partitions: Vec<Partition> = all.iter().cloned().collect();
+        self.membership.reporting.owned = places;
         if !is_whole && added.is_empty() {
             return;
         }
@@ -100,11 +108,6 @@ impl Consumer {
         }
     }
 
-    fn owned_places(&self) -> Vec<Place> {
-        let place = |own: &Partition| Some((self.network.topics.get(&own.topic)?.id, own.index));
-        self.partitions.keys().filter_map(place).collect()
-    }
-
     fn report(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
         let (Some(group), Reads::Subscribed(topics)) = (self.group(), &self.reads) else { return };
         let epoch = self.membership.generation.unwrap_or(JOINS);
@@ -113,8 +116,8 @@ impl Consumer {
         message.member_epoch = epoch;
         message.instance_id = self.instance();
         message.rebalance_timeout_ms = -1;
-        let owned = self.owned_places();
         let reporting = &mut self.membership.reporting;
+        let owned = reporting.owned.clone();
         let says_all = reporting.said.is_none() || epoch == JOINS;
         if says_all {
             message.rebalance_timeout_ms = i32::try_from(self.config.max_poll_interval / MS).unwrap_or(i32::MAX);

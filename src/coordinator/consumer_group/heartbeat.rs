@@ -5,6 +5,7 @@
 //! `consumerGroupLeave`, `consumerGroupFenceMember`, `scheduleConsumerGroupSessionTimeout`. Subscriptions by regular expression and members of the
 //! classic protocol in one group with others (KIP-848's migration) are refused.
 
+use super::super::admin::group_tombstone;
 use super::super::{Append, Coordinator, CoordinatorConfig, Effects, ReplyTo, Then, partition_for};
 use super::assign::KnownTopics;
 use super::{ConsumerGroup, ConsumerMember, LEAVES_FOR_A_WHILE, MemberState, Records, ServerAssignor};
@@ -82,6 +83,10 @@ impl Coordinator {
             _ => return Err((ErrorCode::GroupIdNotFound, "There is no consumer group of this name.")),
         };
         let mut change = Change { id, group: before.as_deref().cloned().unwrap_or_default(), records: Records::new() };
+        let replaces_classic = known.is_some() && before.is_none();
+        if replaces_classic {
+            change.records.push(group_tombstone(id));
+        }
         if message.member_epoch < JOINS {
             change.leave(message, out)?;
             response.member_epoch = message.member_epoch;
@@ -95,6 +100,9 @@ impl Coordinator {
             response.assignment = (message.member_epoch == JOINS || is_full || has_changed).then(|| assignment(&member));
         }
         let Change { group, records, .. } = change;
+        if replaces_classic {
+            out.note(NoteKind::GroupDeleted { group: Arc::from(id) });
+        }
         shard.group(id).consumer = Some(Box::new(group));
         Ok((records, before))
     }

@@ -144,6 +144,19 @@ impl ConsumerGroup {
         if known.epoch == epoch { Ok(()) } else { Err(ErrorCode::StaleMemberEpoch) }
     }
 
+    /// What takes the group back, record by record (`ConsumerGroup.createGroupTombstoneRecords`).
+    pub(super) fn tombstones(&self, id: &str) -> Records {
+        let group = || id.to_owned();
+        let of_members =
+            |make: fn(String, String) -> ConsumerGroupKey| self.members.keys().map(move |member| make(group(), member.to_string()));
+        let keys = of_members(|group, member| ConsumerGroupKey::CurrentMember { group, member })
+            .chain(of_members(|group, member| ConsumerGroupKey::TargetMember { group, member }))
+            .chain([ConsumerGroupKey::Target { group: group() }])
+            .chain(of_members(|group, member| ConsumerGroupKey::Member { group, member }))
+            .chain([ConsumerGroupKey::Group { group: group() }]);
+        keys.map(|key| (key.to_bytes(), None)).collect()
+    }
+
     /// When something has to be looked at.
     pub(super) fn next_deadline(&self) -> Option<Time> {
         self.members.values().map(|member| member.revokes_by.unwrap_or(member.expires).min(member.expires)).min()
@@ -188,7 +201,7 @@ impl ConsumerGroup {
                     own.revokes_by = (own.state == MemberState::UnrevokedPartitions).then(|| now + own.rebalance_timeout);
                 }
             }
-            // The group goes with its last record; a member's current share with the member.
+            // A member's current share goes with the member; that of the group is not handed in.
             (ConsumerGroupKey::Group { .. } | ConsumerGroupKey::Target { .. } | ConsumerGroupKey::CurrentMember { .. }, None) => {}
         }
     }

@@ -1,0 +1,147 @@
+#![cfg(not(target_arch = "wasm32"))]
+//! One name, and groups of both protocols under it: an empty one makes room for one of the other kind, and what is deleted or expired does not come
+//! back with the next coordinator.
+
+mod cluster;
+
+use brokerlab::coordinator::{Coordinator, OFFSETS_TOPIC, partition_for};
+use brokerlab::node::Chance;
+use brokerlab::protocol::ErrorCode as E;
+use brokerlab::protocol::consumer_group_records::ConsumerGroupKey;
+use brokerlab::protocol::group_records::GroupKey;
+use brokerlab::protocol::wire::{self, Request, Response};
+use cluster::Cluster;
+use cluster::direct::{Direct, topic_id};
+use kafka_protocol::messages as k;
+use serde_json::json;
+use std::sync::Arc;
+
+const RETENTION: f64 = 60_000.0;
+
+/// Ten records in `orders`, and offsets that stay for a minute.
+fn cluster() -> Cluster {
+    let configs = json!({ "offsets.retention.minutes": "1", "offsets.retention.check.interval.ms": "5000" });
+    let mut cluster = Cluster::configured(1, configs).topic("orders", 2, 1);
+    for number in 0..10 {
+        cluster.apply(json!({ "type": "send", "topic": "orders", "partition": number % 2, "value": "v" }));
+    }
+    cluster.advance(1_000.0);
+    cluster
+}
+
+/// A consumer of the group comes, and goes again when it has read all.
+fn visit(cluster: &mut Cluster, id: &str, protocol: &str) {
+    join(cluster, id, protocol);
+    cluster.apply(json!({ "type": "removeConsumer", "id": id }));
+    cluster.advance(1_000.0);
+    assert_eq!((kind(cluster), cluster.group("g").state.as_str()), (protocol.to_owned(), "Empty"));
+}
+
+fn join(cluster: &mut Cluster, id: &str, protocol: &str) {
+    let configs = json!({ "auto.offset.reset": "earliest", "group.protocol": protocol });
+    cluster.apply(json!({ "type": "addConsumer", "id": id, "group": "g", "topics": ["orders"], "configs": configs }));
+    cluster.advance(15_000.0);
+}
+
+fn kind(cluster: &Cluster) -> String {
+    cluster.group("g").protocol
+}
+
+/// What a broker would know of its groups after a restart: each one's kind, generation, members and offsets.
+fn replayed(cluster: &Cluster, direct: &Direct) -> Vec<(String, &'static str, i32, usize, usize)> {
+    let config = direct.broker.config().coordinator;
+    let mut fresh = Coordinator::new(config, Chance::new(1));
+    for index in 0..config.partitions {
+        let log = &direct.replica(topic_id(cluster, OFFSETS_TOPIC), index).log;
+        fresh.load(direct.now, index, log.batches_from(log.start_offset()), &mut brokerlab::node::Outputs::default());
+    }
+    let row =
+        |group: &brokerlab::coordinator::Group| (group.id.to_string(), group.kind(), group.generation(), group.size(), group.offsets.len());
+    fresh.groups().map(row).collect()
+}
+
+/// Whether the newest record of this key takes something back; none: there is no such record.
+fn is_taken_back(cluster: &Cluster, key: &GroupKey) -> Option<bool> {
+    let direct = Direct::of(cluster, 1);
+    let partition = partition_for("g", direct.broker.config().coordinator.partitions);
+    let log = &direct.replica(topic_id(cluster, OFFSETS_TOPIC), partition).log;
+    let records = log.batches_from(log.start_offset()).flat_map(brokerlab::protocol::Batch::records).flatten();
+    let of_key = records.filter(|record| record.key.as_ref().is_some_and(|own| GroupKey::read(own).as_ref() == Ok(key)));
+    of_key.last().map(|record| record.value.is_none())
+}
+
+#[test]
+fn a_deleted_group_of_the_new_protocol_leaves_nothing_in_the_log() {
+    let mut cluster = cluster();
+    join(&mut cluster, "one", "consumer");
+    let delete = |direct: &mut Direct| {
+        let asked = k::DeleteGroupsRequest::default().with_groups_names(vec![k::GroupId(wire::text("g"))]);
+        match direct.ask(Request::DeleteGroups(Arc::new(asked))) {
+            Some(Response::DeleteGroups(answer)) => E::of(answer.results[0].error_code),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut direct = Direct::of(&cluster, 1);
+    assert_eq!(delete(&mut direct), E::NonEmptyGroup);
+    let groups = replayed(&cluster, &direct);
+    assert_eq!(groups.iter().map(|group| (group.1, group.3, group.4)).collect::<Vec<_>>(), [("consumer", 1, 2)]);
+
+    cluster.apply(json!({ "type": "removeConsumer", "id": "one" }));
+    cluster.advance(1_000.0);
+    let mut direct = Direct::of(&cluster, 1);
+    assert_eq!(replayed(&cluster, &direct).len(), 1);
+    assert_eq!(delete(&mut direct), E::None);
+    assert_eq!(direct.broker.coordinator().groups().count(), 0);
+    assert_eq!(replayed(&cluster, &direct), []);
+    assert_eq!(delete(&mut direct), E::GroupIdNotFound);
+}
+
+#[test]
+fn an_empty_group_of_either_kind_makes_room_for_the_other_and_keeps_what_was_committed() {
+    let mut cluster = cluster();
+    for (id, protocol) in [("one", "classic"), ("two", "consumer"), ("three", "classic"), ("four", "consumer")] {
+        join(&mut cluster, id, protocol);
+        let group = cluster.group("g");
+        assert_eq!(
+            (group.protocol.as_str(), group.state.as_str(), group.generation, group.members.len()),
+            (protocol, "Stable", 1, 1),
+            "{id}"
+        );
+        assert_eq!(replayed(&cluster, &Direct::of(&cluster, 1)), [("g".to_owned(), protocol, 1, 1, 2)]);
+        let (classic, consumer) = (GroupKey::Group { group: "g".to_owned() }, ConsumerGroupKey::Group { group: "g".to_owned() });
+        assert_eq!(is_taken_back(&cluster, &classic), Some(protocol == "consumer"));
+        let was_one = (id != "one").then_some(protocol == "classic");
+        assert_eq!(is_taken_back(&cluster, &GroupKey::Consumer(consumer)), was_one);
+        cluster.apply(json!({ "type": "removeConsumer", "id": id }));
+        cluster.advance(1_000.0);
+    }
+    assert_eq!((cluster.committed("g", "orders", 0), cluster.committed("g", "orders", 1)), (Some(5), Some(5)));
+}
+
+#[test]
+fn an_empty_group_of_the_new_protocol_goes_with_its_last_offset() {
+    let mut cluster = cluster();
+    visit(&mut cluster, "one", "consumer");
+    cluster.advance(RETENTION - 20_000.0);
+    assert_eq!(cluster.committed("g", "orders", 0), Some(5));
+    let events = cluster.events_after(|cluster| cluster.advance(30_000.0));
+    assert!(events.iter().any(|event| event.kind == "groupDeleted" && event.text == "Group g is deleted"));
+    assert_eq!(replayed(&cluster, &Direct::of(&cluster, 1)), []);
+}
+
+#[test]
+fn offsets_are_reset_only_when_the_members_of_the_new_protocol_are_gone() {
+    let mut cluster = cluster();
+    join(&mut cluster, "one", "consumer");
+    let reset = json!({ "type": "resetOffsets", "group": "g", "topic": "orders", "partition": 0, "to": { "offset": 2 } });
+    let refusal = cluster.refused(reset.clone());
+    assert_eq!((refusal.code.as_str(), refusal.field.as_deref()), ("NON_EMPTY_GROUP", Some("group")));
+    assert!(refusal.message.contains("the current state is Stable"), "{}", refusal.message);
+    cluster.apply(json!({ "type": "removeConsumer", "id": "one" }));
+    cluster.advance(1_000.0);
+    cluster.apply(reset);
+    cluster.advance(200.0);
+    assert_eq!(cluster.committed("g", "orders", 0), Some(2));
+    join(&mut cluster, "two", "consumer");
+    assert_eq!(cluster.view().consumers[0].consumed, 3);
+}
