@@ -563,6 +563,11 @@ pub enum NoteKind {
         group: Arc<str>,
         offsets: u64,
     },
+    /// A client was given a setting of something that does not exist in one process.
+    SettingWithoutEffect {
+        client: Arc<str>,
+        setting: &'static str,
+    },
 }
 
 impl NoteKind {

@@ -149,37 +149,6 @@ fn what_waits_decides_where_records_without_keys_go() {
 }
 
 #[test]
-fn settings_that_a_client_does_not_know_are_warned_of() {
-    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
-    let warnings = |cluster: &mut Cluster, command: Value| {
-        let events = cluster.events_after(|cluster| {
-            cluster.apply(command);
-        });
-        let warned = events.into_iter().filter(|event| event.kind == "settingUnknown");
-        warned.map(|event| (event.text, event.detail)).collect::<Vec<_>>()
-    };
-    let producer = json!({ "type": "addProducer", "id": "p", "topic": "orders", "configs": { "lingr.ms": "5", "max_in_flight_requests_per_connection": "1" } });
-    let warned = warnings(&mut cluster, producer);
-    assert_eq!(warned.len(), 1);
-    assert!(warned[0].0.ends_with("Do you mean linger.ms?"), "{}", warned[0].0);
-    assert_eq!(warned[0].1, json!({ "client": "p", "setting": "lingr.ms", "nearest": "linger.ms" }));
-    let shown = &cluster.view().producers[0].configs;
-    assert_eq!(shown["max.in.flight.requests.per.connection"], "1");
-    assert!(!shown.contains_key("lingr.ms"));
-
-    let consumer = json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["orders"], "configs": { "colour": "blue" } });
-    let warned = warnings(&mut cluster, consumer);
-    assert_eq!(warned[0].1, json!({ "client": "c", "setting": "colour", "nearest": null }));
-    // A known one is checked as ever, and then nothing has happened.
-    let wrong = json!({ "type": "addConsumer", "id": "d", "group": "g", "topics": ["orders"], "configs": { "colour": "blue", "max_poll_records": "none" } });
-    let before = cluster.session.trace_hash();
-    let refusal = cluster.refused(wrong);
-    assert_eq!((refusal.code.as_str(), refusal.field.as_deref()), ("INVALID_CONFIG", Some("configs.max_poll_records")));
-    assert_eq!(refusal.message, "Invalid value none for configuration max.poll.records: must be a number of type INT");
-    assert_eq!(cluster.session.trace_hash(), before);
-}
-
-#[test]
 fn partitioners_that_are_not_there_are_refused_with_name_value_and_rule() {
     let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
     let custom = |table: &str| json!({ "partitioner.class": "custom", "brokerlab.partitioner": table });

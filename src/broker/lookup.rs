@@ -35,7 +35,7 @@ const GROUP_COORDINATOR: i8 = 0;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 22] = [
+const APIS: [(i16, i16, i16); 23] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -54,6 +54,7 @@ const APIS: [(i16, i16, i16); 22] = [
     (22, 0, 5), // InitProducerId
     (23, 2, 4), // OffsetForLeaderEpoch
     (32, 1, 4), // DescribeConfigs
+    (35, 1, 4), // DescribeLogDirs
     (42, 0, 2), // DeleteGroups
     (47, 0, 0), // OffsetDelete
     (60, 0, 2), // DescribeCluster

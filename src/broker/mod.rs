@@ -16,6 +16,7 @@ mod groups;
 mod isr;
 mod leader_epochs;
 mod lifecycle;
+mod log_dirs;
 mod lookup;
 mod maintenance;
 mod produce;
@@ -420,6 +421,10 @@ impl Broker {
             Request::DescribeCluster(message) => {
                 let response = self.describe_cluster(&message);
                 self.respond(from, correlation, Response::DescribeCluster(Arc::new(response)), out);
+            }
+            Request::DescribeLogDirs(message) => {
+                let response = self.describe_log_dirs(&message);
+                self.respond(from, correlation, Response::DescribeLogDirs(Arc::new(response)), out);
             }
             Request::DeleteRecords(message) => self.delete_records(now, from, correlation, &message, out),
             request @ (Request::JoinGroup(_)

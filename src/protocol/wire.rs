@@ -55,6 +55,7 @@ pub enum Request {
     OffsetDelete(Arc<k::OffsetDeleteRequest>),
     DescribeConfigs(Arc<k::DescribeConfigsRequest>),
     DescribeCluster(Arc<k::DescribeClusterRequest>),
+    DescribeLogDirs(Arc<k::DescribeLogDirsRequest>),
     ConsumerGroupHeartbeat(Arc<k::ConsumerGroupHeartbeatRequest>),
 }
 
@@ -100,6 +101,7 @@ pub enum Response {
     OffsetDelete(Arc<k::OffsetDeleteResponse>),
     DescribeConfigs(Arc<k::DescribeConfigsResponse>),
     DescribeCluster(Arc<k::DescribeClusterResponse>),
+    DescribeLogDirs(Arc<k::DescribeLogDirsResponse>),
     ConsumerGroupHeartbeat(Arc<k::ConsumerGroupHeartbeatResponse>),
 }
 
@@ -151,11 +153,12 @@ pub enum Api {
     OffsetDelete,
     DescribeConfigs,
     DescribeCluster,
+    DescribeLogDirs,
     ConsumerGroupHeartbeat,
 }
 
 impl Api {
-    pub const ALL: [Api; 38] = [
+    pub const ALL: [Api; 39] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -193,6 +196,7 @@ impl Api {
         Api::OffsetDelete,
         Api::DescribeConfigs,
         Api::DescribeCluster,
+        Api::DescribeLogDirs,
         Api::ConsumerGroupHeartbeat,
     ];
 
@@ -235,6 +239,7 @@ impl Api {
             Api::OffsetDelete => "OffsetDelete",
             Api::DescribeConfigs => "DescribeConfigs",
             Api::DescribeCluster => "DescribeCluster",
+            Api::DescribeLogDirs => "DescribeLogDirs",
             Api::ConsumerGroupHeartbeat => "ConsumerGroupHeartbeat",
         }
     }
@@ -288,6 +293,7 @@ impl Request {
             Request::OffsetDelete(_) => Api::OffsetDelete,
             Request::DescribeConfigs(_) => Api::DescribeConfigs,
             Request::DescribeCluster(_) => Api::DescribeCluster,
+            Request::DescribeLogDirs(_) => Api::DescribeLogDirs,
             Request::ConsumerGroupHeartbeat(_) => Api::ConsumerGroupHeartbeat,
         }
     }
@@ -341,6 +347,7 @@ impl Response {
             Response::OffsetDelete(_) => Api::OffsetDelete,
             Response::DescribeConfigs(_) => Api::DescribeConfigs,
             Response::DescribeCluster(_) => Api::DescribeCluster,
+            Response::DescribeLogDirs(_) => Api::DescribeLogDirs,
             Response::ConsumerGroupHeartbeat(_) => Api::ConsumerGroupHeartbeat,
         }
     }
@@ -392,6 +399,7 @@ impl Response {
             Response::OffsetDelete(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::DescribeConfigs(m) => m.results.iter().map(|r| r.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::DescribeCluster(m) => m.error_code,
+            Response::DescribeLogDirs(m) => m.error_code,
             Response::ConsumerGroupHeartbeat(m) => m.error_code,
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),

@@ -3,6 +3,7 @@
 //! Everything is checked before anything changes. Refusals of Kafka's own (topics, settings) come from where Kafka's come.
 
 use super::command::{Command, CommitOffset, ConfigResource, Configs, Refusal, SeekEdge, SeekTo, TopicPartition};
+use super::configs::Warning;
 use super::written::Object;
 use super::{brokers, configs, faults, groups, import, topics};
 use crate::broker::EARLIEST_TIMESTAMP;
@@ -149,7 +150,7 @@ fn add_producer(
     let client = configs::producer(world, given)?;
     let name: Arc<str> = Arc::from(id);
     let producer = Producer::new(name.clone(), world.broker_ids(), client.config, generator, chance);
-    add_client(world, trace, name, Application::Producer { topic, producer: Box::new(producer), configs: client.shown }, client.unknown);
+    add_client(world, trace, name, Application::Producer { topic, producer: Box::new(producer), configs: client.shown }, client.warnings);
     Ok(Value::Null)
 }
 
@@ -248,14 +249,18 @@ fn add_consumer(
     world.forget_name(id);
     let name: Arc<str> = Arc::from(id);
     let consumer = Consumer::new(name.clone(), world.broker_ids(), client.config, reads, world.client_chance());
-    add_client(world, trace, name, Application::Consumer { consumer: Box::new(consumer), configs: client.shown }, client.unknown);
+    add_client(world, trace, name, Application::Consumer { consumer: Box::new(consumer), configs: client.shown }, client.warnings);
     Ok(Value::Null)
 }
 
-/// A client starts; it warns of the settings that it does not know.
-fn add_client(world: &mut World, trace: &mut Trace, name: Arc<str>, application: Application, unknown: Vec<configs::Unknown>) {
-    for (setting, nearest) in unknown {
-        let kind = NoteKind::SettingUnknown { client: name.clone(), setting: Arc::from(setting), nearest };
+/// A client starts; it warns of the settings that it does not know or has no use for.
+fn add_client(world: &mut World, trace: &mut Trace, name: Arc<str>, application: Application, warnings: Vec<Warning>) {
+    for warning in warnings {
+        let client = name.clone();
+        let kind = match warning {
+            Warning::Unknown { setting, nearest } => NoteKind::SettingUnknown { client, setting: Arc::from(setting), nearest },
+            Warning::WithoutEffect(setting) => NoteKind::SettingWithoutEffect { client, setting },
+        };
         trace.push(Note { time: world.now(), node: NodeId::Admin, kind });
     }
     world.add_client(name, application, trace);

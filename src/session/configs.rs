@@ -1,7 +1,7 @@
 //! Settings given as text, checked against the definitions and turned into what the nodes take.
 
 use super::command::{Cluster, Configs, Refusal};
-use super::partitioner;
+use super::{effects, partitioner};
 use crate::broker::{BrokerConfig, LogRules, QuotaWindow};
 use crate::client::assignor::Assignor;
 use crate::client::consumer::OffsetReset;
@@ -32,36 +32,46 @@ const SEED_MAX: u64 = (1 << 53) - 1;
 struct Values {
     scope: Scope,
     given: Configs,
-    /// Names that a client does not know: it warns of them.
-    unknown: Vec<Unknown>,
+    warnings: Vec<Warning>,
 }
 
-/// A name that is no setting, and the one that was probably meant.
-pub type Unknown = (String, Option<&'static str>);
+/// What a client warns of when it starts, and goes on.
+pub enum Warning {
+    /// A name that is no setting, and the one that was probably meant.
+    Unknown {
+        setting: String,
+        nearest: Option<&'static str>,
+    },
+    WithoutEffect(&'static str),
+}
 
-/// A client's settings: what it takes, what it shows, and what it does not know.
+/// A client's settings: what it takes, what it shows, and what it warns of.
 pub struct Client<T> {
     pub config: T,
     pub shown: Configs,
-    pub unknown: Vec<Unknown>,
+    pub warnings: Vec<Warning>,
 }
 
 impl Values {
     fn check(scope: Scope, given: &Configs, field: &str) -> Result<Values, Refusal> {
-        let (mut checked, mut unknown) = (Configs::new(), Vec::new());
+        let (mut checked, mut warnings) = (Configs::new(), Vec::new());
         for (name, text) in given {
             let at = format!("{field}.{name}");
             // A client's own class may have settings of its own: Kafka's clients go on.
             if matches!(scope, Scope::Producer | Scope::Consumer) && settings::lookup(scope, name).is_none() {
-                unknown.push((name.clone(), settings::nearest(scope, name)));
+                warnings.push(Warning::Unknown { setting: name.clone(), nearest: settings::nearest(scope, name) });
                 continue;
             }
             let setting = known(scope, name, &at)?;
             settings::parse(setting, text).map_err(|error| Refusal::kafka(error.code(), error.to_string()).at(&at))?;
-            check_effect(scope, setting, text, &at)?;
+            if !effects::has_its_way(scope, setting, text) && effects::WITHOUT_EFFECT.contains(&setting.name) {
+                warnings.push(Warning::WithoutEffect(setting.name));
+            } else {
+                effects::check(scope, setting, text, &at)?;
+            }
             checked.insert(setting.name.to_owned(), text.trim().to_owned());
         }
-        Ok(Values { scope, given: checked, unknown })
+        Ok(Values { scope, given: checked, warnings })
     }
 
     fn text(&self, name: &str) -> &str {
@@ -158,7 +168,7 @@ pub fn running_broker(given: &Configs, field: &str) -> Result<Configs, Refusal> 
     for (name, text) in given {
         let setting = known(Scope::Broker, name, &format!("{field}.{name}"))?;
         if setting.dynamic {
-            check_effect(Scope::Broker, setting, text, &format!("{field}.{name}"))?;
+            effects::check(Scope::Broker, setting, text, &format!("{field}.{name}"))?;
         }
         named.insert(setting.name.to_owned(), text.trim().to_owned());
     }
@@ -172,15 +182,6 @@ fn known(scope: Scope, name: &str, at: &str) -> Result<&'static Setting, Refusal
     })
 }
 
-/// What has no effect is refused with another value than the default, rather than ignored.
-fn check_effect(scope: Scope, setting: &Setting, text: &str, at: &str) -> Result<(), Refusal> {
-    if heeded(scope).contains(&setting.name) || settings::parse(setting, text).ok() == setting.default_value() {
-        return Ok(());
-    }
-    let sentence = format!("{} = {text} has no effect yet: it comes with a later version.", setting.name);
-    Err(Refusal::kafka(ErrorCode::UnsupportedVersion, sentence).at(at))
-}
-
 /// A topic's settings with the values in force.
 pub fn effective_topic(given: &Configs) -> Configs {
     effective(Scope::Topic, given)
@@ -190,186 +191,9 @@ pub fn effective_topic(given: &Configs) -> Configs {
 fn effective(scope: Scope, given: &Configs) -> Configs {
     let default = |name: &str| settings::lookup(scope, name).and_then(|setting| setting.default).map(str::to_owned);
     let mut values = Configs::new();
-    values.extend(heeded(scope).iter().filter_map(|name| Some(((*name).to_owned(), default(name)?))));
+    values.extend(effects::heeded(scope).iter().filter_map(|name| Some(((*name).to_owned(), default(name)?))));
     values.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
     values
-}
-
-/// The settings that the engine heeds. Every other one may be given with its default, and is refused with another value rather than ignored.
-fn heeded(scope: Scope) -> &'static [&'static str] {
-    match scope {
-        Scope::Producer => &[
-            "acks",
-            "batch.size",
-            "brokerlab.partitioner",
-            "buffer.memory",
-            "compression.gzip.level",
-            "compression.type",
-            "delivery.timeout.ms",
-            "enable.idempotence",
-            "linger.ms",
-            "max.block.ms",
-            "max.in.flight.requests.per.connection",
-            "max.request.size",
-            "metadata.max.age.ms",
-            "partitioner.adaptive.partitioning.enable",
-            "partitioner.availability.timeout.ms",
-            "partitioner.class",
-            "partitioner.ignore.keys",
-            "reconnect.backoff.max.ms",
-            "reconnect.backoff.ms",
-            "request.timeout.ms",
-            "retries",
-            "retry.backoff.max.ms",
-            "retry.backoff.ms",
-            "socket.connection.setup.timeout.ms",
-        ],
-        Scope::Consumer => &[
-            "allow.auto.create.topics",
-            "auto.commit.interval.ms",
-            "auto.offset.reset",
-            "client.rack",
-            "enable.auto.commit",
-            "fetch.max.bytes",
-            "fetch.max.wait.ms",
-            "fetch.min.bytes",
-            "group.id",
-            "group.instance.id",
-            "group.protocol",
-            "group.remote.assignor",
-            "heartbeat.interval.ms",
-            "max.partition.fetch.bytes",
-            "max.poll.interval.ms",
-            "max.poll.records",
-            "metadata.max.age.ms",
-            "partition.assignment.strategy",
-            "reconnect.backoff.max.ms",
-            "reconnect.backoff.ms",
-            "request.timeout.ms",
-            "retry.backoff.max.ms",
-            "retry.backoff.ms",
-            "session.timeout.ms",
-            "socket.connection.setup.timeout.ms",
-        ],
-        Scope::Topic => &[
-            "cleanup.policy",
-            "compression.gzip.level",
-            "compression.type",
-            "delete.retention.ms",
-            "flush.messages",
-            "flush.ms",
-            "follower.replication.throttled.replicas",
-            "internal.segment.bytes",
-            "leader.replication.throttled.replicas",
-            "local.retention.bytes",
-            "local.retention.ms",
-            "max.compaction.lag.ms",
-            "max.message.bytes",
-            "message.timestamp.after.max.ms",
-            "message.timestamp.before.max.ms",
-            "message.timestamp.type",
-            "min.cleanable.dirty.ratio",
-            "min.compaction.lag.ms",
-            "min.insync.replicas",
-            "remote.log.copy.disable",
-            "remote.log.delete.on.disable",
-            "remote.storage.enable",
-            "retention.bytes",
-            "retention.ms",
-            "segment.bytes",
-            "segment.ms",
-            "unclean.leader.election.enable",
-        ],
-        Scope::Broker => &[
-            "auto.create.topics.enable",
-            "auto.leader.rebalance.enable",
-            "broker.heartbeat.interval.ms",
-            "broker.session.timeout.ms",
-            "brokerlab.disk.append.us",
-            "brokerlab.disk.bytes.per.second",
-            "brokerlab.disk.flush.us",
-            "brokerlab.eligible.leader.replicas.version",
-            "brokerlab.metadata.records.between.snapshots",
-            "brokerlab.network.request.us",
-            "brokerlab.page.cache.expire.ms",
-            "brokerlab.remote.bytes.per.second",
-            "brokerlab.remote.latency.ms",
-            "brokerlab.request.us",
-            "compression.gzip.level",
-            "compression.type",
-            "controlled.shutdown.enable",
-            "controller.quorum.election.backoff.max.ms",
-            "controller.quorum.election.timeout.ms",
-            "controller.quorum.fetch.timeout.ms",
-            "controller.quorum.request.timeout.ms",
-            "controller.quorum.retry.backoff.ms",
-            "default.replication.factor",
-            "delete.topic.enable",
-            "fetch.max.bytes",
-            "follower.replication.throttled.rate",
-            "group.initial.rebalance.delay.ms",
-            "group.max.session.timeout.ms",
-            "group.max.size",
-            "group.min.session.timeout.ms",
-            "leader.imbalance.check.interval.seconds",
-            "leader.replication.throttled.rate",
-            "log.cleaner.backoff.ms",
-            "log.cleaner.delete.retention.ms",
-            "log.cleaner.max.compaction.lag.ms",
-            "log.cleaner.min.cleanable.ratio",
-            "log.cleaner.min.compaction.lag.ms",
-            "log.cleanup.policy",
-            "log.flush.interval.messages",
-            "log.flush.interval.ms",
-            "log.flush.scheduler.interval.ms",
-            "log.flush.start.offset.checkpoint.interval.ms",
-            "log.initial.task.delay.ms",
-            "log.message.timestamp.after.max.ms",
-            "log.message.timestamp.before.max.ms",
-            "log.message.timestamp.type",
-            "log.retention.bytes",
-            "log.retention.check.interval.ms",
-            "log.retention.hours",
-            "log.retention.minutes",
-            "log.retention.ms",
-            "log.roll.hours",
-            "log.roll.ms",
-            "log.segment.bytes",
-            "max.incremental.fetch.session.cache.slots",
-            "message.max.bytes",
-            "min.insync.replicas",
-            "num.io.threads",
-            "num.network.threads",
-            "num.partitions",
-            "offset.metadata.max.bytes",
-            "offsets.retention.check.interval.ms",
-            "offsets.retention.minutes",
-            "offsets.topic.num.partitions",
-            "offsets.topic.replication.factor",
-            "offsets.topic.segment.bytes",
-            "producer.id.expiration.check.interval.ms",
-            "producer.id.expiration.ms",
-            "queued.max.requests",
-            "remote.fetch.max.wait.ms",
-            "remote.log.manager.task.interval.ms",
-            "remote.log.storage.system.enable",
-            "replica.fetch.backoff.ms",
-            "replica.fetch.max.bytes",
-            "replica.fetch.min.bytes",
-            "replica.fetch.response.max.bytes",
-            "replica.fetch.wait.max.ms",
-            "replica.high.watermark.checkpoint.interval.ms",
-            "replica.lag.time.max.ms",
-            "replica.selector.class",
-            "replication.quota.window.num",
-            "replication.quota.window.size.seconds",
-            "socket.receive.buffer.bytes",
-            "socket.request.max.bytes",
-            "socket.send.buffer.bytes",
-            "unclean.leader.election.enable",
-            "unclean.leader.election.interval.ms",
-        ],
-    }
 }
 
 pub fn producer(world: &World, given: &Configs) -> Result<Client<ProducerConfig>, Refusal> {
@@ -415,7 +239,7 @@ pub fn producer(world: &World, given: &Configs) -> Result<Client<ProducerConfig>
         },
         start_timestamp: start_timestamp(world),
     };
-    Ok(Client { config, shown: effective(Scope::Producer, &values.given), unknown: values.unknown })
+    Ok(Client { config, shown: effective(Scope::Producer, &values.given), warnings: values.warnings })
 }
 
 /// Requests to one broker that an idempotent producer may have under way: as many batches as brokers remember.
@@ -497,7 +321,7 @@ pub fn consumer(world: &World, given: &Configs, group: Option<&str>, processing:
         processing,
         start_timestamp: start_timestamp(world),
     };
-    Ok(Client { config, shown: effective(Scope::Consumer, &values.given), unknown: values.unknown })
+    Ok(Client { config, shown: effective(Scope::Consumer, &values.given), warnings: values.warnings })
 }
 
 /// The assignors of a list: known ones, none twice (`ConsumerPartitionAssignor.getAssignorInstances`).
@@ -581,6 +405,10 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         ));
     }
     let values = Values::check(Scope::Broker, &cluster.configs, "cluster.configs")?;
+    if values.text("log.dirs").contains(',') {
+        let sentence = format!("log.dirs = {}: a broker of this cluster has one disk, and so one directory.", values.text("log.dirs"));
+        return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, sentence).at("cluster.configs.log.dirs"));
+    }
     let coordinator = CoordinatorConfig {
         partitions: values.i32("offsets.topic.num.partitions"),
         session_timeout_min: values.millis("group.min.session.timeout.ms"),

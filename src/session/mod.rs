@@ -6,6 +6,7 @@ pub mod apply;
 mod brokers;
 pub mod command;
 mod configs;
+mod effects;
 mod faults;
 pub mod fields;
 mod groups;

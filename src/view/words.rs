@@ -85,6 +85,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::SettingUnknown { .. } => "settingUnknown",
         NoteKind::GroupDeleted { .. } => "groupDeleted",
         NoteKind::OffsetsDeleted { .. } => "offsetsDeleted",
+        NoteKind::SettingWithoutEffect { .. } => "settingWithoutEffect",
     }
 }
 
@@ -219,6 +220,9 @@ pub fn sentence(world: &World, note: &Note) -> String {
         NoteKind::SettingUnknown { client, setting, nearest } => {
             let hint = nearest.map_or_else(String::new, |name| format!(" Do you mean {name}?"));
             format!("{client} was given {} and does not use it: there is no such configuration.{hint}", quoted(setting))
+        }
+        NoteKind::SettingWithoutEffect { client, setting } => {
+            format!("{client} was given {setting}, which changes nothing here: there is nothing that it sets in this cluster")
         }
         NoteKind::EligibleLeadersChanged { partition, elr } => {
             format!("Broker {} may lead {partition} if nobody is in sync: all that is committed is there", list(elr))
@@ -603,6 +607,7 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::SettingUnknown { client, setting, nearest } => {
             Object::of([("client", (&**client).into()), ("setting", (&**setting).into()), ("nearest", (*nearest).into())])
         }
+        NoteKind::SettingWithoutEffect { client, setting } => Object::of([("client", (&**client).into()), ("setting", (*setting).into())]),
         NoteKind::EligibleLeadersChanged { elr, .. } => Object::of([("eligibleLeaderReplicas", elr.as_slice().into())]),
         NoteKind::LogDeleted { .. } => Object::of([]),
         NoteKind::RecordsDeleted { before, .. } => Object::of([("before", (*before).into())]),

@@ -342,8 +342,16 @@ impl Fields<'_> {
         }
     }
 
-    /// Of settings or of the cluster.
+    /// Of settings, of the cluster or of disks.
     fn description(&mut self) -> Request {
+        if self.rarely(4) {
+            let topics = self.several(|fields| {
+                let topic = k::describe_log_dirs_request::DescribableLogDirTopic::default().with_topic(fields.topic_name());
+                topic.with_partitions(fields.several(Fields::index))
+            });
+            let message = k::DescribeLogDirsRequest::default().with_topics(if self.rarely(3) { None } else { Some(topics) });
+            return Request::DescribeLogDirs(Arc::new(message));
+        }
         if self.rarely(3) {
             let message = k::DescribeClusterRequest::default().with_endpoint_type(self.int(1) as i8);
             return Request::DescribeCluster(Arc::new(message.with_include_fenced_brokers(self.rarely(2))));

@@ -88,6 +88,8 @@ pub static BROKER: &[Setting] = &[
     list("log.cleanup.policy", "delete", "What happens to old records of topics that do not say.")
         .valid(Valid::EachOf(&["compact", "delete"]))
         .dynamic(),
+    text("log.dir", "/tmp/kafka-logs", "Where logs lie, if log.dirs is not given."),
+    unset("log.dirs", Kind::String, "Directories where logs lie."),
     long("log.flush.interval.messages", NEVER, "After this many records a log is forced to disk.").at_least(1).dynamic(),
     unset("log.flush.interval.ms", Kind::Long, "After this long a log is forced to disk; unset: as log.flush.scheduler.interval.ms.")
         .dynamic(),
