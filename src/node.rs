@@ -239,6 +239,7 @@ pub enum NoteKind {
     },
     IsrExpanded {
         partition: Partition,
+        partition_epoch: i32,
         isr: Vec<i32>,
         added: Vec<i32>,
     },

@@ -325,8 +325,10 @@ impl Checker {
                 self.counts.eligible_elections += u64::from(leader.is_some_and(|leader| check.was_eligible(leader)));
                 self.partition(partition).elected(world, partition, *leader, *leader_epoch)
             }
-            NoteKind::IsrShrunk { partition, isr, .. } => self.partition(partition).isr_changed(world, partition, isr, &[]),
-            NoteKind::IsrExpanded { partition, isr, added } => self.partition(partition).isr_changed(world, partition, isr, added),
+            NoteKind::IsrShrunk { partition, .. } => self.partition(partition).isr_changed(world, partition),
+            NoteKind::IsrExpanded { partition, partition_epoch, isr, added } => {
+                self.partition(partition).isr_grew(world, partition, *partition_epoch, isr, added)
+            }
             NoteKind::RecordAppended { partition, base_offset, last_offset, leader_epoch, leader } => {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
                 self.partition(partition).appended(world, partition, broker, (*base_offset, *last_offset), *leader_epoch, *leader)

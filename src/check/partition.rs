@@ -172,19 +172,24 @@ impl PartitionCheck {
         }
     }
 
+    /// R1, R7.
+    pub fn isr_changed(&mut self, world: &World, name: &Partition) -> Verdict {
+        self.epochs_rise(world, name)
+    }
+
     /// R1, R7, R11: a leader asks for every ISR that grows. R13: who joins the ISR holds everything that is committed, and the leader's epoch from its start.
-    pub fn isr_changed(&mut self, world: &World, name: &Partition, isr: &[i32], added: &[i32]) -> Verdict {
+    pub fn isr_grew(&mut self, world: &World, name: &Partition, partition_epoch: i32, isr: &[i32], added: &[i32]) -> Verdict {
         self.epochs_rise(world, name)?;
         let Some(state) = decided(world, name) else { return Ok(()) };
         let asker =
             state.leader.and_then(|leader| replica(world, name, leader)?.leader()).filter(|asker| asker.epoch == state.leader_epoch);
-        // What a quorum commits at once is told one by one, and the metadata has the last word of it already.
-        if let Some(asker) = asker.filter(|_| !added.is_empty() && state.isr == isr)
-            && (asker.partition_epoch + 1 != state.partition_epoch || asker.pending_isr.as_ref() != Some(&state.isr))
+        // What a quorum commits at once is told one by one, and the metadata has the last word of it already: what is told counts.
+        if let Some(asker) = asker
+            && (asker.partition_epoch + 1 != partition_epoch || asker.pending_isr.as_deref() != Some(isr))
         {
             let told = format!(
-                "the ISR of {name} became {:?} in partition epoch {}; its leader knows epoch {} and asks for {:?}",
-                state.isr, state.partition_epoch, asker.partition_epoch, asker.pending_isr
+                "the ISR of {name} became {isr:?} in partition epoch {partition_epoch}; its leader knows epoch {} and asks for {:?}",
+                asker.partition_epoch, asker.pending_isr
             );
             return Err(("R11", told));
         }

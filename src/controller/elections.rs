@@ -213,7 +213,8 @@ impl Controller {
             out.note(NoteKind::IsrShrunk { partition: name.clone(), isr: state.isr.clone(), removed });
         }
         if !added.is_empty() && unclean.is_none() && from_elr.is_none() {
-            out.note(NoteKind::IsrExpanded { partition: name.clone(), isr: state.isr.clone(), added });
+            let (partition_epoch, isr) = (state.partition_epoch, state.isr.clone());
+            out.note(NoteKind::IsrExpanded { partition: name.clone(), partition_epoch, isr, added });
         }
         if elected {
             let (leader, leader_epoch, isr) = (state.leader, state.leader_epoch, state.isr.clone());

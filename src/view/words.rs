@@ -259,7 +259,7 @@ pub fn sentence(world: &World, note: &Note) -> String {
         NoteKind::IsrShrunk { partition, isr, removed } => {
             format!("Removes broker {} from the ISR of {partition}: it is {} now", list(removed), list(isr))
         }
-        NoteKind::IsrExpanded { partition, isr, added } => {
+        NoteKind::IsrExpanded { partition, isr, added, .. } => {
             format!("Takes broker {} into the ISR of {partition}: it is {} now", list(added), list(isr))
         }
         NoteKind::RecordAppended { partition, base_offset, last_offset, leader_epoch, leader } => {
