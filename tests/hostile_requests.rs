@@ -102,6 +102,9 @@ impl Target {
 fn errors(response: &Response) -> Vec<E> {
     let parts: Vec<i16> = match response {
         Response::Produce(m) => m.responses.iter().flat_map(|t| &t.partition_responses).map(|p| p.error_code).collect(),
+        Response::WriteTxnMarkers(m) => {
+            m.markers.iter().flat_map(|marker| &marker.topics).flat_map(|t| &t.partitions).map(|p| p.error_code).collect()
+        }
         Response::Fetch(m, _) if m.error_code == 0 => m.responses.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
         Response::ListOffsets(m) => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
         Response::OffsetForLeaderEpoch(m) => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),

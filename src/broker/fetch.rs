@@ -12,10 +12,14 @@ use crate::protocol::ErrorCode;
 use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::Response;
 use crate::replica::{Held, PartitionKey, Read, Replica};
+use crate::storage::EndedTransaction;
 use k::fetch_request::{FetchPartition, ReplicaState};
-use k::fetch_response::{EpochEndOffset, FetchableTopicResponse, PartitionData};
+use k::fetch_response::{AbortedTransaction, EpochEndOffset, FetchableTopicResponse, PartitionData};
 use kafka_protocol::messages as k;
 use std::sync::Arc;
+
+/// `isolation.level=read_committed` on the wire.
+pub(super) const READ_COMMITTED: i8 = 1;
 
 /// A fetch that found too little and waits.
 #[derive(Clone, Debug)]
@@ -147,6 +151,7 @@ impl Broker {
                 let mut data = PartitionData::default();
                 data.partition_index = asked.partition;
                 data.high_watermark = -1;
+                data.aborted_transactions = None;
                 let mut batches = Vec::new();
                 let first = bytes == 0 && found.remote.is_empty();
                 match self.find_partition(now, key, asked, message, left, first, unknown) {
@@ -161,6 +166,9 @@ impl Broker {
                     }
                     Ok((replica, Answer::Here(read))) => {
                         set_offsets(&mut data, replica);
+                        if message.isolation_level == READ_COMMITTED {
+                            data.aborted_transactions = Some(aborted_transactions(replica, asked.fetch_offset, &read.batches));
+                        }
                         if let Some(end) = read.diverging {
                             data.diverging_epoch = EpochEndOffset::default().with_epoch(end.epoch).with_end_offset(end.end);
                             found.at_once = true;
@@ -212,7 +220,11 @@ impl Broker {
         let reads_all = is_follower && !mutant::is("follower-reads-committed")
             || mutant::is("consumer-reads-uncommitted")
             || replica.leader().is_none() && mutant::is("follower-serves-uncommitted");
-        let limit = if reads_all { replica.log.end_offset() } else { replica.high_watermark() };
+        let limit = match message.isolation_level {
+            _ if reads_all => replica.log.end_offset(),
+            READ_COMMITTED => replica.last_stable_offset(),
+            _ => replica.high_watermark(),
+        };
         let most = left.min(usize::try_from(asked.partition_max_bytes).unwrap_or(0));
         let mut read = replica.read(asked.fetch_offset, asked.last_fetched_epoch, limit, most, first).map_err(|error| error.0)?;
         if is_follower && self.holds_back_from(now, replica, fetcher.replica_id.0) {
@@ -229,8 +241,19 @@ enum Answer {
     Elsewhere(i32),
 }
 
+/// The aborted transactions that have anything in what was read (`UnifiedLog.collectAbortedTransactions`).
+pub(super) fn aborted_transactions(replica: &Replica, from: i64, read: &[Batch]) -> Vec<AbortedTransaction> {
+    let to = read.last().map_or(from, Batch::next_offset);
+    let within = replica.log.producers().transactions().aborted_within(from, to).filter(|_| !mutant::is("aborted-list-empty"));
+    let told = |ended: &EndedTransaction| {
+        let told = AbortedTransaction::default().with_producer_id(k::ProducerId(ended.producer_id));
+        told.with_first_offset(ended.first_offset)
+    };
+    within.map(told).collect()
+}
+
 fn set_offsets(data: &mut PartitionData, replica: &Replica) {
-    (data.high_watermark, data.last_stable_offset) = (replica.high_watermark(), replica.high_watermark());
+    (data.high_watermark, data.last_stable_offset) = (replica.high_watermark(), replica.last_stable_offset());
     data.log_start_offset = replica.log.start_offset();
 }
 

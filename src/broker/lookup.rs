@@ -3,6 +3,7 @@
 //! Source: `KafkaApis`, `KRaftMetadataCache`, `ReplicaManager.fetchOffset`, KIP-1143 (topic ids everywhere).
 
 use super::Broker;
+use super::fetch::READ_COMMITTED;
 use crate::coordinator::{OFFSETS_TOPIC, partition_for};
 use crate::node::{Channel, Outputs, Time};
 use crate::ordered::repeated;
@@ -35,7 +36,7 @@ const GROUP_COORDINATOR: i8 = 0;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 23] = [
+const APIS: [(i16, i16, i16); 24] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -53,6 +54,7 @@ const APIS: [(i16, i16, i16); 23] = [
     (21, 0, 2), // DeleteRecords
     (22, 0, 5), // InitProducerId
     (23, 2, 4), // OffsetForLeaderEpoch
+    (27, 1, 1), // WriteTxnMarkers
     (32, 1, 4), // DescribeConfigs
     (35, 1, 4), // DescribeLogDirs
     (42, 0, 2), // DeleteGroups
@@ -178,7 +180,6 @@ impl Broker {
     pub fn list_offsets<'m>(&self, message: &'m k::ListOffsetsRequest) -> (k::ListOffsetsResponse, bool) {
         let mut needs_remote = false;
         let mut response = k::ListOffsetsResponse::default();
-        let is_follower = 0 <= message.replica_id.0;
         let named = |topic: &'m ListOffsetsTopic| topic.partitions.iter().map(|asked| (topic.name.as_str(), asked.partition_index));
         let repeated = repeated(message.topics.iter().flat_map(named));
         for topic in &message.topics {
@@ -191,7 +192,7 @@ impl Broker {
                 let found = if repeated.contains(&(topic.name.as_str(), asked.partition_index)) {
                     Err(ErrorCode::InvalidRequest)
                 } else {
-                    self.find_offset(topic.name.as_str(), asked, is_follower, &mut needs_remote)
+                    self.find_offset(topic.name.as_str(), asked, message, &mut needs_remote)
                 };
                 match found {
                     Err(error) => result.error_code = error.code(),
@@ -210,7 +211,7 @@ impl Broker {
         &self,
         topic: &str,
         asked: &k::list_offsets_request::ListOffsetsPartition,
-        is_follower: bool,
+        message: &k::ListOffsetsRequest,
         needs_remote: &mut bool,
     ) -> Result<Found, ErrorCode> {
         const NOTHING: Found = Found { offset: -1, timestamp: -1, leader_epoch: -1 };
@@ -225,8 +226,13 @@ impl Broker {
         let (log, high_watermark) = (&replica.log, replica.high_watermark());
         let edge = |offset: i64, leader_epoch: i32| Found { offset, timestamp: -1, leader_epoch };
         // A new leader does not know yet how much of the old epoch was safe. Followers ask for the log as it is.
+        let is_follower = 0 <= message.replica_id.0;
         let is_uncertain = !is_follower && high_watermark < leader.epoch_start;
-        let end = if is_follower { log.end_offset() } else { high_watermark };
+        let end = match message.isolation_level {
+            _ if is_follower => log.end_offset(),
+            READ_COMMITTED => replica.last_stable_offset(),
+            _ => high_watermark,
+        };
         let found = match asked.timestamp {
             EARLIEST_TIMESTAMP | EARLIEST_LOCAL_TIMESTAMP => {
                 let start = if asked.timestamp == EARLIEST_TIMESTAMP { log.start_offset() } else { log.local_start_offset() };

@@ -19,6 +19,7 @@ mod lifecycle;
 mod log_dirs;
 mod lookup;
 mod maintenance;
+mod markers;
 mod produce;
 mod producer_ids;
 mod read_replica;
@@ -125,6 +126,8 @@ pub struct BrokerConfig {
     /// `offsets.topic.segment.bytes`
     pub offsets_topic_segment_bytes: i64,
     pub coordinator: CoordinatorConfig,
+    /// The feature level `transaction.version`: 1 or 2 (KIP-890)
+    pub transaction_version: i64,
     /// What it was started with, as text: what is not there has its default.
     pub given: Arc<OrderedMap<String, String>>,
     pub costs: Costs,
@@ -426,6 +429,7 @@ impl Broker {
                 let response = self.describe_log_dirs(&message);
                 self.respond(from, correlation, Response::DescribeLogDirs(Arc::new(response)), out);
             }
+            Request::WriteTxnMarkers(message) => self.write_markers(now, from, correlation, &message, out),
             Request::DeleteRecords(message) => self.delete_records(now, from, correlation, &message, out),
             request @ (Request::JoinGroup(_)
             | Request::SyncGroup(_)

@@ -21,6 +21,13 @@ pub const ACKS_ALL: i16 = -1;
 /// Appended records that wait until every in-sync replica has them.
 #[derive(Clone, Debug)]
 pub enum DelayedProduce {
+    /// Of a WriteTxnMarkers request, whose sender waits as long as it takes.
+    Markers {
+        from: Connection,
+        correlation: u32,
+        response: Arc<k::WriteTxnMarkersResponse>,
+        waiting: Vec<Waiting>,
+    },
     Client {
         from: Connection,
         correlation: u32,
@@ -45,22 +52,29 @@ pub struct Appended {
     log_append_time: Option<i64>,
 }
 
+impl Appended {
+    /// What its sender waits for; `place` is where its answer stands.
+    pub(super) fn wait(&self, key: PartitionKey, place: (usize, usize)) -> Waiting {
+        Waiting { key, required: self.required, leader_epoch: self.leader_epoch, place }
+    }
+}
+
 /// One partition of a delayed produce.
 #[derive(Clone, Copy, Debug)]
 pub struct Waiting {
-    key: PartitionKey,
+    pub(super) key: PartitionKey,
     /// The high watermark that lets it pass.
     required: i64,
     leader_epoch: i32,
-    /// Where its answer stands in the response: topic and partition.
-    place: (usize, usize),
+    /// Where its answer stands in the response: topic and partition, or marker and partition among all of its topics.
+    pub(super) place: (usize, usize),
 }
 
 impl DelayedProduce {
     /// Whose connection it needs; the coordinator's own records need none. What was appended stays appended in any case.
     pub(super) fn from(&self) -> Option<Connection> {
         match self {
-            DelayedProduce::Client { from, .. } => Some(*from),
+            DelayedProduce::Client { from, .. } | DelayedProduce::Markers { from, .. } => Some(*from),
             DelayedProduce::Coordinator { .. } => None,
         }
     }
@@ -103,16 +117,11 @@ impl Broker {
                         };
                         result.record_errors = refused.records.iter().map(of_record).collect();
                     }
-                    Ok(Appended { base_offset, required, leader_epoch, log_append_time }) => {
+                    Ok(appended @ Appended { base_offset, log_append_time, .. }) => {
                         result.base_offset = if mutant::is("base-offset-zero") { 0 } else { base_offset };
                         result.log_append_time_ms = log_append_time.unwrap_or(-1);
                         result.log_start_offset = self.replicas.get(&key).map_or(-1, |replica| replica.log.start_offset());
-                        waiting.push(Waiting {
-                            key,
-                            required,
-                            leader_epoch,
-                            place: (response.responses.len(), answer.partition_responses.len()),
-                        });
+                        waiting.push(appended.wait(key, (response.responses.len(), answer.partition_responses.len())));
                     }
                 }
                 answer.partition_responses.push(result);
@@ -136,7 +145,7 @@ impl Broker {
     }
 
     /// Appends one batch as the leader.
-    fn append(
+    pub(super) fn append(
         &mut self,
         now: Time,
         key: PartitionKey,
@@ -162,8 +171,15 @@ impl Broker {
         if replica.log.config().segment_bytes < batch.size() as u64 {
             return Err(ErrorCode::RecordListTooLarge.into());
         }
+        let header = BatchHeader::read(&batch.bytes)?;
+        if let Some(marker) = batch.marker() {
+            let (producer, epoch) = (header.producer_id, header.producer_epoch);
+            let raises_epoch = self.config.transaction_version == 2;
+            replica.log.producers().check_marker(producer, epoch, marker.coordinator_epoch, raises_epoch)?;
+        } else {
+            replica.log.producers().check_transactional(&header)?;
+        }
         if origin == Origin::Client {
-            let header = BatchHeader::read(&batch.bytes)?;
             if let Some(written) = replica.log.producers().duplicate_of(&header) {
                 // It is here already: the answer is that to the first one, and waits as that did.
                 let (base_offset, required) = (written.base_offset, written.last_offset + 1);
@@ -189,8 +205,8 @@ impl Broker {
     ) -> Result<(), (Then, ErrorCode)> {
         match self.append(now, key, batch, Origin::Coordinator, ACKS_ALL, out) {
             Err(refused) => Err((then, refused.code)),
-            Ok(Appended { required, leader_epoch, .. }) => {
-                let waiting = Waiting { key, required, leader_epoch, place: (0, 0) };
+            Ok(appended) => {
+                let waiting = appended.wait(key, (0, 0));
                 self.produces.watch(DelayedProduce::Coordinator { waiting, then }, [key]);
                 Ok(())
             }
@@ -205,6 +221,9 @@ impl Broker {
                     Some(ErrorCode::None) => self.coordinator_committed(now, then, out),
                     Some(error) => self.coordinator_failed(now, then, error, out),
                 },
+                DelayedProduce::Markers { from, correlation, response, waiting } => {
+                    self.try_markers(number, key, (from, correlation), response, waiting, out);
+                }
                 DelayedProduce::Client { from, correlation, mut response, mut waiting } => {
                     waiting.retain(|waiting| match self.outcome(waiting) {
                         None => true,
@@ -224,7 +243,7 @@ impl Broker {
     }
 
     /// Whether an append has become safe, or never will here; `None` while it is open.
-    fn outcome(&self, waiting: &Waiting) -> Option<ErrorCode> {
+    pub(super) fn outcome(&self, waiting: &Waiting) -> Option<ErrorCode> {
         let Some(replica) = self.replicas.get(&waiting.key) else { return Some(ErrorCode::UnknownTopicOrPartition) };
         let Some(leader) = replica.leader().filter(|leader| leader.epoch == waiting.leader_epoch) else {
             return Some(ErrorCode::NotLeaderOrFollower);

@@ -7,12 +7,13 @@
 //! `DelayedRemoteFetch`, `TierStateMachine`.
 
 use super::Broker;
-use super::fetch::Found;
+use super::fetch::{Found, READ_COMMITTED, aborted_transactions};
 use super::work::Job;
 use crate::mutant;
 use crate::node::{Connection, NoteKind, Outputs, Partition, Time, Timer};
 use crate::protocol::{Batch, ErrorCode};
 use crate::replica::PartitionKey;
+use crate::storage::RemoteLog;
 use kafka_protocol::messages as k;
 use std::sync::Arc;
 
@@ -109,13 +110,13 @@ impl Broker {
     /// A leader copies its segments one after the other, as far as they are committed.
     fn copy_next(&mut self, now: Time, key: PartitionKey, out: &mut Outputs) {
         let Some(replica) = self.replicas.get_mut(&key).filter(|replica| replica.log.config().is_tiering()) else { return };
-        let high_watermark = replica.high_watermark();
-        let Some((segment, end)) = replica.log.next_to_copy(high_watermark) else { return };
+        let Some((segment, end)) = replica.log.next_to_copy(replica.last_stable_offset()) else { return };
         let epochs = replica.log.epochs_below(end);
+        let aborted = replica.log.producers().transactions().aborted_within(segment.base_offset(), end).copied().collect();
         let partition = replica.name.clone();
         let Some(leader) = replica.leader_mut().filter(|leader| leader.copying.is_none()) else { return };
         let (base_offset, bytes, leader_epoch) = (segment.base_offset(), segment.bytes(), leader.epoch);
-        let id = self.remote.log(key).start_copy(segment, end, epochs);
+        let id = self.remote.log(key).start_copy(segment, end, epochs, aborted);
         leader.copying = Some(id);
         out.note(NoteKind::RemoteCopyStarted { partition, base_offset, last_offset: end - 1 });
         let until = self.work.use_remote(now, bytes, &self.config.costs);
@@ -192,6 +193,11 @@ impl Broker {
                         let (first_offset, last_offset) = (first.base_offset, last.last_offset());
                         out.note(NoteKind::RemoteRead { partition, first_offset, last_offset, leader_epoch });
                     }
+                    if message.isolation_level == READ_COMMITTED
+                        && let Some(data) = found.response.responses.iter_mut().flat_map(|topic| &mut topic.partitions).nth(read.place)
+                    {
+                        data.aborted_transactions = Some(aborted_transactions(replica, read.offset, &batches));
+                    }
                     found.batches[read.place] = batches;
                 }
                 Err(error) => {
@@ -233,6 +239,9 @@ impl Broker {
         let known = self.remote.get(&behind.key).and_then(|remote| remote.holding(behind.epoch, behind.local_start - 1));
         let Some(epochs) = known.map(|known| known.epochs.clone()) else { return };
         replica.start_behind_remote(behind.local_start, behind.log_start, &epochs, out);
+        let aborted =
+            self.remote.get(&behind.key).map_or(&[][..], RemoteLog::segments).iter().flat_map(|known| known.aborted.iter().copied());
+        replica.log.transactions_mut().learn_aborted(aborted.filter(|ended| ended.first_offset < behind.local_start));
         self.moved.insert(behind.key);
         self.fetch_undelayed(now, leader, behind.key, out);
     }

@@ -17,9 +17,10 @@ pub struct SequenceCheck {
     last: OrderedMap<(i32, i64), (i16, i32)>,
 }
 
-/// A data batch of an idempotent producer.
+/// A batch of an idempotent producer that says something about its sequences: with sequences of its own, or a marker, which may begin an epoch.
 fn idempotent(batch: &Batch) -> Option<BatchHeader> {
-    BatchHeader::read(&batch.bytes).ok().filter(|header| header.is_idempotent() && !header.is_control())
+    let has_say = |header: &BatchHeader| header.is_idempotent() && (header.is_control() || 0 <= header.base_sequence);
+    BatchHeader::read(&batch.bytes).ok().filter(has_say)
 }
 
 impl SequenceCheck {
@@ -30,8 +31,16 @@ impl SequenceCheck {
 
     pub fn appended(&mut self, name: &Partition, broker: i32, batch: &Batch) -> Verdict {
         let Some(header) = idempotent(batch) else { return Ok(()) };
-        let now = (header.producer_epoch, header.last_sequence());
-        let Some((epoch, last)) = self.last.insert((broker, header.producer_id), now) else { return Ok(()) };
+        let before = self.last.get(&(broker, header.producer_id)).copied();
+        // A marker of the same epoch leaves the sequences as they are; one of a new epoch comes before its first.
+        let last = if header.is_control() {
+            before.map_or(-1, |(epoch, last)| if epoch == header.producer_epoch { last } else { -1 })
+        } else {
+            header.last_sequence()
+        };
+        let now = (header.producer_epoch, last);
+        self.last.insert((broker, header.producer_id), now);
+        let Some((epoch, last)) = before else { return Ok(()) };
         let (id, offset) = (header.producer_id, batch.base_offset);
         if header.producer_epoch < epoch {
             return Err((
@@ -40,7 +49,7 @@ impl SequenceCheck {
             ));
         }
         let expected = if header.producer_epoch == epoch { increment_sequence(last, 1) } else { 0 };
-        if header.base_sequence != expected {
+        if header.base_sequence != expected && !header.is_control() {
             let told =
                 format!("broker {broker} has sequence {} of producer {id} at {offset} of {name}, after {last}", header.base_sequence);
             return Err(("I1", told));
@@ -58,7 +67,9 @@ pub fn known_as_written(name: &Partition, broker: i32, log: &Log) -> Verdict {
         if own.0 != header.producer_epoch {
             *own = (header.producer_epoch, Vec::new());
         }
-        own.1.push((header.base_sequence, batch.base_offset));
+        if !header.is_control() {
+            own.1.push((header.base_sequence, batch.base_offset));
+        }
     }
     for (id, (epoch, written)) in &told {
         let known = log.producers().all().find(|(known, _)| known == id).map(|(_, state)| state);

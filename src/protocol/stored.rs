@@ -8,6 +8,7 @@ use super::{
     batch::{BatchHeader, HEADER_SIZE, LOG_OVERHEAD, attribute, field},
     batch_error::BatchError,
     compression::{Codec, DECOMPRESSED_MAX},
+    control_record::Marker,
     record::Records,
 };
 use bytes::Bytes;
@@ -48,6 +49,12 @@ impl Batch {
     pub fn header(&self) -> Result<BatchHeader, BatchError> {
         let header = BatchHeader::read(&self.bytes)?;
         Ok(BatchHeader { base_offset: self.base_offset, leader_epoch: self.leader_epoch, ..header })
+    }
+
+    /// What a control batch says of a transaction; `None` of any other batch, and of a control batch that compaction has emptied.
+    pub fn marker(&self) -> Option<Marker> {
+        let record = self.header().ok().filter(BatchHeader::is_control).and_then(|_| self.records().next()?.ok())?;
+        Marker::read(record.key.as_deref(), record.value.as_deref()).ok()
     }
 
     /// Bytes as they are counted in logs, requests and responses.

@@ -57,6 +57,7 @@ pub enum Request {
     DescribeCluster(Arc<k::DescribeClusterRequest>),
     DescribeLogDirs(Arc<k::DescribeLogDirsRequest>),
     ConsumerGroupHeartbeat(Arc<k::ConsumerGroupHeartbeatRequest>),
+    WriteTxnMarkers(Arc<k::WriteTxnMarkersRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -103,6 +104,7 @@ pub enum Response {
     DescribeCluster(Arc<k::DescribeClusterResponse>),
     DescribeLogDirs(Arc<k::DescribeLogDirsResponse>),
     ConsumerGroupHeartbeat(Arc<k::ConsumerGroupHeartbeatResponse>),
+    WriteTxnMarkers(Arc<k::WriteTxnMarkersResponse>),
 }
 
 /// Bytes of records as they travel.
@@ -155,10 +157,11 @@ pub enum Api {
     DescribeCluster,
     DescribeLogDirs,
     ConsumerGroupHeartbeat,
+    WriteTxnMarkers,
 }
 
 impl Api {
-    pub const ALL: [Api; 39] = [
+    pub const ALL: [Api; 40] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -198,6 +201,7 @@ impl Api {
         Api::DescribeCluster,
         Api::DescribeLogDirs,
         Api::ConsumerGroupHeartbeat,
+        Api::WriteTxnMarkers,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -241,6 +245,7 @@ impl Api {
             Api::DescribeCluster => "DescribeCluster",
             Api::DescribeLogDirs => "DescribeLogDirs",
             Api::ConsumerGroupHeartbeat => "ConsumerGroupHeartbeat",
+            Api::WriteTxnMarkers => "WriteTxnMarkers",
         }
     }
 }
@@ -295,6 +300,7 @@ impl Request {
             Request::DescribeCluster(_) => Api::DescribeCluster,
             Request::DescribeLogDirs(_) => Api::DescribeLogDirs,
             Request::ConsumerGroupHeartbeat(_) => Api::ConsumerGroupHeartbeat,
+            Request::WriteTxnMarkers(_) => Api::WriteTxnMarkers,
         }
     }
 }
@@ -349,6 +355,7 @@ impl Response {
             Response::DescribeCluster(_) => Api::DescribeCluster,
             Response::DescribeLogDirs(_) => Api::DescribeLogDirs,
             Response::ConsumerGroupHeartbeat(_) => Api::ConsumerGroupHeartbeat,
+            Response::WriteTxnMarkers(_) => Api::WriteTxnMarkers,
         }
     }
 
@@ -401,6 +408,10 @@ impl Response {
             Response::DescribeCluster(m) => m.error_code,
             Response::DescribeLogDirs(m) => m.error_code,
             Response::ConsumerGroupHeartbeat(m) => m.error_code,
+            Response::WriteTxnMarkers(m) => {
+                let results = m.markers.iter().flat_map(|marker| &marker.topics).flat_map(|t| &t.partitions);
+                results.map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
+            }
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),

@@ -88,6 +88,11 @@ impl Replica {
         self.high_watermark
     }
 
+    /// What read_committed consumers may read is below.
+    pub fn last_stable_offset(&self) -> i64 {
+        self.log.last_stable_offset(self.high_watermark)
+    }
+
     pub fn leader(&self) -> Option<&Leader> {
         match &self.role {
             Role::Leader(leader) => Some(leader),
@@ -132,9 +137,10 @@ impl Replica {
         self.role = Role::Offline;
         self.log.recover_start(self.start_checkpoint);
         self.log.set_remote_end(0);
-        self.log.reload_producers();
         // Whatever went here for being copied to the remote store was committed.
         self.high_watermark = self.checkpoint.clamp(self.log.local_start_offset(), self.log.end_offset());
+        // What has ended above the high watermark is to be known, too.
+        self.log.reload_producers(self.high_watermark);
     }
 
     /// Takes the role that the controller has decided. Returns whether the role is a new one (another leader or leader epoch).
@@ -201,7 +207,7 @@ impl Replica {
 
     /// Compacts the log, if it is due; each replica does so on its own. Returns how many bytes were read and written for it.
     pub fn compact(&mut self, now_ms: i64, out: &mut Outputs) -> Option<u64> {
-        let Compacted { from, to, removed, bytes_before, bytes_after } = self.log.compact(now_ms, self.high_watermark)?;
+        let Compacted { from, to, removed, bytes_before, bytes_after } = self.log.compact(now_ms, self.last_stable_offset())?;
         out.note(NoteKind::LogCompacted { partition: self.name.clone(), from, to, removed, bytes_before, bytes_after });
         Some(bytes_before + bytes_after)
     }
@@ -223,6 +229,7 @@ impl Replica {
 
     fn set_high_watermark(&mut self, to: i64, out: &mut Outputs) {
         let from = std::mem::replace(&mut self.high_watermark, to);
+        self.log.transactions_mut().replicated(to);
         if from < to {
             let leader = self.leader().is_some();
             out.note(NoteKind::HighWatermarkAdvanced { partition: self.name.clone(), from, to, leader });

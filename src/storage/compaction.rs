@@ -4,9 +4,11 @@
 //! looks. Source: `LogCleanerManager`, `LogToClean`, `Cleaner`, `MemoryRecords.filterTo`; KIP-58 (`min.compaction.lag.ms`), KIP-354
 //! (`max.compaction.lag.ms`), KIP-534 (the delete horizon, which stands in the batch itself).
 //!
-//! A segment is cleaned whole or not at all, the active one never, nor one that reaches above the high watermark. The last batch of
-//! each producer stays, empty if need be: it says which sequence is next. Control batches stay: nobody writes any before there are transactions.
+//! A segment is cleaned whole or not at all, the active one never, nor one that reaches above the last stable offset. The last batch of
+//! each producer stays, empty if need be: it says which sequence is next, or if it is a marker, which epoch. What transactions have to do with it is in
+//! [`super::cleaned_transactions`].
 
+use super::cleaned_transactions::CleanedTransactions;
 use super::log::Log;
 use super::segment::Segment;
 use crate::mutant;
@@ -53,11 +55,11 @@ impl Log {
 
     /// Cleans what may be cleaned, if enough of it is new or some of it too old. `now_ms` is the broker's clock. A log with records that cannot be
     /// read is left alone.
-    pub fn compact(&mut self, now_ms: i64, high_watermark: i64) -> Option<Compacted> {
+    pub fn compact(&mut self, now_ms: i64, last_stable: i64) -> Option<Compacted> {
         if !self.config().compact {
             return None;
         }
-        let found = self.cleanable(now_ms, high_watermark);
+        let found = self.cleanable(now_ms, last_stable);
         let total = found.clean_bytes + found.dirty_bytes;
         let is_dirty = self.config().min_cleanable_dirty_parts * total < found.dirty_bytes * super::config::PARTS;
         let is_due = is_dirty || (found.is_overdue && 0 < found.dirty_bytes);
@@ -65,7 +67,7 @@ impl Log {
     }
 
     /// What may be cleaned now. A checkpoint outside the log is of no use: all of it is dirty then.
-    fn cleanable(&mut self, now_ms: i64, high_watermark: i64) -> Cleanable {
+    fn cleanable(&mut self, now_ms: i64, last_stable: i64) -> Cleanable {
         let (start, end) = (self.start_offset(), self.end_offset());
         let first = match self.cleaned {
             Some(cleaned) if start <= cleaned && cleaned <= end => cleaned,
@@ -74,7 +76,7 @@ impl Log {
         };
         let config = self.config();
         let dirty = self.sealed_from(first);
-        let mut limit = if mutant::is("compaction-beyond-high-watermark") { end } else { high_watermark };
+        let mut limit = if mutant::is("compaction-beyond-high-watermark") { end } else { last_stable };
         if 0 < config.min_compaction_lag_ms {
             let newest = now_ms.saturating_sub(config.min_compaction_lag_ms);
             let young = dirty.iter().find(|segment| newest < segment.largest_timestamp());
@@ -107,8 +109,18 @@ impl Log {
         if offsets.end <= from {
             return Ok(None);
         }
-        let last_of_producers = self.producers().all().filter_map(|(_, state)| Some(state.written().last()?.last_offset)).collect();
-        let round = Round { offsets: &offsets, limit, now_ms, delete_retention_ms: self.config().delete_retention_ms, last_of_producers };
+        let last_of_producers = self.producers().all().map(|(id, state)| match state.written().last() {
+            Some(written) => Last::Data(written.last_offset),
+            None => Last::Marker(id, state.epoch),
+        });
+        let mut round = Round {
+            offsets: &offsets,
+            limit,
+            now_ms,
+            delete_retention_ms: self.config().delete_retention_ms,
+            last_of_producers: last_of_producers.collect(),
+            transactions: self.cleaned_transactions(),
+        };
         let count = self.sealed.partition_point(|segment| segment.base_offset() < offsets.end);
         let mut compacted = Compacted { from, to: offsets.end, removed: 0, bytes_before: 0, bytes_after: 0 };
         let mut rewritten = Vec::new();
@@ -117,6 +129,8 @@ impl Log {
             compacted.bytes_after += segment.bytes();
             rewritten.push(segment);
         }
+        let emptied = round.transactions.emptied;
+        self.transactions_mut().forget_aborted(|ended| emptied.contains(&ended.last_offset));
         compacted.bytes_before = self.sealed[..count].iter().map(|segment| segment.bytes()).sum();
         Arc::make_mut(&mut self.sealed).splice(..count, rewritten);
         self.count_bytes();
@@ -124,12 +138,20 @@ impl Log {
         Ok(Some(compacted))
     }
 
+    fn cleaned_transactions(&self) -> CleanedTransactions {
+        CleanedTransactions::new(self.producers().transactions().aborted_within(0, i64::MAX))
+    }
+
     /// The last offset of each key in the dirty part, as far as there is room for keys.
     fn offset_map(&self, Range { start: from, end: limit }: Range<i64>, keys_max: usize) -> Result<OffsetMap, BatchError> {
         let mut map = OffsetMap { last: BTreeMap::new(), end: from };
         let dirty = self.sealed_from(from).iter().take_while(|segment| segment.base_offset() < limit);
+        let mut transactions = self.cleaned_transactions();
         for batch in dirty.flat_map(|segment| segment.batches()).filter(|batch| from <= batch.last_offset()) {
-            for record in batch.records() {
+            let header = batch.header()?;
+            // Records that go anyway have no say.
+            let counts = !transactions.is_over(batch, &header) && !header.is_control();
+            for record in batch.records().filter(|_| counts) {
                 let Record { key: Some(key), offset, .. } = record? else { continue };
                 if offset < from {
                     continue;
@@ -198,13 +220,20 @@ struct Round<'a> {
     limit: i64,
     now_ms: i64,
     delete_retention_ms: i64,
-    /// The last offset of each known producer's last batch.
-    last_of_producers: Vec<i64>,
+    last_of_producers: Vec<Last>,
+    transactions: CleanedTransactions,
+}
+
+/// What is last of a known producer: the last offset of a batch, or a marker in its epoch.
+#[derive(PartialEq, Eq)]
+enum Last {
+    Data(i64),
+    Marker(i64, i16),
 }
 
 impl Round<'_> {
     /// One segment in place of several. If nothing changes in the only one, it stays itself and copies of the log go on sharing it.
-    fn clean_segments(&self, segments: &[Arc<Segment>], compacted: &mut Compacted) -> Result<Arc<Segment>, BatchError> {
+    fn clean_segments(&mut self, segments: &[Arc<Segment>], compacted: &mut Compacted) -> Result<Arc<Segment>, BatchError> {
         let mut batches = Vec::new();
         let mut is_same = segments.len() == 1;
         for batch in segments.iter().flat_map(|segment| segment.batches()) {
@@ -223,24 +252,27 @@ impl Round<'_> {
 
     /// What is left of a batch: itself, fewer records at the same offsets, or nothing. The last batch of the round stays even without records, for
     /// it says where the log goes on, and so does the last one of each producer.
-    fn clean_batch(&self, batch: &Batch) -> Result<Option<Batch>, BatchError> {
+    fn clean_batch(&mut self, batch: &Batch) -> Result<Option<Batch>, BatchError> {
         let header = batch.header()?;
-        if header.is_control() {
-            return Ok(Some(batch.clone()));
-        }
+        let is_over = self.transactions.is_over(batch, &header);
         let horizon = header.delete_horizon();
-        let keeps_tombstones = horizon.is_none_or(|horizon| self.now_ms < horizon) && !mutant::is("tombstones-dropped-at-once");
-        let (mut kept, mut has_tombstones) = (Vec::new(), false);
-        for record in batch.records() {
+        let waits = horizon.is_none_or(|horizon| self.now_ms < horizon);
+        let keeps_tombstones = waits && !mutant::is("tombstones-dropped-at-once");
+        // A marker of which nothing is left waits as a tombstone does: slow readers may have begun with its transaction.
+        let (mut kept, mut has_tombstones) = (Vec::new(), header.is_control() && is_over && waits && 0 < batch.record_count);
+        let goes = is_over && !has_tombstones;
+        for record in batch.records().filter(|_| !goes) {
             let record = record?;
-            if self.offsets.keeps(&record, keeps_tombstones) {
+            if header.is_control() || self.offsets.keeps(&record, keeps_tombstones) {
                 has_tombstones |= record.value.is_none();
                 kept.push(record);
             }
         }
         let is_whole = kept.len() == batch.record_count as usize;
         let is_end = batch.next_offset() == self.limit;
-        let is_last_of_producer = header.is_idempotent() && self.last_of_producers.contains(&batch.last_offset());
+        let last =
+            if header.is_control() { Last::Marker(header.producer_id, header.producer_epoch) } else { Last::Data(batch.last_offset()) };
+        let is_last_of_producer = header.is_idempotent() && self.last_of_producers.contains(&last);
         if kept.is_empty() && !is_end && !is_last_of_producer {
             return Ok(None);
         }
@@ -254,7 +286,7 @@ impl Round<'_> {
             producer_epoch: header.producer_epoch,
             base_sequence: header.base_sequence,
             transactional: header.is_transactional(),
-            control: false,
+            control: header.is_control(),
             compression: if kept.is_empty() { Compression::NONE } else { Compression::of(header.codec()?) },
             log_append_time: header.log_append_time(),
             delete_horizon: if kept.is_empty() { None } else { horizon.or(sets_horizon.then_some(new_horizon)) },

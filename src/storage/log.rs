@@ -8,7 +8,7 @@ use super::epochs::{EpochEnd, EpochStart, Epochs};
 use super::producers::Producers;
 use super::segment::{Place, Segment};
 use crate::mutant;
-use crate::protocol::{Batch, BatchHeader};
+use crate::protocol::Batch;
 use std::sync::Arc;
 
 /// The log of one replica. Offsets are those of records; the log ends at the offset that the next record gets.
@@ -133,16 +133,23 @@ impl Log {
         self.producers.expire(now_ms, expiration_ms);
     }
 
-    /// Builds what is known of producers from the newest snapshot that the log reaches, and from what was appended since.
-    pub fn reload_producers(&mut self) {
-        let from = self.producers.go_back(self.end);
+    /// Builds what is known of producers from the newest snapshot that is not behind `to`, and from what was appended since.
+    pub fn reload_producers(&mut self, to: i64) {
+        let from = self.producers.go_back(to.min(self.end));
         let mut producers = std::mem::take(&mut self.producers);
-        for batch in self.batches_from(from).filter(|batch| from <= batch.base_offset) {
-            if let Ok(header) = BatchHeader::read(&batch.bytes) {
-                producers.appended(&header, batch.base_offset);
-            }
-        }
+        self.batches_from(from).filter(|batch| from <= batch.base_offset).for_each(|batch| producers.appended(batch));
         self.producers = producers;
+    }
+
+    /// See [`Transactions`](super::Transactions).
+    pub fn transactions_mut(&mut self) -> &mut super::Transactions {
+        self.producers.transactions_mut()
+    }
+
+    /// Below it every transaction has ended, as far as what is replicated tells (`UnifiedLog.lastStableOffset`).
+    pub fn last_stable_offset(&self, high_watermark: i64) -> i64 {
+        let unstable = self.producers.transactions().first_unstable(high_watermark);
+        unstable.map_or(high_watermark, |first| first.max(self.start).min(high_watermark))
     }
 
     /// The epoch that wrote this offset.
@@ -199,9 +206,7 @@ impl Log {
             self.roll(batch.base_offset);
         }
         self.epochs.begin(batch.leader_epoch, batch.base_offset);
-        if let Ok(header) = BatchHeader::read(&batch.bytes) {
-            self.producers.appended(&header, batch.base_offset);
-        }
+        self.producers.appended(&batch);
         self.end = batch.next_offset();
         self.bytes += batch.size() as u64;
         self.active.append(batch, now_ms);
@@ -213,6 +218,8 @@ impl Log {
     pub(super) fn roll(&mut self, base_offset: i64) {
         self.flush(base_offset);
         self.producers.take_snapshot(base_offset, self.first_base());
+        let start = self.start.min(self.first_base());
+        self.transactions_mut().forget_aborted(|ended| ended.last_offset < start);
         let mut rolled = std::mem::replace(&mut self.active, Segment::new(base_offset));
         if !rolled.is_empty() {
             rolled.seal();
@@ -257,7 +264,7 @@ impl Log {
         self.flushed = self.flushed.min(offset);
         self.epochs.truncate_end(offset);
         if !mutant::is("producers-not-truncated") {
-            self.reload_producers();
+            self.reload_producers(offset);
         }
         self.count_bytes();
     }

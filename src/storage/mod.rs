@@ -1,5 +1,6 @@
 //! ONE replica's log. It knows offsets, epochs, times and bytes, and nothing of leaders, followers or requests.
 
+mod cleaned_transactions;
 mod compaction;
 pub mod config;
 mod epochs;
@@ -9,6 +10,7 @@ mod producers;
 pub mod remote;
 mod retention;
 mod segment;
+mod transactions;
 
 pub use compaction::Compacted;
 pub use config::LogConfig;
@@ -19,3 +21,4 @@ pub use producers::{BATCHES_KEPT, ProducerState, Producers, Written};
 pub use remote::{RemoteLog, RemoteSegment};
 pub use retention::Deleted;
 pub use segment::Segment;
+pub use transactions::{EndedTransaction, Transactions};

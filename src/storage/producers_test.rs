@@ -102,7 +102,7 @@ fn what_is_known_outlives_the_segments_that_told_it_until_it_is_too_old() {
     append(&mut log, 2, 0, 0, 1);
     log.delete_old(2_000, 1);
     assert_eq!((log.start_offset(), check(&log, 0, 1), check(&log, 0, 0)), (1, Ok(()), Err(ErrorCode::OutOfOrderSequenceNumber)));
-    log.reload_producers();
+    log.reload_producers(log.end_offset());
     assert_eq!(check(&log, 0, 0), Err(ErrorCode::OutOfOrderSequenceNumber), "nor does a start forget it");
     log.expire_producers(1_009, 10);
     assert_eq!(check(&log, 0, 0), Err(ErrorCode::OutOfOrderSequenceNumber), "9 ms after its last record");

@@ -9,6 +9,7 @@ use super::epochs::EpochStart;
 use super::log::Log;
 use super::lookup::{Found, first_record};
 use super::segment::Segment;
+use super::transactions::EndedTransaction;
 use crate::mutant;
 use crate::ordered::sort_by;
 use crate::protocol::Batch;
@@ -24,6 +25,8 @@ pub struct RemoteSegment {
     pub end: i64,
     /// The leader epochs of the log that it was copied from, up to its end.
     pub epochs: Arc<[EpochStart]>,
+    /// The aborted transactions that have anything in it.
+    pub aborted: Arc<[EndedTransaction]>,
     pub state: RemoteState,
 }
 
@@ -109,10 +112,10 @@ impl RemoteLog {
     }
 
     /// A copy begins. Returns the segment's id.
-    pub fn start_copy(&mut self, segment: Arc<Segment>, end: i64, epochs: Arc<[EpochStart]>) -> u64 {
+    pub fn start_copy(&mut self, segment: Arc<Segment>, end: i64, epochs: Arc<[EpochStart]>, aborted: Arc<[EndedTransaction]>) -> u64 {
         let id = self.next;
         self.next += 1;
-        Arc::make_mut(&mut self.segments).push(RemoteSegment { id, segment, end, epochs, state: RemoteState::CopyStarted });
+        Arc::make_mut(&mut self.segments).push(RemoteSegment { id, segment, end, epochs, aborted, state: RemoteState::CopyStarted });
         id
     }
 
@@ -279,7 +282,7 @@ mod tests {
     fn copy(remote: &mut RemoteLog, log: &Log, pieces: &[(i64, i64)]) {
         for (base, end) in pieces {
             let batches = log.batches_from(*base).take_while(|batch| batch.base_offset < *end).cloned();
-            let id = remote.start_copy(Arc::new(Segment::rebuilt(*base, batches, 0)), *end, log.epochs_below(*end));
+            let id = remote.start_copy(Arc::new(Segment::rebuilt(*base, batches, 0)), *end, log.epochs_below(*end), Arc::default());
             assert!(remote.find(log, *base).is_none_or(|(known, _)| known.id != id), "nothing is read of what is not copied yet");
             assert!(remote.finish_copy(id) && !remote.finish_copy(id));
         }

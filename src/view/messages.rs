@@ -3,9 +3,9 @@
 use super::replica_on;
 use super::shape::MessageView;
 use crate::protocol::BatchHeader;
-use crate::protocol::ErrorCode;
 use crate::protocol::batch::increment_sequence;
 use crate::protocol::text::Text;
+use crate::protocol::{ErrorCode, Outcome};
 use crate::replica::PartitionKey;
 use crate::session::Session;
 use crate::session::command::Refusal;
@@ -25,10 +25,11 @@ pub struct MessageQuery {
     pub isolation: Option<Isolation>,
 }
 
+/// Whose eyes see the log: those of a consumer with this `isolation.level`. Without one it is as it is, markers and all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Isolation {
     ReadUncommitted,
-    /// Without transactions it sees the same.
+    /// What is below the last stable offset, and not of an aborted transaction.
     ReadCommitted,
 }
 
@@ -73,12 +74,21 @@ pub fn messages(session: &Session, query: &MessageQuery) -> Result<Vec<MessageVi
     let key = PartitionKey { topic: topic.id, index: query.partition };
     let Some(replica) = broker.and_then(|broker| replica_on(world, broker, &key)) else { return Ok(Vec::new()) };
     let from = query.offset.unwrap_or(0).max(replica.log.start_offset());
+    let is_committed = query.isolation == Some(Isolation::ReadCommitted);
+    let end = if is_committed { replica.last_stable_offset() } else { replica.high_watermark() };
+    let transactions = replica.log.producers().transactions();
     let mut found = Vec::new();
-    for batch in world.remote().readable(&key, &replica.log, from) {
-        if replica.high_watermark() < batch.next_offset() {
-            break;
-        }
+    for batch in world.remote().readable(&key, &replica.log, from).take_while(|batch| batch.next_offset() <= end) {
         let header = BatchHeader::read(&batch.bytes).ok();
+        let marker = batch.marker();
+        let is_aborted = |header: &BatchHeader| {
+            let mut aborted = transactions.aborted_within(batch.base_offset, batch.next_offset());
+            header.is_transactional() && aborted.any(|ended| ended.producer_id == header.producer_id)
+        };
+        let is_control = header.as_ref().is_some_and(BatchHeader::is_control);
+        if query.isolation.is_some() && is_control || is_committed && header.as_ref().is_some_and(is_aborted) {
+            continue;
+        }
         let producer = header.filter(|header| 0 <= header.producer_id);
         for record in batch.records().flatten().filter(|record| from <= record.offset) {
             if found.len() == query.max.unwrap_or(MESSAGES_MAX).min(MESSAGES_MAX) {
@@ -97,9 +107,10 @@ pub fn messages(session: &Session, query: &MessageQuery) -> Result<Vec<MessageVi
                 producer_epoch: producer.as_ref().map(|header| header.producer_epoch),
                 sequence: producer
                     .as_ref()
+                    .filter(|header| 0 <= header.base_sequence)
                     .map(|header| increment_sequence(header.base_sequence, (record.offset - batch.base_offset) as i32)),
                 transactional: producer.as_ref().filter(|header| header.is_transactional()).map(|_| true),
-                control: None,
+                control: marker.map(|marker| if marker.outcome == Outcome::Commit { "commit" } else { "abort" }),
             });
         }
     }

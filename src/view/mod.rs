@@ -148,8 +148,7 @@ fn topic_view(world: &World, topic: &TopicMetadata) -> TopicView {
                 local_log_start_offset: tiered.map(|replica| replica.log.local_start_offset()),
                 log_end_offset: replica.map_or(0, |replica| replica.log.end_offset()),
                 high_watermark: replica.map_or(0, Replica::high_watermark),
-                // Without transactions everything below the high watermark is stable.
-                last_stable_offset: replica.map_or(0, Replica::high_watermark),
+                last_stable_offset: replica.map_or(0, Replica::last_stable_offset),
                 leader_epoch: replica.map_or(-1, Replica::leader_epoch),
                 in_sync: state.isr.contains(broker),
                 bytes: replica.map_or(0, |replica| replica.log.bytes()),

@@ -56,7 +56,7 @@ struct Fields<'a> {
 
 pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
     let mut fields = Fields { chance, facts };
-    match fields.below(30) {
+    match fields.below(31) {
         0 => Request::ApiVersions(Arc::default()),
         1..=2 => fields.produce(),
         3..=5 => Request::Fetch(Arc::new(fields.fetch())),
@@ -80,6 +80,7 @@ pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
         24 => fields.producer_ids(),
         25..=26 => fields.about_groups(),
         27 => fields.description(),
+        29 => Request::WriteTxnMarkers(Arc::new(fields.markers())),
         28 => Request::ConsumerGroupHeartbeat(Arc::new(fields.report())),
         _ => fields.registration_or_heartbeat(),
     }
@@ -485,6 +486,22 @@ impl Fields<'_> {
             asked.with_name(fields.topic_name()).with_partition_indexes(fields.several(Fields::index))
         });
         k::ListPartitionReassignmentsRequest::default().with_topics(if self.rarely(3) { None } else { Some(topics) })
+    }
+
+    fn markers(&mut self) -> k::WriteTxnMarkersRequest {
+        let markers = self.several(|fields| {
+            let topics = fields.several(|fields| {
+                let topic = k::write_txn_markers_request::WritableTxnMarkerTopic::default().with_name(fields.topic_name());
+                topic.with_partition_indexes(fields.several(|fields| fields.int(0)))
+            });
+            k::write_txn_markers_request::WritableTxnMarker::default()
+                .with_producer_id(k::ProducerId(fields.long(7)))
+                .with_producer_epoch(fields.int(0) as i16)
+                .with_coordinator_epoch(fields.int(0))
+                .with_transaction_result(fields.rarely(2))
+                .with_topics(topics)
+        });
+        k::WriteTxnMarkersRequest::default().with_markers(markers)
     }
 
     fn producer_ids(&mut self) -> Request {

@@ -7,10 +7,10 @@ use super::{Asked, Consumer, OffsetReset, Reads};
 use crate::mutant;
 use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time};
 use crate::ordered::{OrderedMap, OrderedSet};
-use crate::protocol::Batch;
-use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request};
+use crate::protocol::{Batch, BatchHeader, ErrorCode, Outcome};
 use k::fetch_request::FetchPartition;
+use k::fetch_response::AbortedTransaction;
 use kafka_protocol::messages as k;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,9 +27,38 @@ pub struct PartitionState {
     pub(super) check: Check,
     /// The replica that the leader sent this consumer to, and until when it reads there (KIP-392).
     pub(super) read_replica: Option<(i32, Time)>,
-    pub(super) buffer: VecDeque<Batch>,
+    pub(super) buffer: VecDeque<Fetched>,
     /// Read or asked about again no earlier, after an error.
     pub(super) not_before: Time,
+}
+
+/// A batch that was fetched.
+#[derive(Clone, Debug)]
+pub(super) struct Fetched {
+    batch: Batch,
+    /// The application sees nothing of it: it is a control batch, or of an aborted transaction where that matters. The position goes past it.
+    is_hidden: bool,
+}
+
+/// Batches of one answer, with what is hidden (`CompletedFetch.nextFetchedRecord`). `aborted`: producer ids and first offsets, if such records are to be
+/// hidden.
+fn sifted(batches: &[Batch], aborted: Option<&[AbortedTransaction]>) -> impl Iterator<Item = Fetched> {
+    let mut ahead: Vec<(i64, i64)> =
+        aborted.iter().flat_map(|all| all.iter()).map(|told| (told.first_offset, told.producer_id.0)).collect();
+    ahead.sort_unstable();
+    let (mut ahead, mut open) = (ahead.into_iter().peekable(), OrderedSet::new());
+    let hides = aborted.is_some();
+    batches.iter().map(move |batch| {
+        let fetched = |is_hidden| Fetched { batch: batch.clone(), is_hidden };
+        let Ok(header) = BatchHeader::read(&batch.bytes) else { return fetched(false) };
+        while let Some((_, producer)) = ahead.next_if(|(first, _)| *first <= batch.last_offset()) {
+            open.insert(producer);
+        }
+        if header.is_control() && hides && batch.marker().is_some_and(|marker| marker.outcome == Outcome::Abort) {
+            open.remove(&header.producer_id);
+        }
+        fetched(header.is_control() && !mutant::is("markers-delivered") || header.is_transactional() && open.contains(&header.producer_id))
+    })
 }
 
 /// Partitions of a fetch by topic id and index, each with the offset asked for.
@@ -154,6 +183,7 @@ impl Consumer {
         for (leader, asked) in by_leader {
             let mut message = k::ListOffsetsRequest::default();
             message.replica_id = k::BrokerId(-1);
+            message.isolation_level = i8::from(self.config.read_committed);
             for (partition, timestamp, epoch) in &asked {
                 let mut topic = k::list_offsets_request::ListOffsetsTopic::default();
                 topic.name = wire::topic(&partition.topic);
@@ -314,6 +344,7 @@ impl Consumer {
             }
             let mut message = k::FetchRequest::default();
             message.replica_state.replica_id = k::BrokerId(-1);
+            message.isolation_level = i8::from(self.config.read_committed);
             message.max_wait_ms = self.config.fetch_max_wait_ms;
             message.min_bytes = self.config.fetch_min_bytes;
             message.max_bytes = self.config.fetch_max_bytes;
@@ -381,7 +412,8 @@ impl Consumer {
                 if 0 <= near && state.read_replica.is_none_or(|(known, until)| known != near || until < now) {
                     state.read_replica = Some((near, until));
                 }
-                state.buffer.extend(batches.iter().cloned());
+                let aborted = data.aborted_transactions.as_deref().filter(|_| self.config.read_committed);
+                state.buffer.extend(sifted(batches, aborted));
             }
             // A follower may be behind: the leader has the last word.
             ErrorCode::OffsetOutOfRange if state.read_replica.take().is_some() => {}
@@ -406,8 +438,13 @@ impl Consumer {
         for (partition, state) in &mut self.partitions {
             let mut offsets = Vec::new();
             while 0 < left
-                && let (Whence::Offset(position), Some(batch)) = (state.whence, state.buffer.front_mut())
+                && let (Whence::Offset(position), Some(Fetched { batch, is_hidden })) = (state.whence, state.buffer.front_mut())
             {
+                if *is_hidden {
+                    (state.last_epoch, state.whence) = (batch.leader_epoch, Whence::Offset(batch.next_offset()));
+                    state.buffer.pop_front();
+                    continue;
+                }
                 // Once, however many polls it takes.
                 *batch = batch.uncompressed();
                 let mut records = batch.records();

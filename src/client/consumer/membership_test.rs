@@ -34,6 +34,7 @@ fn consumer() -> Consumer {
         fetch_max_bytes: 52_428_800,
         max_partition_fetch_bytes: 1_048_576,
         assignors: vec![Assignor::Range],
+        read_committed: false,
         reports: false,
         remote_assignor: None,
         processing: 0,

@@ -62,6 +62,8 @@ pub struct ConsumerConfig {
     pub assignors: Vec<Assignor>,
     /// `group.protocol`: whether the coordinator shares partitions out (KIP-848).
     pub reports: bool,
+    /// `isolation.level`
+    pub read_committed: bool,
     /// `group.remote.assignor`
     pub remote_assignor: Option<Arc<str>>,
     /// What the application spends on each record.

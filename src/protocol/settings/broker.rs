@@ -34,6 +34,8 @@ pub static BROKER: &[Setting] = &[
         .at_least(1),
     long("brokerlab.remote.latency.ms", "20", "Model: how long each request of the remote store takes.").at_least(0),
     long("brokerlab.request.us", "50", "Model: microseconds that a request takes of an io thread, the disk apart.").at_least(0),
+    int("brokerlab.transaction.version", "2", "Feature transaction.version: 2 with an epoch for each transaction (KIP-890), 1 as before.")
+        .valid(Valid::Between(1, 2)),
     int("compression.gzip.level", "-1", "gzip's level, where topics without one of their own are compressed anew.")
         .valid(Valid::LevelOrDefault(1, 9))
         .dynamic(),
@@ -162,6 +164,12 @@ pub static BROKER: &[Setting] = &[
     )
     .at_least(1),
     int("transaction.max.timeout.ms", "900000", "The longest timeout that a transactional producer may ask for.").at_least(1),
+    boolean(
+        "transaction.partition.verification.enable",
+        "true",
+        "Whether a leader asks the coordinator if a transaction is open before it takes records of it.",
+    )
+    .dynamic(),
     int("transaction.state.log.min.isr", "2", "Replicas of the transaction topic that must be in sync.").at_least(1),
     int("transaction.state.log.num.partitions", "3", "Partitions of the transaction topic: producers are spread over them.").at_least(1),
     short("transaction.state.log.replication.factor", "3", "Replicas of the transaction topic.").at_least(1),
