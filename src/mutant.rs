@@ -93,6 +93,7 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("producers-not-truncated", "a broker goes on knowing of batches that it has cut off"),
     ("retry-gets-new-sequence", "an idempotent producer numbers a batch anew when it sends it again"),
     ("remote-outlives-topic", "the remote store keeps what it has of a deleted topic"),
+    ("regex-resolved-once", "the coordinator does not look again which topics a regular expression stands for (KIP-848)"),
     ("assigned-before-revoked", "a partition is given to a member while another has not given it up (KIP-848)"),
 ];
 

@@ -30,6 +30,7 @@ struct Beat<'a> {
     epoch: i32,
     instance: Option<&'a str>,
     topics: Option<Vec<&'a str>>,
+    regex: Option<&'a str>,
     owned: Option<Vec<(Uuid, i32)>>,
     assignor: Option<&'a str>,
     timeout_ms: Option<i32>,
@@ -62,6 +63,7 @@ impl<'a> Beat<'a> {
         message.rebalance_timeout_ms = self.timeout_ms.unwrap_or(-1);
         message.server_assignor = self.assignor.map(text);
         message.subscribed_topic_names = self.topics.as_ref().map(|names| names.iter().map(|name| k::TopicName(text(name))).collect());
+        message.subscribed_topic_regex = self.regex.map(text);
         message.topic_partitions = self.owned.as_ref().map(|owned| {
             owned
                 .iter()
@@ -166,7 +168,7 @@ fn who_is_behind_the_times_is_fenced_and_who_missed_an_answer_is_not() {
 fn a_request_that_contradicts_itself_is_refused_in_words() {
     let mut group = Coordinator::new(&[("orders", 1)]);
     let good = Beat::joins("a", &["orders"]);
-    let cases: [(Beat<'_>, E, &str); 11] = [
+    let cases: [(Beat<'_>, E, &str); 12] = [
         (Beat { member: "", ..good.clone() }, E::InvalidRequest, "MemberId can't be empty."),
         (Beat { instance: Some(""), ..good.clone() }, E::InvalidRequest, "InstanceId can't be empty."),
         (Beat { timeout_ms: None, ..good.clone() }, E::InvalidRequest, "RebalanceTimeoutMs must be provided in first request."),
@@ -183,6 +185,11 @@ fn a_request_that_contradicts_itself_is_refused_in_words() {
             Beat { assignor: Some("sticky"), ..good.clone() },
             E::UnsupportedAssignor,
             "This assignor is not supported. Supported are: uniform, range.",
+        ),
+        (
+            Beat { regex: Some("orders-("), ..good.clone() },
+            E::InvalidRegularExpression,
+            "SubscribedTopicRegex `orders-(` is not a valid regular expression: missing closing ).",
         ),
         (Beat::of("a", LEAVE), E::GroupIdNotFound, "There is no consumer group of this name."),
         (Beat::of("a", 7), E::GroupIdNotFound, "There is no consumer group of this name."),

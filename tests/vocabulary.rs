@@ -34,6 +34,7 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "addConsumer", "id": "c" }),
         json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": [], "partitions": [], "processingMs": 0.0, "configs": { "max.poll.records": "3" } }),
         json!({ "type": "addConsumer", "id": "c", "topics": ["t", "u"], "partitions": [{ "topic": "t", "partition": 0 }] }),
+        json!({ "type": "addConsumer", "id": "c", "group": "g", "pattern": "t.*" }),
         json!({ "type": "removeConsumer", "id": "c" }),
         json!({ "type": "crashConsumer", "id": "c" }),
         json!({ "type": "pauseConsumer", "id": "c" }),
@@ -120,6 +121,7 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
         "rack",
         "replicas",
         "transactionalId",
+        "pattern",
     ];
     let may_in_one = [("addConsumer", "partitions"), ("commit", "offsets"), ("dropNext", "broker"), ("addBroker", "broker")];
     for json in every_command() {

@@ -34,8 +34,7 @@ impl Broker {
             }
             Request::OffsetDelete(message) => self.coordinator.delete_offsets(reply, &message, exists, &mut effects),
             Request::ConsumerGroupHeartbeat(message) => {
-                let known = |topic: &str| image.topic(topic).map(|topic| (topic.id, topic.partitions.len() as i32));
-                self.coordinator.consumer_heartbeat(now, reply, client_id, &message, known, &mut effects, out);
+                self.coordinator.consumer_heartbeat(now, reply, client_id, &message, image, &mut effects, out);
             }
             request => self.coordinator.handle(now, reply, client_id, request, &mut effects, out),
         }

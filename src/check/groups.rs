@@ -13,12 +13,15 @@ use crate::sim::{Application, ProcessState, World};
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// A consumer, and the generation that gave it a partition.
+type Owner = (NodeId, i32);
+
 #[derive(Clone, Debug, Default)]
 pub struct GroupsCheck {
     /// The newest generation of each group at each coordinator, and in which term of it.
     generations: OrderedMap<(Arc<str>, i32), (Term, i32)>,
-    /// The consumers that own a partition for a group, as far as each of them knows.
-    owners: OrderedMap<(Arc<str>, Partition), Vec<NodeId>>,
+    /// Who owns a partition for a group, as far as each of them knows.
+    owners: OrderedMap<(Arc<str>, Partition), Vec<Owner>>,
 }
 
 impl GroupsCheck {
@@ -48,12 +51,12 @@ impl GroupsCheck {
         let mut verdict = consistent(world, group);
         for partition in partitions {
             let owners = self.owners.or_default((group.clone(), partition.clone()));
-            owners.retain(|other| *other != node && membership(world, *other).is_some());
-            if let Some((rule, other)) = owners.iter().find_map(|other| Some((broken(world, group, node, *other)?, *other))) {
+            owners.retain(|(other, _)| *other != node && membership(world, *other).is_some());
+            if let Some((rule, other)) = owners.iter().find_map(|other| Some((broken(world, group, node, *other)?, other.0))) {
                 let (one, other) = (world.name(node), world.name(other));
                 verdict = Err((rule, format!("{one} of group {group} was given {partition} while {other} has it for the same group")));
             }
-            owners.push(node);
+            owners.push((node, membership(world, node).map_or(0, |(_, generation)| generation)));
         }
         verdict
     }
@@ -62,7 +65,7 @@ impl GroupsCheck {
     pub fn given_up(&mut self, node: NodeId, group: &Arc<str>, partitions: &[Partition]) {
         for partition in partitions {
             if let Some(owners) = self.owners.get_mut(&(group.clone(), partition.clone())) {
-                owners.retain(|other| *other != node);
+                owners.retain(|(other, _)| *other != node);
             }
         }
     }
@@ -125,8 +128,9 @@ fn consistent(world: &World, group: &str) -> Verdict {
 }
 
 /// Which rule is broken when both have a partition of this name: both are members of the coordinator's current generation, and both know it; or, under
-/// the new protocol, both are members and it is one topic's. (One may still read what was deleted, and the other what goes by its name now.)
-fn broken(world: &World, group: &str, one: NodeId, other: NodeId) -> Option<&'static str> {
+/// the new protocol, both are members and it is one topic's. (One may still read what was deleted, and the other what goes by its name now.) A
+/// cooperative static member that was away for a whole generation comes back with what it was given before, and others have meanwhile.
+fn broken(world: &World, group: &str, one: NodeId, (other, given): Owner) -> Option<&'static str> {
     let (own, others) = (membership(world, one)?, membership(world, other)?);
     let known = coordinated(world, group)?;
     if let Some(consumer) = &known.consumer {
@@ -135,7 +139,7 @@ fn broken(world: &World, group: &str, one: NodeId, other: NodeId) -> Option<&'st
         return (are_members && own.iter().any(|place| others.contains(place))).then_some("G3");
     }
     let is_of = |(member, generation): (&str, i32)| known.generation == generation && known.members.contains_key(member);
-    (own.1 == others.1 && is_of(own) && is_of(others)).then_some("G2")
+    (own.1 == others.1 && own.1 <= given.saturating_add(1) && is_of(own) && is_of(others)).then_some("G2")
 }
 
 /// What a consumer has by topic id, under the new protocol.

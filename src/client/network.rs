@@ -58,6 +58,7 @@ pub struct Network<T> {
     pub client_id: Arc<str>,
     pub topics: OrderedMap<TopicName, TopicInfo>,
     wanted: OrderedSet<TopicName>,
+    asks: Asks,
     /// Whom it began with (`bootstrap.servers`).
     bootstrap: Vec<i32>,
     brokers: Vec<i32>,
@@ -68,6 +69,16 @@ pub struct Network<T> {
     next_correlation: u32,
     metadata: Metadata,
     chance: Chance,
+}
+
+/// Which topics a client asks about.
+#[derive(Clone, PartialEq, Debug)]
+enum Asks {
+    /// Those that it wants, by name.
+    Names,
+    All,
+    /// The broker says what it reads: it knows ids, and hears of names.
+    Ids(Vec<Uuid>),
 }
 
 /// Where asking for metadata stands.
@@ -88,6 +99,7 @@ impl<T> Network<T> {
             client_id,
             topics: OrderedMap::new(),
             wanted: OrderedSet::new(),
+            asks: Asks::Names,
             brokers: bootstrap.clone(),
             racks: OrderedMap::new(),
             bootstrap,
@@ -106,6 +118,21 @@ impl<T> Network<T> {
     pub fn want(&mut self, now: Time, topic: &TopicName) {
         if !self.wanted.contains(topic) {
             self.wanted.insert(topic.clone());
+            self.metadata.due = Some(now);
+        }
+    }
+
+    /// Asks about all topics from now on, and does so at once.
+    pub fn want_all(&mut self, now: Time) {
+        self.asks = Asks::All;
+        self.metadata.due = Some(now);
+    }
+
+    /// Asks about these topics from now on, at once if there are others among them than before.
+    pub fn want_ids(&mut self, now: Time, ids: Vec<Uuid>) {
+        let asks = Asks::Ids(ids);
+        if self.asks != asks {
+            self.asks = asks;
             self.metadata.due = Some(now);
         }
     }
@@ -268,8 +295,12 @@ impl<T> Network<T> {
         };
         let mut message = k::MetadataRequest::default();
         message.allow_auto_topic_creation = self.config.allow_auto_create;
-        let topic = |name: &TopicName| k::metadata_request::MetadataRequestTopic::default().with_name(Some(wire::topic(name)));
-        message.topics = Some(self.wanted.iter().map(topic).collect());
+        let topic = k::metadata_request::MetadataRequestTopic::default;
+        message.topics = match &self.asks {
+            Asks::Names => Some(self.wanted.iter().map(|name| topic().with_name(Some(wire::topic(name)))).collect()),
+            Asks::All => None,
+            Asks::Ids(ids) => Some(ids.iter().map(|id| topic().with_name(None).with_topic_id(*id)).collect()),
+        };
         self.next_correlation += 1;
         let (correlation, request) = (self.next_correlation, Request::Metadata(Arc::new(message)));
         self.metadata.under_way = Some((correlation, broker, now + self.config.request_timeout));
@@ -306,6 +337,10 @@ impl<T> Network<T> {
             self.racks = message.brokers.iter().filter_map(rack).collect();
         }
         let mut complete = true;
+        if self.asks == Asks::All {
+            let is_told = |name: &TopicName| message.topics.iter().any(|told| told.name.as_ref().is_some_and(|told| **told == **name));
+            self.topics.retain(|name, _| is_told(name));
+        }
         for topic in &message.topics {
             let name: TopicName = Arc::from(topic.name.as_ref().map_or("", |name| name.as_str()));
             if topic.error_code != 0 {

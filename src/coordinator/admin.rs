@@ -44,7 +44,7 @@ impl Group {
     /// Whether a member may read this topic; as in Kafka, yes if that cannot be known of a group of consumers.
     pub(super) fn is_subscribed_to(&self, topic: &str) -> bool {
         if let Some(consumer) = &self.consumer {
-            return consumer.members.values().any(|member| member.topics.iter().any(|own| own == topic));
+            return consumer.members.values().any(|member| consumer.topics_of(member).any(|own| own == topic));
         }
         self.protocol_type == CONSUMER && self.subscribes_to(topic).unwrap_or(true)
     }

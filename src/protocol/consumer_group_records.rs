@@ -1,8 +1,8 @@
 //! Keys and values of `__consumer_offsets` for groups of the new protocol (KIP-848), in Kafka's own bytes.
 //!
-//! Owns the formats; when a record is written, and what it changes, belongs to the group coordinator. A group is told by five kinds of records, each of
-//! which stands by itself: its epoch, what each member asked for, the epoch of the target assignment, each member's share of it, and what each member
-//! has now. Source: `group-coordinator/.../ConsumerGroup*Key.json` and `*Value.json`; KIP-1251 for the epochs of single partitions.
+//! Owns the formats; when a record is written, and what it changes, belongs to the group coordinator. A group is told by six kinds of records, each of
+//! which stands by itself: its epoch, what each member asked for, what its regular expressions stand for, the epoch of the target assignment, each
+//! member's share of it, and what each member has now. Source: `group-coordinator/.../ConsumerGroup*Key.json` and `*Value.json`; KIP-1251 for the epochs of single partitions.
 
 use super::primitive::{
     DecodeError, Reader, put_compact_count, put_compact_nullable_string, put_compact_string, put_no_tags, put_string, put_tag,
@@ -16,6 +16,7 @@ const MEMBER_KEY: i16 = 5;
 const TARGET_KEY: i16 = 6;
 const TARGET_MEMBER_KEY: i16 = 7;
 const CURRENT_MEMBER_KEY: i16 = 8;
+const REGEX_KEY: i16 = 16;
 /// The only version of every value.
 const VALUE: i16 = 0;
 /// Tag of the hash of what the group knows of its topics.
@@ -34,6 +35,7 @@ pub enum ConsumerGroupKey {
     Target { group: String },
     TargetMember { group: String, member: String },
     CurrentMember { group: String, member: String },
+    Regex { group: String, regex: String },
 }
 
 /// The group by itself.
@@ -55,6 +57,17 @@ pub struct ConsumerMemberValue {
     pub regex: Option<String>,
     pub rebalance_timeout_ms: i32,
     pub assignor: Option<String>,
+}
+
+/// What a regular expression stands for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ResolvedRegex {
+    /// In order.
+    pub topics: Vec<String>,
+    /// Of the cluster's metadata at that time.
+    pub version: i64,
+    /// Milliseconds.
+    pub timestamp: i64,
 }
 
 /// What a member has now.
@@ -79,22 +92,24 @@ impl ConsumerGroupKey {
             MEMBER_KEY => with_member(reader, |group, member| ConsumerGroupKey::Member { group, member }),
             TARGET_MEMBER_KEY => with_member(reader, |group, member| ConsumerGroupKey::TargetMember { group, member }),
             CURRENT_MEMBER_KEY => with_member(reader, |group, member| ConsumerGroupKey::CurrentMember { group, member }),
+            REGEX_KEY => with_member(reader, |group, regex| ConsumerGroupKey::Regex { group, regex }),
             _ => return None,
         })
     }
 
     pub fn to_bytes(&self) -> Bytes {
-        let (kind, group, member) = match self {
+        let (kind, group, other) = match self {
             ConsumerGroupKey::Group { group } => (GROUP_KEY, group, None),
             ConsumerGroupKey::Member { group, member } => (MEMBER_KEY, group, Some(member)),
             ConsumerGroupKey::Target { group } => (TARGET_KEY, group, None),
             ConsumerGroupKey::TargetMember { group, member } => (TARGET_MEMBER_KEY, group, Some(member)),
             ConsumerGroupKey::CurrentMember { group, member } => (CURRENT_MEMBER_KEY, group, Some(member)),
+            ConsumerGroupKey::Regex { group, regex } => (REGEX_KEY, group, Some(regex)),
         };
         let mut out = Vec::new();
         out.put_i16(kind);
         put_string(&mut out, group);
-        member.into_iter().for_each(|member| put_string(&mut out, member));
+        other.into_iter().for_each(|other| put_string(&mut out, other));
         Bytes::from(out)
     }
 
@@ -104,7 +119,8 @@ impl ConsumerGroupKey {
             | ConsumerGroupKey::Member { group, .. }
             | ConsumerGroupKey::Target { group }
             | ConsumerGroupKey::TargetMember { group, .. }
-            | ConsumerGroupKey::CurrentMember { group, .. } => group,
+            | ConsumerGroupKey::CurrentMember { group, .. }
+            | ConsumerGroupKey::Regex { group, .. } => group,
         }
     }
 }
@@ -163,6 +179,26 @@ impl ConsumerMemberValue {
         put_compact_nullable_string(&mut out, self.regex.as_deref());
         out.put_i32(self.rebalance_timeout_ms);
         put_compact_nullable_string(&mut out, self.assignor.as_deref());
+        put_no_tags(&mut out);
+        Bytes::from(out)
+    }
+}
+
+impl ResolvedRegex {
+    pub fn read(bytes: &Bytes) -> Result<ResolvedRegex, DecodeError> {
+        let mut reader = versioned(bytes)?;
+        let value = ResolvedRegex { topics: reader.array(1, Reader::string)?, version: reader.i64()?, timestamp: reader.i64()? };
+        reader.skip_tags()?;
+        Ok(value)
+    }
+
+    pub fn to_bytes(&self) -> Bytes {
+        let mut out = Vec::new();
+        out.put_i16(VALUE);
+        put_compact_count(&mut out, self.topics.len());
+        self.topics.iter().for_each(|topic| put_compact_string(&mut out, topic));
+        out.put_i64(self.version);
+        out.put_i64(self.timestamp);
         put_no_tags(&mut out);
         Bytes::from(out)
     }

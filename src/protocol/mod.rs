@@ -22,6 +22,7 @@ pub mod settings;
 mod stored;
 pub mod text;
 mod topic_name;
+mod topic_pattern;
 mod varint;
 pub mod wire;
 
@@ -37,3 +38,4 @@ pub use primitive::{DecodeError, STRING_MAX};
 pub use record::{Header, Record, RecordRef, Records, records};
 pub use stored::Batch;
 pub use topic_name::{TopicNameError, collides, topic_id_base64, validate_topic_name};
+pub use topic_pattern::{Dialect, TopicPattern};

@@ -13,7 +13,7 @@ use crate::client::producer::Outgoing;
 use crate::client::{Consumer, Generator, Producer};
 use crate::node::{MS, NodeId, Note, NoteKind, Outputs, Partition, Time};
 use crate::protocol::text::decimal;
-use crate::protocol::{ErrorCode, validate_topic_name};
+use crate::protocol::{Dialect, ErrorCode, TopicPattern, validate_topic_name};
 use crate::sim::{Application, ClientNode, ProcessState, Trace, World};
 use bytes::Bytes;
 use serde_json::Value;
@@ -79,8 +79,9 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
             }
             Ok(Object::of([("queued", queued.into()), ("rejected", rejected.into())]))
         }
-        Command::AddConsumer { id, group, topics, partitions, processing_ms, configs } => {
-            add_consumer(world, trace, id, group.as_deref(), topics.as_deref(), partitions.as_deref(), *processing_ms, configs)
+        Command::AddConsumer { id, group, topics, partitions, pattern, processing_ms, configs } => {
+            let asked = (topics.as_deref(), partitions.as_deref(), pattern.as_deref());
+            add_consumer(world, trace, id, group.as_deref(), asked, *processing_ms, configs)
         }
         Command::RemoveConsumer { id } => {
             consumer(world, id, "id")?;
@@ -202,20 +203,19 @@ fn add_consumer(
     trace: &mut Trace,
     id: &str,
     group: Option<&str>,
-    topics: Option<&[String]>,
-    partitions: Option<&[TopicPartition]>,
+    asked: (Option<&[String]>, Option<&[TopicPartition]>, Option<&str>),
     processing_ms: Option<f64>,
     given: &Configs,
 ) -> Result<Value, Refusal> {
     if world.client(id).is_none_or(|client| client.state == ProcessState::Running) {
         free_name(world, id)?;
     }
-    let reads = match (topics, partitions) {
-        (Some(topics), None) if !topics.is_empty() => {
+    let reads = match asked {
+        (Some(topics), None, None) if !topics.is_empty() => {
             topics.iter().try_for_each(|topic| checked_topic(topic).map_err(|refusal| refusal.at("topics")))?;
             Reads::Subscribed(topics.iter().map(|topic| Arc::from(topic.as_str())).collect())
         }
-        (None, Some(partitions)) if !partitions.is_empty() => {
+        (None, Some(partitions), None) if !partitions.is_empty() => {
             partitions.iter().try_for_each(|partition| checked_topic(&partition.topic).map_err(|refusal| refusal.at("partitions")))?;
             if let Some(wrong) = partitions.iter().find(|partition| partition.partition < 0) {
                 let sentence = format!("There is no partition {}.", wrong.partition);
@@ -223,10 +223,12 @@ fn add_consumer(
             }
             Reads::Assigned(partitions.iter().map(|p| Partition { topic: Arc::from(p.topic.as_str()), index: p.partition }).collect())
         }
+        (None, None, Some("")) => return Err(Refusal::argument("pattern", "Topic pattern to subscribe to cannot be empty")),
+        (None, None, Some(pattern)) => Reads::Matching(Arc::from(pattern)),
         _ => {
             return Err(Refusal::argument(
                 "topics",
-                "A consumer reads topics (shared by its group) or partitions (its own choice): name one of the two.",
+                "A consumer reads topics (named, or those that match a pattern; shared by its group) or partitions (its own choice): name one of them.",
             ));
         }
     };
@@ -239,12 +241,20 @@ fn add_consumer(
     }
     let processing = (processing_ms * MS as f64).round() as Time;
     let client = configs::consumer(world, given, group, processing)?;
-    if matches!(reads, Reads::Subscribed(_)) && client.config.group.is_none() {
+    let subscribes = !matches!(reads, Reads::Assigned(_));
+    if subscribes && client.config.group.is_none() {
         return Err(Refusal::kafka(ErrorCode::InvalidGroupId, "To subscribe to topics, a consumer needs a group.").at("group"));
     }
-    if matches!(reads, Reads::Subscribed(_)) && client.config.assignors.is_empty() {
+    if subscribes && client.config.assignors.is_empty() {
         let sentence = "Must configure at least one partition assigner class name to partition.assignment.strategy configuration property";
         return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at("configs.partition.assignment.strategy"));
+    }
+    if let Reads::Matching(pattern) = &reads
+        && !client.config.reports
+    {
+        // A broker says itself what it cannot read.
+        let readable = TopicPattern::parse(pattern, Dialect::Java);
+        readable.map_err(|error| Refusal::argument("pattern", format!("`{pattern}` cannot be read: {error}.")))?;
     }
     world.forget_name(id);
     let name: Arc<str> = Arc::from(id);

@@ -97,6 +97,8 @@ pub enum Command {
         topics: Option<Vec<String>>,
         /// Assigned by hand, without a rebalance.
         partitions: Option<Vec<TopicPartition>>,
+        /// Subscribed by a regular expression that matches whole names.
+        pattern: Option<String>,
         /// What the application spends on each record, in virtual milliseconds.
         processing_ms: Option<f64>,
         configs: Configs,

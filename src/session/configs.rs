@@ -318,6 +318,7 @@ pub fn consumer(world: &World, given: &Configs, group: Option<&str>, processing:
         assignors,
         reports,
         read_committed: values.text("isolation.level") == "read_committed",
+        exclude_internal: values.bool("exclude.internal.topics"),
         remote_assignor: Some(values.text("group.remote.assignor")).filter(|assignor| !assignor.is_empty()).map(Arc::from),
         processing,
         start_timestamp: start_timestamp(world),

@@ -42,6 +42,7 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "auto.offset.reset",
             "client.rack",
             "enable.auto.commit",
+            "exclude.internal.topics",
             "fetch.max.bytes",
             "fetch.max.wait.ms",
             "fetch.min.bytes",

@@ -98,6 +98,7 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             group: fields.optional("group"),
             topics: fields.optional("topics"),
             partitions: fields.optional("partitions"),
+            pattern: fields.optional("pattern"),
             processing_ms: fields.optional("processingMs"),
             configs: fields.optional("configs"),
         },

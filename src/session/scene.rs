@@ -19,6 +19,7 @@ pub fn default_scene() -> Saved {
         group: Some("analytics".to_owned()),
         topics: Some(vec!["user-events".to_owned()]),
         partitions: None,
+        pattern: None,
         processing_ms: Some(20.0),
         configs: given(&[("auto.offset.reset", "earliest")]),
     };

@@ -121,11 +121,12 @@ impl Command {
                 object.put("text", &**text);
                 object.put_some("keyField", key_field.as_deref());
             }
-            Command::AddConsumer { id, group, topics, partitions, processing_ms, configs } => {
+            Command::AddConsumer { id, group, topics, partitions, pattern, processing_ms, configs } => {
                 object.put("id", id.as_str());
                 object.put_some("group", group.as_deref());
                 object.put_some("topics", topics.as_deref());
                 object.put_some("partitions", partitions.as_deref());
+                object.put_some("pattern", pattern.as_deref());
                 object.put_some("processingMs", *processing_ms);
                 object.put_configs(configs);
             }

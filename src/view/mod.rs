@@ -215,7 +215,7 @@ fn consumer_view(client: &ClientNode) -> Option<ConsumerView> {
         (_, Some(error), _) => error.name().to_owned(),
         _ if consumer.is_paused() => "Paused".to_owned(),
         (.., Reads::Assigned(_)) => "Assigned".to_owned(),
-        (.., Reads::Subscribed(_)) => consumer.member_state().name().to_owned(),
+        (.., Reads::Subscribed(_) | Reads::Matching(_)) => consumer.member_state().name().to_owned(),
     };
     let position = |(partition, position): (&crate::node::Partition, Option<i64>)| {
         Some(PositionView { topic: partition.topic.to_string(), partition: partition.index, position: position? })
@@ -247,8 +247,11 @@ fn group_view(world: &World, id: String) -> GroupView {
         let (broker, state) = world.broker(leader)?;
         broker.coordinator().groups().find(|group| *group.id == *id).filter(|_| state.is_up())
     });
-    let subscribed = subscribed_topics(world, &id);
+    let mut subscribed = subscribed_topics(world, &id);
     let consumer = group.and_then(|group| group.consumer.as_deref());
+    if let Some(consumer) = consumer {
+        subscribed.extend(consumer.members.values().flat_map(|member| consumer.topics_of(member)).cloned());
+    }
     let assignor = match consumer {
         Some(consumer) => Some(consumer.assignor().name().to_owned()),
         None => group.and_then(|group| group.protocol.clone()),
@@ -277,7 +280,7 @@ fn subscribed_topics(world: &World, group: &str) -> OrderedSet<String> {
             continue;
         }
         match consumer.reads() {
-            Reads::Subscribed(names) => topics.extend(names.iter().map(|name| name.to_string())),
+            Reads::Subscribed(_) | Reads::Matching(_) => topics.extend(consumer.subscribed_topics().iter().map(|name| name.to_string())),
             Reads::Assigned(partitions) => topics.extend(partitions.iter().map(|partition| partition.topic.to_string())),
         }
     }

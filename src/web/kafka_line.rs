@@ -69,12 +69,12 @@ pub fn of(command: &Command) -> String {
             let file = if *format == ImportFormat::Csv { "records.csv" } else { "records.jsonl" };
             format!("{} < {file}", console_producer(topic, key_field.is_some(), &Configs::new()))
         }
-        Command::AddConsumer { group, topics, partitions, configs, .. } => {
+        Command::AddConsumer { group, topics, partitions, pattern, configs, .. } => {
             let from = match (topics.as_deref(), partitions.as_deref()) {
                 (_, Some([first, ..])) => format!("--topic {} --partition {}", quote(&first.topic), first.partition),
                 (Some([one]), _) => format!("--topic {}", quote(one)),
                 (Some(many), _) => format!("--include {}", quote(&many.join("|"))),
-                _ => String::new(),
+                _ => pattern.as_ref().map_or(String::new(), |pattern| format!("--include {}", quote(pattern))),
             };
             let group = group.as_ref().map_or(String::new(), |g| format!(" --group {}", quote(g)));
             format!("kafka-console-consumer.sh {SERVER} {from}{group}{}", properties(configs))

@@ -70,6 +70,7 @@ fn any_command(chance: &mut Chance) -> Value {
         json!({ "type": "send", "topic": "user-events", "key": "k", "value": { "base64": "/w==" }, "headers": [["h", null]], "partition": 1, "timestamp": 5 }),
         json!({ "type": "import", "topic": "user-events", "format": "csv", "text": "a,b\n1,2\n", "keyField": "a" }),
         json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["user-events"], "processingMs": 5, "configs": { "max.poll.records": "3" } }),
+        json!({ "type": "addConsumer", "id": "e", "group": "h", "pattern": (*["user-.*", "(", "", "(?!_).*"].get(chance.below(4) as usize).unwrap_or(&"")), "configs": { "group.protocol": (*["classic", "consumer"].get(chance.below(2) as usize).unwrap_or(&"")) } }),
         json!({ "type": "addConsumer", "id": "d", "partitions": [{ "topic": "user-events", "partition": 0 }] }),
         json!({ "type": "crashConsumer", "id": "analytics-1" }),
         json!({ "type": "commit", "consumer": "analytics-2", "offsets": [{ "topic": "user-events", "partition": 0, "offset": 3, "metadata": "m" }] }),

@@ -180,6 +180,8 @@ pub const SCENARIOS: &[Scenario] = &[
 /// An application that takes 5 ms for each record does not make it when more than 100 of them wait.
 const SHORT_POLL_INTERVAL: &str = "500";
 const GROUPS: &[&str] = &["group-a", "group-b"];
+/// What some subscribe to instead of the topics that there are: all, or some.
+const PATTERNS: &[&str] = &["topic-.*", "topic-[0-4]", "(?i)TOPIC-\\d+"];
 /// What consumers are configured with. Each has the cooperative assignor, so that any of them get along in one group.
 const ASSIGNORS: &[&str] = &[
     "org.apache.kafka.clients.consumer.RangeAssignor,org.apache.kafka.clients.consumer.CooperativeStickyAssignor",
@@ -378,10 +380,15 @@ impl Drawer {
                 configs["group.remote.assignor"] = json!(assignor);
             }
         }
-        Some(json!({
-            "type": "addConsumer", "id": self.name("consumer"), "group": GROUPS[group], "topics": topics,
+        let mut consumer = json!({
+            "type": "addConsumer", "id": self.name("consumer"), "group": GROUPS[group],
             "processingMs": if is_slow { Some(5) } else { self.one_of(&[0, 0, 5]) }, "configs": configs,
-        }))
+        });
+        match self.one_of(PATTERNS).filter(|_| self.chance.below(3) == 0) {
+            Some(pattern) => consumer["pattern"] = json!(pattern),
+            None => consumer["topics"] = json!(topics),
+        }
+        Some(consumer)
     }
 
     /// Microseconds until the next thing happens.

@@ -7,6 +7,7 @@ use brokerlab::broker::Broker;
 use brokerlab::check::Checker;
 use brokerlab::client::consumer::Reads;
 use brokerlab::node::{Partition, Time};
+use brokerlab::protocol::{Dialect, TopicPattern};
 use brokerlab::session::Session;
 use brokerlab::session::command::Command;
 use brokerlab::sim::{Application, ProcessState};
@@ -182,7 +183,16 @@ impl Run {
                 // The one that joins after the coordinator has moved and has no assignor in common with what the group chose: all that is stored.
                 continue;
             }
-            let (Reads::Subscribed(names), Some(id)) = (consumer.reads(), &consumer.config().group) else { continue };
+            let Some(id) = &consumer.config().group else { continue };
+            let subscribes: Box<dyn Fn(&str) -> bool> = match consumer.reads() {
+                Reads::Subscribed(names) => Box::new(|topic| names.iter().any(|name| **name == *topic)),
+                Reads::Matching(text) => {
+                    let dialect = if consumer.config().reports { Dialect::Re2 } else { Dialect::Java };
+                    let pattern = TopicPattern::parse(text, dialect).expect("a drawn pattern is one");
+                    Box::new(move |topic| pattern.matches(topic))
+                }
+                Reads::Assigned(_) => continue,
+            };
             // A leader that has come back does not see what topics became meanwhile (KIP-814).
             let comes_back = self.session.world().clients().any(|other| match &other.application {
                 Application::Consumer { consumer, .. } => consumer.skips_assignment() && consumer.config().group.as_ref() == Some(id),
@@ -193,7 +203,7 @@ impl Run {
             }
             // Where the offsets topic cannot be made, for brokers are gone, nobody coordinates.
             let Some(group) = view.groups.iter().find(|group| *group.id == **id && group.coordinator.is_some()) else { continue };
-            for topic in view.topics.iter().filter(|topic| names.iter().any(|name| *topic.name == **name)) {
+            for topic in view.topics.iter().filter(|topic| subscribes(&topic.name)) {
                 let owns = |partition: i32| {
                     let is = |one: &AssignedView| one.topic == topic.name && one.partition == partition;
                     group.members.iter().any(|member| member.assignment.iter().any(is))
@@ -209,9 +219,11 @@ impl Run {
     /// A static member whose place was another's, who subscribed otherwise: a stable group that would choose the same assignor does not
     /// begin a rebalance for it (KIP-345), so that until the next the leader knows only the older subscription.
     fn came_back_otherwise(&self, group: &str, instance: Option<&str>) -> bool {
-        let subscriptions = self.session.commands().iter().filter_map(|given| match &given.command {
-            Command::AddConsumer { group: Some(of), topics: Some(topics), configs, .. } if of == group => {
-                (configs.get("group.instance.id").map(String::as_str) == instance).then_some(topics)
+        let subscriptions = self.session.commands().iter().enumerate().filter_map(|(index, given)| match &given.command {
+            Command::AddConsumer { group: Some(of), topics, pattern, configs, .. } if of == group => {
+                // A pattern may match others than it did the last time.
+                let is_one = configs.get("group.instance.id").map(String::as_str) == instance;
+                is_one.then_some((topics, pattern.as_ref().map(|_| index)))
             }
             _ => None,
         });

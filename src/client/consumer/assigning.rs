@@ -20,9 +20,8 @@ impl Consumer {
 
     /// What it says in JoinGroup: each of its assignors, the preferred first, with what that one wants to know.
     pub(super) fn protocols(&self) -> Vec<JoinGroupRequestProtocol> {
-        let Reads::Subscribed(topics) = &self.reads else { return Vec::new() };
         let mut subscription = Subscription {
-            topics: topics.iter().map(|topic| topic.to_string()).collect(),
+            topics: self.subscribed_topics().iter().map(|topic| topic.to_string()).collect(),
             user_data: None,
             owned: Vec::new(),
             generation: self.membership.generation,
@@ -93,7 +92,9 @@ impl Consumer {
     pub(super) fn metadata_learned(&mut self, now: Time, message: &k::MetadataResponse) {
         if let Some(subscriptions) = &self.membership.to_share {
             let is_told = |name: &String| message.topics.iter().any(|told| told.name.as_ref().is_some_and(|told| **told == **name));
-            self.membership.awaits_metadata &= !subscriptions.values().flat_map(|member| &member.topics).all(is_told);
+            // Who asks about all topics hears nothing of those that there are not.
+            let hears_of_all = matches!(self.reads, Reads::Matching(_));
+            self.membership.awaits_metadata &= !hears_of_all && !subscriptions.values().flat_map(|member| &member.topics).all(is_told);
         }
         let Some(counts) = &self.membership.assigned_counts else { return };
         let changed = counts.iter().any(|(topic, count)| self.partition_count(topic) != *count);

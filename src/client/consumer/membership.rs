@@ -131,6 +131,7 @@ impl Consumer {
         if self.poll_expires().is_some_and(|at| at <= now) {
             self.poll_expired(now, coordinator, out);
         }
+        self.keep_subscription(now);
         if self.next_join().is_some_and(|at| at <= now) {
             self.send_join(now, coordinator, out);
         }
@@ -179,7 +180,8 @@ impl Consumer {
 
     /// When to join. The application joins from inside poll: not while it works on records.
     fn next_join(&self) -> Option<Time> {
-        let joins = self.is_member() && self.membership.state == MemberState::Unjoined && self.processing.is_empty();
+        let joins =
+            self.is_member() && self.membership.state == MemberState::Unjoined && self.processing.is_empty() && self.knows_its_topics();
         joins.then_some(self.membership.join_at)
     }
 
@@ -247,10 +249,12 @@ impl Consumer {
         self.membership.state = MemberState::Unjoined;
         self.membership.join_at = at;
         self.membership.to_share = None;
+        self.match_again(at);
     }
 
     fn send_join(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
         let Some(group) = self.group() else { return };
+        self.joins_with_topics();
         self.prepare_to_join(now, out);
         let mut message = k::JoinGroupRequest::default();
         message.group_id = k::GroupId(wire::text(&group));
@@ -274,10 +278,15 @@ impl Consumer {
         if self.config.auto_commit {
             self.send_commit(now, self.offsets_to_commit(), OrderedMap::new(), out);
         }
-        if !self.is_cooperative() && !mutant::is("eager-gives-nothing-up") {
-            let all = std::mem::take(&mut self.partitions).into_keys().collect();
-            self.revoked(all, out);
-        }
+        let topics = self.subscribed_topics();
+        let gone: Vec<Partition> = if !self.is_cooperative() && !mutant::is("eager-gives-nothing-up") {
+            self.partitions.keys().cloned().collect()
+        } else {
+            // What a pattern does not match any more.
+            self.partitions.keys().filter(|own| !topics.contains(&own.topic)).cloned().collect()
+        };
+        gone.iter().for_each(|own| drop(self.partitions.remove(own)));
+        self.revoked(gone, out);
     }
 
     pub(super) fn revoked(&mut self, partitions: Vec<Partition>, out: &mut Outputs) {

@@ -36,6 +36,7 @@ fn consumer() -> Consumer {
         assignors: vec![Assignor::Range],
         read_committed: false,
         reports: false,
+        exclude_internal: true,
         remote_assignor: None,
         processing: 0,
         start_timestamp: 0,

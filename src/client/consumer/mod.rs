@@ -8,6 +8,7 @@ mod commits;
 mod fetching;
 mod membership;
 mod reporting;
+mod subscription;
 mod validation;
 
 pub use fetching::SeekTarget;
@@ -24,6 +25,7 @@ use membership::Membership;
 use reporting::Reporting;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use subscription::Subscription;
 use validation::AskedPosition;
 
 /// Settings of a consumer, with Kafka's names and defaults.
@@ -64,6 +66,8 @@ pub struct ConsumerConfig {
     pub reports: bool,
     /// `isolation.level`
     pub read_committed: bool,
+    /// `exclude.internal.topics`
+    pub exclude_internal: bool,
     /// `group.remote.assignor`
     pub remote_assignor: Option<Arc<str>>,
     /// What the application spends on each record.
@@ -88,6 +92,9 @@ pub enum OffsetReset {
 pub enum Reads {
     /// The group's assignor hands partitions of these topics out.
     Subscribed(Vec<TopicName>),
+    /// So it does with topics whose names a regular expression matches: `java.util.regex` over what the consumer hears of topics; under the new
+    /// protocol it is the coordinator that says which they are, by RE2.
+    Matching(Arc<str>),
     /// Chosen by hand: no rebalance.
     Assigned(Vec<Partition>),
 }
@@ -116,6 +123,7 @@ pub struct Consumer {
     config: ConsumerConfig,
     network: Network<Asked>,
     reads: Reads,
+    subscription: Subscription,
     membership: Membership,
     partitions: OrderedMap<Partition, PartitionState>,
     /// With each broker that it reads from.
@@ -140,6 +148,7 @@ impl Consumer {
     pub fn new(client_id: Arc<str>, bootstrap: Vec<i32>, config: ConsumerConfig, reads: Reads, chance: Chance) -> Consumer {
         Consumer {
             network: Network::new(client_id, bootstrap, config.network.clone(), chance),
+            subscription: Subscription::of(&reads, config.reports),
             reads,
             membership: Membership::default(),
             partitions: OrderedMap::new(),
@@ -211,7 +220,9 @@ impl Consumer {
             }
             Input::Response { correlation, response: Response::ApiVersions(_), .. } => self.network.opened(correlation, out),
             Input::Response { correlation, response: Response::Metadata(message), .. } => {
-                self.network.learn(now, correlation, &message);
+                if self.network.learn(now, correlation, &message) {
+                    self.match_topics(&message);
+                }
                 self.positions_suspect = true;
                 self.metadata_learned(now, &message);
             }
@@ -233,6 +244,8 @@ impl Consumer {
     fn start(&mut self, now: Time) {
         match self.reads.clone() {
             Reads::Subscribed(topics) => topics.iter().for_each(|topic| self.network.want(now, topic)),
+            Reads::Matching(_) if self.config.reports => self.network.want_ids(now, Vec::new()),
+            Reads::Matching(_) => self.network.want_all(now),
             Reads::Assigned(partitions) => {
                 partitions.iter().for_each(|partition| self.network.want(now, &partition.topic));
                 self.take_partitions(now, partitions);
@@ -280,6 +293,8 @@ impl Consumer {
         self.hear_of_rebalance(now, out);
         self.network.ask_for_metadata(now, out);
         self.keep_membership(now, out);
+        // Who is to join again may want to hear of topics first.
+        self.network.ask_for_metadata(now, out);
         self.check_positions(now, out);
         self.poll(now, out);
         self.find_positions(now, out);

@@ -109,19 +109,23 @@ impl Consumer {
     }
 
     fn report(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
-        let (Some(group), Reads::Subscribed(topics)) = (self.group(), &self.reads) else { return };
+        let Some(group) = self.group() else { return };
         let epoch = self.membership.generation.unwrap_or(JOINS);
         let mut message = k::ConsumerGroupHeartbeatRequest::default();
         message.group_id = k::GroupId(wire::text(&group));
         message.member_epoch = epoch;
         message.instance_id = self.instance();
         message.rebalance_timeout_ms = -1;
+        let names = self.subscribed_topics().iter().map(|topic| wire::topic(topic)).collect();
         let reporting = &mut self.membership.reporting;
         let owned = reporting.owned.clone();
         let says_all = reporting.said.is_none() || epoch == JOINS;
         if says_all {
             message.rebalance_timeout_ms = i32::try_from(self.config.max_poll_interval / MS).unwrap_or(i32::MAX);
-            message.subscribed_topic_names = Some(topics.iter().map(|topic| wire::topic(topic)).collect());
+            message.subscribed_topic_names = Some(names);
+            if let Reads::Matching(pattern) = &self.reads {
+                message.subscribed_topic_regex = Some(wire::text(pattern));
+            }
             message.server_assignor = self.config.remote_assignor.as_deref().map(wire::text);
             message.rack_id = self.config.rack.as_deref().map(wire::text);
         }
@@ -163,6 +167,10 @@ impl Consumer {
                     let topics = assignment.topic_partitions.iter();
                     let places = topics.flat_map(|topic| topic.partitions.iter().map(|index| (topic.topic_id, *index)));
                     membership.reporting.target = Some(places.collect());
+                    if matches!(self.reads, Reads::Matching(_)) {
+                        let topics = assignment.topic_partitions.iter().map(|topic| topic.topic_id);
+                        self.network.want_ids(now, topics.collect());
+                    }
                 }
             }
             ErrorCode::FencedMemberEpoch | ErrorCode::UnknownMemberId => {

@@ -41,8 +41,9 @@ impl ConsumerGroup {
     /// Who shall have what from now on. Shares are in order.
     pub(super) fn new_target(&self, topics: &KnownTopics) -> Target {
         let wanted = |member: &ConsumerMember| -> Vec<(Uuid, i32)> {
-            let mut known: Vec<(Uuid, i32)> = member.topics.iter().filter_map(|topic| topics.get(topic)).copied().collect();
+            let mut known: Vec<(Uuid, i32)> = self.topics_of(member).filter_map(|topic| topics.get(topic)).copied().collect();
             known.sort_unstable();
+            known.dedup();
             known
         };
         let members: Vec<Wants> = self.members.iter().map(|(id, member)| (id.clone(), wanted(member))).collect();

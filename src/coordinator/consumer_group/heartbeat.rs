@@ -2,8 +2,8 @@
 //!
 //! What a heartbeat changes is decided on a copy of the group and counts at once; who asked hears of it when its records are committed. If they cannot be
 //! written the copy of before comes back (`CoordinatorRuntime` goes back to its last snapshot). Source: `GroupMetadataManager.consumerGroupHeartbeat`,
-//! `consumerGroupLeave`, `consumerGroupFenceMember`, `scheduleConsumerGroupSessionTimeout`. Subscriptions by regular expression and members of the
-//! classic protocol in one group with others (KIP-848's migration) are refused.
+//! `consumerGroupLeave`, `consumerGroupFenceMember`, `scheduleConsumerGroupSessionTimeout`. Members of the classic protocol in one group with others
+//! (KIP-848's migration) are refused.
 
 use super::super::admin::group_tombstone;
 use super::super::{Append, Coordinator, CoordinatorConfig, Effects, ReplyTo, Then, partition_for};
@@ -12,6 +12,7 @@ use super::{ConsumerGroup, ConsumerMember, LEAVES_FOR_A_WHILE, MemberState, Reco
 use crate::node::{LeaveReason, MS, NoteKind, Outputs, Time};
 use crate::protocol::ErrorCode;
 use crate::protocol::consumer_group_records::{ConsumerGroupKey, ConsumerGroupValue, Place, target_epoch_to_bytes, target_to_bytes};
+use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::{self, Response};
 use kafka_protocol::messages as k;
 use kafka_protocol::messages::consumer_group_heartbeat_response as answer;
@@ -26,21 +27,21 @@ const JOINS: i32 = 0;
 const LEAVES: i32 = -1;
 
 /// A group that is being changed, and what has to be written for it.
-struct Change<'a> {
-    id: &'a str,
-    group: ConsumerGroup,
-    records: Records,
+pub(super) struct Change<'a> {
+    pub(super) id: &'a str,
+    pub(super) group: ConsumerGroup,
+    pub(super) records: Records,
 }
 
 impl Coordinator {
-    /// `topics` are those that there are.
+    /// `image` has the topics that there are.
     pub fn consumer_heartbeat(
         &mut self,
         now: Time,
         reply: ReplyTo,
         client_id: &str,
         message: &Message,
-        topics: impl Fn(&str) -> Option<(uuid::Uuid, i32)>,
+        image: &MetadataImage,
         effects: &mut Effects,
         out: &mut Outputs,
     ) {
@@ -49,7 +50,7 @@ impl Coordinator {
         response.heartbeat_interval_ms = i32::try_from(config.consumer_heartbeat_interval / MS).unwrap_or(i32::MAX);
         response.member_id = Some(message.member_id.clone());
         let id: Arc<str> = Arc::from(message.group_id.as_str());
-        let beat = checked(message).and_then(|()| self.beat(now, client_id, message, topics, &mut response, out));
+        let beat = checked(message).and_then(|()| self.beat(now, client_id, message, image, &mut response, out));
         match beat {
             Ok((records, before)) if !records.is_empty() => {
                 let then = Then::HeartbeatStored { group: id.clone(), before, reply, response: Arc::new(response) };
@@ -57,7 +58,14 @@ impl Coordinator {
             }
             Ok(_) => effects.replies.push((reply, Response::ConsumerGroupHeartbeat(Arc::new(response)))),
             Err((error, words)) => {
-                effects.replies.push((reply, refused(error, (!words.is_empty()).then_some(words))));
+                let words = Some(words).filter(|words| !words.is_empty());
+                let words = match (error, &message.subscribed_topic_regex) {
+                    (ErrorCode::InvalidRegularExpression, Some(regex)) => {
+                        words.map(|words| format!("SubscribedTopicRegex `{}` is not a valid regular expression: {words}.", regex.as_str()))
+                    }
+                    _ => words.map(str::to_owned),
+                };
+                effects.replies.push((reply, refused(error, words.as_deref())));
             }
         }
     }
@@ -68,7 +76,7 @@ impl Coordinator {
         now: Time,
         client_id: &str,
         message: &Message,
-        topics: impl Fn(&str) -> Option<(uuid::Uuid, i32)>,
+        image: &MetadataImage,
         response: &mut k::ConsumerGroupHeartbeatResponse,
         out: &mut Outputs,
     ) -> Result<(Records, Option<Box<ConsumerGroup>>), Refused> {
@@ -91,12 +99,13 @@ impl Coordinator {
             change.leave(message, out)?;
             response.member_epoch = message.member_epoch;
         } else {
-            let member = change.report(now, client_id, message, &topics, &config, out)?;
+            let member = change.report(now, client_id, message, image, &config, out)?;
             response.member_epoch = member.epoch;
             let had = before.as_ref().and_then(|group| group.members.get(message.member_id.as_str()));
             let is_full =
                 0 <= message.rebalance_timeout_ms && message.subscribed_topic_names.is_some() && message.topic_partitions.is_some();
             let has_changed = had.is_none_or(|had| !had.assigned.keys().eq(member.assigned.keys()));
+            change.refresh_regexes(config.timestamp(now), image, out);
             response.assignment = (message.member_epoch == JOINS || is_full || has_changed).then(|| assignment(&member));
         }
         let Change { group, records, .. } = change;
@@ -128,6 +137,7 @@ impl Coordinator {
             for (member, reason) in due {
                 change.take_out(&member, reason, out);
             }
+            change.forget_unused_regexes();
             change.raise_epoch(out);
             let Change { group: changed, records, .. } = change;
             *group = changed;
@@ -172,9 +182,6 @@ fn checked(message: &Message) -> Result<(), Refused> {
     if message.server_assignor.as_deref().is_some_and(|name| ServerAssignor::of(name).is_none()) {
         return Err((ErrorCode::UnsupportedAssignor, "This assignor is not supported. Supported are: uniform, range."));
     }
-    if message.subscribed_topic_regex.as_deref().is_some_and(|regex| !regex.is_empty()) {
-        return Err((ErrorCode::InvalidRegularExpression, "Subscriptions by regular expression are not understood by this version."));
-    }
     Ok(())
 }
 
@@ -207,7 +214,7 @@ impl Change<'_> {
         now: Time,
         client_id: &str,
         message: &Message,
-        topics: &impl Fn(&str) -> Option<(uuid::Uuid, i32)>,
+        image: &MetadataImage,
         config: &CoordinatorConfig,
         out: &mut Outputs,
     ) -> Result<ConsumerMember, Refused> {
@@ -237,17 +244,21 @@ impl Change<'_> {
             member.topics.sort_unstable();
             member.topics.dedup();
         }
+        if let Some(regex) = &message.subscribed_topic_regex {
+            member.regex = Some(text(regex)).filter(|regex| !regex.is_empty());
+        }
+        let (old, new) = (known.as_ref().and_then(|known| known.regex.as_deref()), member.regex.as_deref());
+        let has_another_regex = self.regex_changes(old, new).map_err(|words| (ErrorCode::InvalidRegularExpression, words))?;
         let is_new = known.is_none();
         if is_new || known.as_ref().is_some_and(|known| known.to_value() != member.to_value()) {
             self.records
                 .push((self.key(|group, member| ConsumerGroupKey::Member { group, member }, &id), Some(member.to_value().to_bytes())));
         }
-        let asks_otherwise = known.as_ref().is_none_or(|known| known.topics != member.topics);
+        let asks_otherwise = known.as_ref().map_or(&[][..], |known| &known.topics) != member.topics;
         self.group.members.insert(id.clone(), member);
-        let known_topics: KnownTopics =
-            self.group.members.values().flat_map(|member| &member.topics).filter_map(|name| Some((name.clone(), topics(name)?))).collect();
-        let hash = metadata_hash(&known_topics);
-        if asks_otherwise || hash != self.group.metadata_hash {
+        self.forget_unused_regexes();
+        let hash = self.group.hash_of(image);
+        if asks_otherwise || has_another_regex || hash != self.group.metadata_hash || self.group.epoch == 0 {
             self.group.metadata_hash = hash;
             self.raise_epoch(out);
         }
@@ -255,7 +266,7 @@ impl Change<'_> {
             out.note(NoteKind::MemberJoined { group: Arc::from(self.id), member: id.clone() });
         }
         if self.group.target_epoch < self.group.epoch {
-            self.make_target(&known_topics);
+            self.make_target(&self.group.known_topics(image));
         }
         Ok(self.reconcile(now, &id, known.as_ref(), owned.as_deref(), config))
     }
@@ -361,6 +372,7 @@ impl Change<'_> {
             return Ok(());
         }
         self.take_out(&Arc::from(id), LeaveReason::Left, out);
+        self.forget_unused_regexes();
         self.raise_epoch(out);
         Ok(())
     }
@@ -378,7 +390,7 @@ impl Change<'_> {
         out.note(NoteKind::MemberLeft { group: Arc::from(self.id), member: id.clone(), reason });
     }
 
-    fn raise_epoch(&mut self, out: &mut Outputs) {
+    pub(super) fn raise_epoch(&mut self, out: &mut Outputs) {
         self.group.epoch += 1;
         let value = ConsumerGroupValue { epoch: self.group.epoch, metadata_hash: self.group.metadata_hash };
         let key = ConsumerGroupKey::Group { group: self.id.to_owned() };
@@ -400,14 +412,4 @@ impl Change<'_> {
         let key = ConsumerGroupKey::Target { group: self.id.to_owned() };
         self.records.push((key.to_bytes(), Some(target_epoch_to_bytes(self.group.epoch))));
     }
-}
-
-/// A number for what is known of topics, so that a change is noticed: FNV-1a over ids and counts. Kafka hashes names and racks as well; nobody but the
-/// coordinator compares it.
-fn metadata_hash(topics: &KnownTopics) -> i64 {
-    let words = topics.values().flat_map(|(id, count)| {
-        let (high, low) = id.as_u64_pair();
-        [high, low, *count as u64]
-    });
-    words.fold(0xcbf2_9ce4_8422_2325, |hash: u64, word| (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3)) as i64
 }

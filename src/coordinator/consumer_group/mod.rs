@@ -7,16 +7,20 @@
 mod assign;
 mod heartbeat;
 mod reconcile;
+mod regex;
 
+use assign::KnownTopics;
 pub use assign::ServerAssignor;
 pub(super) use heartbeat::refused;
+pub use regex::Regexes;
 
 use crate::node::{MS, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
 use crate::protocol::consumer_group_records::{
-    ConsumerGroupKey, ConsumerGroupValue, ConsumerMemberValue, CurrentMemberValue, Place, read_target, read_target_epoch,
+    ConsumerGroupKey, ConsumerGroupValue, ConsumerMemberValue, CurrentMemberValue, Place, ResolvedRegex, read_target, read_target_epoch,
 };
+use crate::protocol::metadata::MetadataImage;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -44,6 +48,8 @@ pub struct ConsumerMember {
     pub client_id: String,
     /// By name, each once.
     pub topics: Vec<String>,
+    /// And those that this regular expression stands for.
+    pub regex: Option<String>,
     pub rebalance_timeout: Time,
     /// The assignor that it asks for.
     pub assignor: Option<ServerAssignor>,
@@ -67,6 +73,7 @@ pub struct ConsumerGroup {
     pub target_epoch: i32,
     pub members: OrderedMap<Arc<str>, ConsumerMember>,
     pub target: OrderedMap<Arc<str>, Vec<Place>>,
+    pub regexes: Regexes,
 }
 
 impl ConsumerMember {
@@ -81,7 +88,7 @@ impl ConsumerMember {
             client_id: self.client_id.clone(),
             client_host: format!("/{}", self.client_id),
             topics: self.topics.clone(),
-            regex: None,
+            regex: self.regex.clone(),
             rebalance_timeout_ms: i32::try_from(self.rebalance_timeout / MS).unwrap_or(i32::MAX),
             assignor: self.assignor.map(|assignor| assignor.name().to_owned()),
         }
@@ -111,6 +118,29 @@ impl ConsumerGroup {
         } else {
             "Reconciling"
         }
+    }
+
+    /// The topics that a member subscribes to, by name or by what its regular expression stands for; there may be some twice.
+    pub fn topics_of<'a>(&'a self, member: &'a ConsumerMember) -> impl Iterator<Item = &'a String> {
+        let resolved = member.regex.as_ref().and_then(|regex| self.regexes.resolved.get(regex));
+        member.topics.iter().chain(resolved.into_iter().flat_map(|regex| &regex.topics))
+    }
+
+    /// Topics that members subscribe to and that there are.
+    fn known_topics(&self, image: &MetadataImage) -> KnownTopics {
+        let known = |name: &String| image.topic(name).map(|topic| (name.clone(), (topic.id, topic.partitions.len() as i32)));
+        self.members.values().flat_map(|member| self.topics_of(member)).filter_map(known).collect()
+    }
+
+    /// A number for what is known of topics, so that a change is noticed: FNV-1a over ids and counts. Kafka hashes names and racks as well; nobody but
+    /// the coordinator compares it.
+    fn hash_of(&self, image: &MetadataImage) -> i64 {
+        let topics = self.known_topics(image);
+        let words = topics.values().flat_map(|(id, count)| {
+            let (high, low) = id.as_u64_pair();
+            [high, low, *count as u64]
+        });
+        words.fold(0xcbf2_9ce4_8422_2325, |hash: u64, word| (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3)) as i64
     }
 
     /// The assignor that most members ask for; `uniform` if none does.
@@ -153,6 +183,7 @@ impl ConsumerGroup {
             .chain(of_members(|group, member| ConsumerGroupKey::TargetMember { group, member }))
             .chain([ConsumerGroupKey::Target { group: group() }])
             .chain(of_members(|group, member| ConsumerGroupKey::Member { group, member }))
+            .chain(self.regexes.resolved.keys().map(|regex| ConsumerGroupKey::Regex { group: group(), regex: regex.clone() }))
             .chain([ConsumerGroupKey::Group { group: group() }]);
         keys.map(|key| (key.to_bytes(), None)).collect()
     }
@@ -173,8 +204,8 @@ impl ConsumerGroup {
             (ConsumerGroupKey::Member { member, .. }, Some(value)) => {
                 if let Ok(known) = ConsumerMemberValue::read(value) {
                     let own = self.members.or_default(Arc::from(member.as_str()));
-                    (own.instance_id, own.rack_id, own.client_id, own.topics) =
-                        (known.instance_id, known.rack_id, known.client_id, known.topics);
+                    (own.instance_id, own.rack_id, own.client_id) = (known.instance_id, known.rack_id, known.client_id);
+                    (own.topics, own.regex) = (known.topics, known.regex);
                     own.rebalance_timeout = MS * Time::try_from(known.rebalance_timeout_ms).unwrap_or(0);
                     own.assignor = known.assignor.as_deref().and_then(ServerAssignor::of);
                     own.expires = now + session;
@@ -201,6 +232,12 @@ impl ConsumerGroup {
                     own.revokes_by = (own.state == MemberState::UnrevokedPartitions).then(|| now + own.rebalance_timeout);
                 }
             }
+            (ConsumerGroupKey::Regex { regex, .. }, Some(value)) => {
+                if let Ok(resolved) = ResolvedRegex::read(value) {
+                    self.regexes.resolved.insert(regex.clone(), resolved);
+                }
+            }
+            (ConsumerGroupKey::Regex { regex, .. }, None) => _ = self.regexes.resolved.remove(regex),
             // A member's current share goes with the member; that of the group is not handed in.
             (ConsumerGroupKey::Group { .. } | ConsumerGroupKey::Target { .. } | ConsumerGroupKey::CurrentMember { .. }, None) => {}
         }

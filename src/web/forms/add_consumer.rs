@@ -34,14 +34,16 @@ pub fn spec(shot: &Shot) -> Spec {
                 "What the application spends on each; empty: nothing.",
             ),
             FieldSpec::new("Topics", "topics", Kind::Many(topics), first, ""),
+            FieldSpec::new("Topic pattern", "pattern", Kind::Text, "", "A regular expression, instead of the topics above."),
         ],
         settings: CONSUMER,
         read: |v| {
             Ok(Command::AddConsumer {
                 id: v.text("id"),
                 group: v.optional("group"),
-                topics: Some(v.text("topics").lines().map(str::to_owned).collect()),
+                topics: v.optional("pattern").is_none().then(|| v.text("topics").lines().map(str::to_owned).collect()),
                 partitions: None,
+                pattern: v.optional("pattern"),
                 processing_ms: v.fraction("processingMs", "Milliseconds per record is a number.")?,
                 configs: v.configs(CONSUMER)?,
             })
