@@ -94,6 +94,13 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("retry-gets-new-sequence", "an idempotent producer numbers a batch anew when it sends it again"),
     ("remote-outlives-topic", "the remote store keeps what it has of a deleted topic"),
     ("regex-resolved-once", "the coordinator does not look again which topics a regular expression stands for (KIP-848)"),
+    ("coordinator-loads-no-offsets", "a new coordinator knows its groups, and nothing of what they committed"),
+    ("commit-told-unreplicated", "what a coordinator writes counts when the leader alone has it"),
+    ("commits-fetched", "automatic commits go to the end of what was fetched, not of what was handed out"),
+    ("new-partitions-unseen", "a group's leader does not notice that a topic has grown"),
+    ("producer-ids-twice", "the controller gives the same block of producer ids to whoever asks"),
+    ("duplicate-told-the-end", "a batch that comes again is answered with the log's end"),
+    ("lost-counts-as-sent", "a producer takes a request without an answer for a success"),
     ("assigned-before-revoked", "a partition is given to a member while another has not given it up (KIP-848)"),
 ];
 

@@ -183,6 +183,7 @@ impl Broker {
             if let Some(written) = replica.log.producers().duplicate_of(&header) {
                 // It is here already: the answer is that to the first one, and waits as that did.
                 let (base_offset, required) = (written.base_offset, written.last_offset + 1);
+                let base_offset = if mutant::is("duplicate-told-the-end") { replica.log.end_offset() } else { base_offset };
                 return Ok(Appended { base_offset, required, leader_epoch, log_append_time: Some(written.timestamp) });
             }
             replica.log.producers().check(&header)?;
@@ -206,7 +207,10 @@ impl Broker {
         match self.append(now, key, batch, Origin::Coordinator, ACKS_ALL, out) {
             Err(refused) => Err((then, refused.code)),
             Ok(appended) => {
-                let waiting = appended.wait(key, (0, 0));
+                let mut waiting = appended.wait(key, (0, 0));
+                if mutant::is("commit-told-unreplicated") {
+                    waiting.required = 0;
+                }
                 self.produces.watch(DelayedProduce::Coordinator { waiting, then }, [key]);
                 Ok(())
             }

@@ -12,12 +12,13 @@
 //!
 //! R14: an eligible leader replica holds everything that is committed, and who comes back after an unclean end is none.
 //!
-//! G1, G2 and G4 to G6 are those of groups.
+//! G1 to G7 are those of groups, D1 of what their members commit.
 //!
 //! I1 to I5: records of idempotent producers are written once and in order.
 //!
 //! Not checked is what the engine has no part for: transactions.
 
+mod commits;
 mod committed;
 mod compaction;
 mod delivery;
@@ -35,6 +36,7 @@ use crate::protocol::metadata::PartitionState;
 use crate::protocol::wire::Api;
 use crate::replica::{PartitionKey, Replica};
 use crate::sim::{Trace, World};
+use commits::Commits;
 use delivery::Deliveries;
 use groups::GroupsCheck;
 use metadata::MetadataCheck;
@@ -164,6 +166,7 @@ pub struct Checker {
     metadata: MetadataCheck,
     partitions: OrderedMap<Partition, PartitionCheck>,
     deliveries: Deliveries,
+    commits: Commits,
     groups: GroupsCheck,
     counts: Counts,
     violations: Vec<Violation>,
@@ -278,7 +281,10 @@ impl Checker {
         }
         match &note.kind {
             NoteKind::TopicDeleted { topic, .. } => {
-                (&mut self.partitions).into_iter().filter(|(known, _)| known.topic == *topic).for_each(|(_, check)| check.deleted());
+                for (partition, check) in (&mut self.partitions).into_iter().filter(|(known, _)| known.topic == *topic) {
+                    self.commits.closed(partition, check.committed_end());
+                    check.deleted();
+                }
                 self.deliveries.deleted(topic);
                 Ok(())
             }
@@ -410,6 +416,7 @@ impl Checker {
                         ),
                     ));
                 }
+                self.commits.delivered(world, node, partition, last_offset + 1);
                 let (again, verdict) = self.deliveries.delivered(world, node, partition, (*first_offset, *last_offset), compacted);
                 self.counts.redelivered += again;
                 if unclean { Ok(()) } else { verdict }
@@ -425,17 +432,26 @@ impl Checker {
             }
             NoteKind::OffsetReset { partition, offset } => {
                 self.deliveries.reset(node, partition, *offset);
+                self.commits.reset(world, node, partition, *offset);
                 Ok(())
             }
             NoteKind::OffsetCommitted { group, generation, current, .. } if generation != current => {
                 Err(("G5", format!("group {group} took a commit of generation {generation} when it was in generation {current}")))
             }
-            NoteKind::OffsetCommitted { partition, offset, .. } => {
+            NoteKind::OffsetCommitted { group, partition, offset, generation, .. } => {
                 let check = self.partition(partition);
                 let (end, unclean) = (check.committed_end(), check.is_unclean());
                 let told = || format!("offset {offset} of {partition} was committed by a group, and its log is committed to {end} only");
-                if *offset <= end || unclean { Ok(()) } else { Err(("R10", told())) }
+                if end < *offset && !unclean {
+                    return Err(("R10", told()));
+                }
+                self.committed(world, group, partition, *offset, *generation)
             }
+            NoteKind::CommandApplied { name: "removeConsumer", .. } => {
+                self.partitions.iter().for_each(|(name, check)| self.commits.closed(name, check.committed_end()));
+                Ok(())
+            }
+            NoteKind::GroupLoaded { group, .. } => self.loaded(world, node, group),
             NoteKind::MemberJoined { group, .. } | NoteKind::MemberReplaced { group, .. } => {
                 groups::instances_are_unique(world, node, group)
             }
@@ -444,6 +460,35 @@ impl Checker {
                 Ok(())
             }
             NoteKind::Rebalanced { group, generation, .. } => self.groups.rebalanced(world, node, group, *generation),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Checker {
+    /// G7 and D1 of a commit.
+    fn committed(&mut self, world: &World, group: &Arc<str>, partition: &Partition, offset: i64, generation: i32) -> Verdict {
+        let offsets = offsets_partition(world, group);
+        let log = self.partitions.or_default(offsets.clone());
+        self.commits.extend(&offsets, log.committed_from(self.commits.read_to(&offsets)));
+        if !log.is_unclean() {
+            self.commits.is_logged(group, partition, offset)?;
+        }
+        let read = self.partitions.or_default(partition.clone());
+        // What compaction took, or an unclean leader, is given to nobody.
+        let by_member = 0 <= generation && !read.is_unclean() && read.compacted_end() < offset;
+        let from = self.commits.given_to(group, partition);
+        self.commits.committed(group, partition, offset, by_member, read.committed_from(from))
+    }
+
+    /// G7 of a coordinator that takes over.
+    fn loaded(&mut self, world: &World, node: NodeId, group: &Arc<str>) -> Verdict {
+        let offsets = offsets_partition(world, group);
+        let log = self.partitions.or_default(offsets.clone());
+        self.commits.extend(&offsets, log.committed_from(self.commits.read_to(&offsets)));
+        let NodeId::Broker(broker) = node else { return Ok(()) };
+        match replica(world, &offsets, broker) {
+            Some(own) if !log.is_unclean() => self.commits.loaded(world, node, group, own.log.batches_from(self.commits.read_to(&offsets))),
             _ => Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 //! Source: `ProducerIdControlManager`, `ProducerIdsBlock`; KIP-730.
 
 use super::Controller;
+use crate::mutant;
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::MetadataRecord;
 use kafka_protocol::messages as k;
@@ -23,7 +24,9 @@ impl Controller {
             response.error_code = ErrorCode::UnknownServerError.code();
             return response;
         };
-        self.decide(MetadataRecord::ProducerIds { broker, epoch, next });
+        if !mutant::is("producer-ids-twice") {
+            self.decide(MetadataRecord::ProducerIds { broker, epoch, next });
+        }
         (response.producer_id_start, response.producer_id_len) = (k::ProducerId(start), BLOCK_SIZE);
         response
     }

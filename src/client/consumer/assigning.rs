@@ -5,6 +5,7 @@
 
 use super::{Consumer, MemberState, Reads};
 use crate::client::assignor::{Assignor, KnownTopic, Member, Members, Topics};
+use crate::mutant;
 use crate::node::{Outputs, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::consumer_protocol::{self, Assignment, NO_GENERATION, StickyUserData, Subscription, TopicPartitions};
@@ -98,7 +99,7 @@ impl Consumer {
         }
         let Some(counts) = &self.membership.assigned_counts else { return };
         let changed = counts.iter().any(|(topic, count)| self.partition_count(topic) != *count);
-        if changed && self.membership.state == MemberState::Stable {
+        if changed && !mutant::is("new-partitions-unseen") && self.membership.state == MemberState::Stable {
             self.membership.assigned_counts = None;
             self.rejoin_at(now);
         }
