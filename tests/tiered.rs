@@ -244,6 +244,10 @@ fn a_follower_goes_on_at_the_leaders_local_log_and_may_lead_then() {
     // The election that the move made has written nothing.
     assert_eq!(log(new).epochs(), &log(leading).epochs()[..2]);
     assert_eq!(starts(&cluster, new), starts(&cluster, leading));
+    // Of its producers it knows what they wrote before its local log begins, too: what comes again is recognised.
+    let producers = |broker: i32| format!("{:?}", log(broker).producers().all().collect::<Vec<_>>());
+    assert!(producers(new).contains("base_offset: 19"));
+    assert_eq!(producers(new), producers(leading));
     cluster.apply(json!({ "type": "stopBroker", "broker": leading }));
     cluster.advance(3_000.0);
     assert_eq!(cluster.leader("orders", 0), new);

@@ -113,10 +113,11 @@ impl Broker {
         let Some((segment, end)) = replica.log.next_to_copy(replica.last_stable_offset()) else { return };
         let epochs = replica.log.epochs_below(end);
         let aborted = replica.log.producers().transactions().aborted_within(segment.base_offset(), end).copied().collect();
+        let producers = replica.log.producers().snapshot_at(end);
         let partition = replica.name.clone();
         let Some(leader) = replica.leader_mut().filter(|leader| leader.copying.is_none()) else { return };
         let (base_offset, bytes, leader_epoch) = (segment.base_offset(), segment.bytes(), leader.epoch);
-        let id = self.remote.log(key).start_copy(segment, end, epochs, aborted);
+        let id = self.remote.log(key).start_copy(segment, end, epochs, aborted, producers);
         leader.copying = Some(id);
         out.note(NoteKind::RemoteCopyStarted { partition, base_offset, last_offset: end - 1 });
         let until = self.work.use_remote(now, bytes, &self.config.costs);
@@ -237,11 +238,11 @@ impl Broker {
             return;
         }
         let known = self.remote.get(&behind.key).and_then(|remote| remote.holding(behind.epoch, behind.local_start - 1));
-        let Some(epochs) = known.map(|known| known.epochs.clone()) else { return };
-        replica.start_behind_remote(behind.local_start, behind.log_start, &epochs, out);
+        let Some(known) = known else { return };
+        replica.start_behind_remote(known, behind.log_start, out);
         let aborted =
             self.remote.get(&behind.key).map_or(&[][..], RemoteLog::segments).iter().flat_map(|known| known.aborted.iter().copied());
-        replica.log.transactions_mut().learn_aborted(aborted.filter(|ended| ended.first_offset < behind.local_start));
+        replica.log.transactions_mut().learn_aborted(aborted.filter(|ended| ended.first_offset < known.end));
         self.moved.insert(behind.key);
         self.fetch_undelayed(now, leader, behind.key, out);
     }

@@ -4,7 +4,7 @@ use super::{Replica, Role};
 use crate::mutant;
 use crate::node::{NoteKind, Outputs, Time};
 use crate::protocol::Batch;
-use crate::storage::{EpochEnd, EpochStart};
+use crate::storage::{EpochEnd, RemoteSegment};
 
 impl Replica {
     /// The leader and epoch this replica fetches from.
@@ -79,16 +79,15 @@ impl Replica {
         self.set_high_watermark(leader_log_start, out);
     }
 
-    /// The leader has what is next in the remote store only: its local log starts at `local_start`, its log at `log_start`. This one goes on there, with
-    /// the epochs of what is before (`TierStateMachine.buildRemoteLogAuxState`; that goes on where the remote segment ends, for the producers' state
-    /// that Kafka keeps with each segment).
-    pub fn start_behind_remote(&mut self, local_start: i64, log_start: i64, epochs: &[EpochStart], out: &mut Outputs) {
-        let before = self.log.start_offset();
+    /// The leader has what is next in the remote store only, and its log starts at `log_start`. This one goes on behind the remote segment that holds
+    /// what is before the leader's local log, with the epochs and the producers that are kept with it (`TierStateMachine.buildRemoteLogAuxState`).
+    pub fn start_behind_remote(&mut self, known: &RemoteSegment, log_start: i64, out: &mut Outputs) {
+        let (before, local_start) = (self.log.start_offset(), known.end);
         if local_start <= self.log.end_offset() {
             return;
         }
         let log_start = log_start.clamp(before, local_start);
-        self.log.restart_behind_remote(local_start, log_start, epochs);
+        self.log.restart_behind_remote(local_start, log_start, &known.epochs, known.producers.clone());
         self.page_cache.cut(0);
         out.note(NoteKind::RemoteStateBuilt { partition: self.name.clone(), log_start, local_start });
         self.note_log_start(before, out);

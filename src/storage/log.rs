@@ -5,7 +5,7 @@
 
 use super::config::LogConfig;
 use super::epochs::{EpochEnd, EpochStart, Epochs};
-use super::producers::Producers;
+use super::producers::{Producers, States};
 use super::segment::{Place, Segment};
 use crate::mutant;
 use crate::protocol::Batch;
@@ -242,7 +242,7 @@ impl Log {
             if self.config.remote && self.start < offset {
                 // What is before is in the remote store. Kafka's log would start here and, if it leads one day, let go what is there (`truncateTo`).
                 let (start, epochs) = (self.start, self.epochs().to_vec());
-                self.restart_behind_remote(offset, start, &epochs);
+                self.restart_behind_remote(offset, start, &epochs, States::default());
             } else {
                 self.restart(offset);
             }
@@ -274,9 +274,11 @@ impl Log {
         *self = Log { active: Segment::new(offset), start: offset, end: offset, flushed: offset, ..Log::new(self.config) };
     }
 
-    /// What is before this offset is in the remote store, written in these epochs, and the log starts there: the local log goes on here, empty.
-    pub fn restart_behind_remote(&mut self, offset: i64, start: i64, epochs: &[EpochStart]) {
+    /// What is before this offset is in the remote store, written in these epochs and by these producers, and the log starts there: the local log goes on
+    /// here, empty.
+    pub fn restart_behind_remote(&mut self, offset: i64, start: i64, epochs: &[EpochStart], producers: States) {
         self.restart(offset);
+        self.producers.restore(offset, producers);
         epochs.iter().for_each(|known| self.epochs.begin(known.epoch, known.start));
         self.epochs.truncate_end(offset);
         self.epochs.truncate_start(start);

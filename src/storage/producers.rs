@@ -66,7 +66,8 @@ impl ProducerState {
     }
 }
 
-type States = Arc<OrderedMap<i64, ProducerState>>;
+/// What is known of each producer, by id; sharing it costs nothing.
+pub type States = Arc<OrderedMap<i64, ProducerState>>;
 
 /// The producers of one log.
 #[derive(Clone, Default, Debug)]
@@ -193,6 +194,17 @@ impl Producers {
         let snapshots = Arc::make_mut(&mut self.snapshots);
         snapshots.retain(|(at, _)| first <= *at && *at < offset);
         snapshots.push((offset, self.states.clone()));
+    }
+
+    /// What was known when the log was that long, if a segment begins there.
+    pub fn snapshot_at(&self, offset: i64) -> States {
+        self.snapshots.iter().find(|(at, _)| *at == offset).map_or_else(States::default, |(_, states)| states.clone())
+    }
+
+    /// The log goes on at this offset, and what is before it lies elsewhere, with this snapshot of its end.
+    pub fn restore(&mut self, offset: i64, states: States) {
+        self.snapshots = Arc::new(vec![(offset, states)]);
+        self.go_back(offset);
     }
 
     /// Goes back to the newest snapshot at or below this offset. Returns from where on the log is to be taken in again.

@@ -8,6 +8,7 @@
 use super::epochs::EpochStart;
 use super::log::Log;
 use super::lookup::{Found, first_record};
+use super::producers::States;
 use super::segment::Segment;
 use super::transactions::EndedTransaction;
 use crate::mutant;
@@ -27,6 +28,8 @@ pub struct RemoteSegment {
     pub epochs: Arc<[EpochStart]>,
     /// The aborted transactions that have anything in it.
     pub aborted: Arc<[EndedTransaction]>,
+    /// The producers as they were at its end.
+    pub producers: States,
     pub state: RemoteState,
 }
 
@@ -112,10 +115,17 @@ impl RemoteLog {
     }
 
     /// A copy begins. Returns the segment's id.
-    pub fn start_copy(&mut self, segment: Arc<Segment>, end: i64, epochs: Arc<[EpochStart]>, aborted: Arc<[EndedTransaction]>) -> u64 {
-        let id = self.next;
+    pub fn start_copy(
+        &mut self,
+        segment: Arc<Segment>,
+        end: i64,
+        epochs: Arc<[EpochStart]>,
+        aborted: Arc<[EndedTransaction]>,
+        producers: States,
+    ) -> u64 {
+        let (id, state) = (self.next, RemoteState::CopyStarted);
         self.next += 1;
-        Arc::make_mut(&mut self.segments).push(RemoteSegment { id, segment, end, epochs, aborted, state: RemoteState::CopyStarted });
+        Arc::make_mut(&mut self.segments).push(RemoteSegment { id, segment, end, epochs, aborted, producers, state });
         id
     }
 
@@ -282,7 +292,13 @@ mod tests {
     fn copy(remote: &mut RemoteLog, log: &Log, pieces: &[(i64, i64)]) {
         for (base, end) in pieces {
             let batches = log.batches_from(*base).take_while(|batch| batch.base_offset < *end).cloned();
-            let id = remote.start_copy(Arc::new(Segment::rebuilt(*base, batches, 0)), *end, log.epochs_below(*end), Arc::default());
+            let id = remote.start_copy(
+                Arc::new(Segment::rebuilt(*base, batches, 0)),
+                *end,
+                log.epochs_below(*end),
+                Arc::default(),
+                Arc::default(),
+            );
             assert!(remote.find(log, *base).is_none_or(|(known, _)| known.id != id), "nothing is read of what is not copied yet");
             assert!(remote.finish_copy(id) && !remote.finish_copy(id));
         }
@@ -300,7 +316,7 @@ mod tests {
         let mut remote = RemoteLog::default();
         copy(&mut remote, &whole, &[(0, 8), (8, 15)]);
         let mut own = log(kept(), &[]);
-        own.restart_behind_remote(15, 4, whole.epochs());
+        own.restart_behind_remote(15, 4, whole.epochs(), Arc::default());
         own.truncate(12);
         assert_eq!((own.start_offset(), own.local_start_offset(), own.end_offset(), own.remote_end()), (4, 12, 12, 12));
         assert_eq!([4, 8, 11].map(|from| offsets(&remote, &own, from)), [Some((4, 7, 8)), Some((8, 11, 12)), Some((11, 11, 12))]);
@@ -394,7 +410,7 @@ mod tests {
         remote.start_delete(&[copying]);
         assert!(remote.find(&old, 0).is_none());
         assert_eq!(remote.first_offset(&old), 0, "what is local is not looked for there");
-        old.restart_behind_remote(30, 0, &[EpochStart { epoch: 0, start: 0 }]);
+        old.restart_behind_remote(30, 0, &[EpochStart { epoch: 0, start: 0 }], Arc::default());
         assert_eq!(remote.first_offset(&old), 10);
         old.configure(kept());
         assert_eq!(remote.finish_delete(&[copying]).0, 1);

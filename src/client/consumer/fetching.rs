@@ -471,7 +471,8 @@ impl Consumer {
     /// Positions of all its partitions, for a commit.
     pub(super) fn offsets_to_commit(&self) -> Vec<(Partition, i64)> {
         let checked = self.partitions.iter().filter(|(_, state)| state.check == Check::Passed);
-        let buffered = |state: &PartitionState| state.buffer.back().map(Batch::next_offset).filter(|_| mutant::is("commits-fetched"));
+        let fetched = |state: &PartitionState| state.buffer.back().map(|fetched| fetched.batch.next_offset());
+        let buffered = |state: &PartitionState| fetched(state).filter(|_| mutant::is("commits-fetched"));
         checked.filter_map(|(partition, state)| Some((partition.clone(), buffered(state).or(state.position())?))).collect()
     }
 
