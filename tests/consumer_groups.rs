@@ -311,3 +311,74 @@ fn members_commit_in_their_own_epoch_or_since_they_have_the_partition() {
     group.beat(&Beat::of("b", LEAVE));
     assert_eq!(commit(&mut group, "", -1, 0), E::None);
 }
+
+#[test]
+fn admins_are_told_of_a_group_and_of_each_member_what_it_has_and_shall_have() {
+    let mut group = Coordinator::new(&[("orders", 4)]);
+    let (all, first, second) = (group.of(0, 0..4), group.of(0, 0..2), group.of(0, 2..4));
+    group.beat(&Beat::joins("a", &["orders"]));
+    group.beat(&Beat { regex: Some("or.*"), ..Beat::joins("b", &[]) }.of_instance("second"));
+    group.beat(&Beat::of("a", 1).owning(&all));
+    group.beat(&Beat::of("b", 1).of_instance("second"));
+    group.beat(&Beat::of("a", 1).owning(&all));
+    let names = ["g", "others", "nobody"].map(|name| k::GroupId(wire::text(name)));
+    let asked = k::ConsumerGroupDescribeRequest::default().with_group_ids(names.to_vec());
+    let Some(Response::ConsumerGroupDescribe(answer)) = group.broker.ask(Request::ConsumerGroupDescribe(Arc::new(asked))) else {
+        panic!("no answer")
+    };
+    let [known, classic, nobody] = &answer.groups[..] else { panic!("{answer:?}") };
+    for (refused, words) in [(classic, "Group others is not a consumer group."), (nobody, "Group nobody not found.")] {
+        assert_eq!((E::of(refused.error_code), refused.error_message.as_deref()), (E::GroupIdNotFound, Some(words)));
+    }
+    assert_eq!((known.error_code, known.group_state.as_str(), known.assignor_name.as_str()), (0, "Reconciling", "uniform"));
+    assert_eq!((known.group_epoch, known.assignment_epoch), (2, 2));
+    let places = |assignment: &k::consumer_group_describe_response::Assignment| -> Vec<(Uuid, i32)> {
+        assert!(assignment.topic_partitions.iter().all(|topic| topic.topic_name.as_str() == "orders"));
+        let topics = assignment.topic_partitions.iter();
+        topics.flat_map(|topic| topic.partitions.iter().map(|index| (topic.topic_id, *index))).collect()
+    };
+    let [a, b] = &known.members[..] else { panic!("{known:?}") };
+    assert_eq!((a.member_id.as_str(), a.member_epoch, a.member_type, a.client_id.is_empty()), ("a", 1, 1, false));
+    assert_eq!((a.subscribed_topic_names.len(), a.subscribed_topic_regex.as_deref()), (1, None));
+    assert_eq!((places(&a.assignment), places(&a.target_assignment)), (first.clone(), first));
+    assert_eq!((b.instance_id.as_deref(), b.subscribed_topic_regex.as_deref()), (Some("second"), Some("or.*")));
+    assert_eq!((places(&b.assignment), places(&b.target_assignment)), (vec![], second));
+
+    // The older requests know groups of both protocols, or only of their own.
+    let asked = k::DescribeGroupsRequest::default().with_groups(vec![names[0].clone()]);
+    let Some(Response::DescribeGroups(answer)) = group.broker.ask(Request::DescribeGroups(Arc::new(asked))) else { panic!("no answer") };
+    let told = &answer.groups[0];
+    assert_eq!((E::of(told.error_code), told.group_state.as_str(), told.members.len()), (E::GroupIdNotFound, "Dead", 0));
+    assert_eq!(told.error_message.as_deref(), Some("Group g is not a classic group."));
+    for (states, types, expected) in [
+        (vec![], vec!["consumer"], vec!["g"]),
+        (vec!["Reconciling"], vec![], vec!["g"]),
+        (vec![], vec!["classic"], vec!["others"]),
+        (vec!["stable"], vec!["Consumer"], vec![]),
+    ] {
+        let texts = |words: &[&str]| words.iter().map(|word| wire::text(word)).collect();
+        let asked = k::ListGroupsRequest::default().with_states_filter(texts(&states)).with_types_filter(texts(&types));
+        let Some(Response::ListGroups(answer)) = group.broker.ask(Request::ListGroups(Arc::new(asked))) else { panic!("no answer") };
+        assert_eq!(answer.groups.iter().map(|group| group.group_id.as_str()).collect::<Vec<_>>(), expected, "{states:?} {types:?}");
+        assert!(answer.groups.iter().all(|group| group.protocol_type.as_str() == "consumer"));
+    }
+}
+
+#[test]
+fn offsets_of_what_members_subscribe_to_are_not_deleted() {
+    let mut group = Coordinator::new(&[("orders", 1), ("payments", 1)]);
+    let delete = |group: &mut Coordinator, topic: &str| {
+        let partition = k::offset_delete_request::OffsetDeleteRequestPartition::default();
+        let topic = k::offset_delete_request::OffsetDeleteRequestTopic::default().with_name(wire::topic(topic));
+        let asked = k::OffsetDeleteRequest::default().with_group_id(k::GroupId(wire::text("g")));
+        match group.broker.ask(Request::OffsetDelete(Arc::new(asked.with_topics(vec![topic.with_partitions(vec![partition])])))) {
+            Some(Response::OffsetDelete(answer)) => (E::of(answer.error_code), E::of(answer.topics[0].partitions[0].error_code)),
+            other => panic!("{other:?}"),
+        }
+    };
+    group.beat(&Beat { regex: Some("or.*"), ..Beat::joins("a", &[]) });
+    assert_eq!(delete(&mut group, "orders"), (E::None, E::GroupSubscribedToTopic));
+    assert_eq!(delete(&mut group, "payments"), (E::None, E::None));
+    group.beat(&Beat::of("a", LEAVE));
+    assert_eq!(delete(&mut group, "orders"), (E::None, E::None));
+}

@@ -115,6 +115,7 @@ fn errors(response: &Response) -> Vec<E> {
         Response::OffsetFetch(m) => m.groups.iter().map(|g| g.error_code).collect(),
         Response::DescribeConfigs(m) => m.results.iter().map(|r| r.error_code).collect(),
         Response::DescribeGroups(m) => m.groups.iter().map(|g| g.error_code).collect(),
+        Response::ConsumerGroupDescribe(m) => m.groups.iter().map(|g| g.error_code).collect(),
         Response::DeleteGroups(m) => m.results.iter().map(|g| g.error_code).collect(),
         Response::OffsetDelete(m) if m.error_code == 0 => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
         Response::DeleteRecords(m) => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
@@ -178,6 +179,8 @@ fn an_admin_is_refused_groups_that_are_not_there_or_not_empty() {
     }
     let describe = k::DescribeGroupsRequest::default().with_groups(vec![id("readers")]);
     target.broker_refuses(elsewhere, "DescribeGroups", Request::DescribeGroups(Arc::new(describe)), E::NotCoordinator);
+    let describe = k::ConsumerGroupDescribeRequest::default().with_group_ids(vec![id("readers")]);
+    target.broker_refuses(elsewhere, "ConsumerGroupDescribe", Request::ConsumerGroupDescribe(Arc::new(describe)), E::NotCoordinator);
     for (at, group, topic, expected) in [
         (coordinator, "", "orders", E::InvalidGroupId),
         (elsewhere, "readers", "orders", E::NotCoordinator),

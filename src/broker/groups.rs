@@ -6,10 +6,11 @@ use super::Broker;
 use crate::coordinator::{Effects, OFFSETS_TOPIC, ReplyTo, Then};
 use crate::node::{Connection, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
-use crate::protocol::wire::Request;
+use crate::protocol::wire::{Request, Response};
 use crate::protocol::{Batch, BatchBuilder, BatchOptions};
 use crate::replica::PartitionKey;
 use bytes::Bytes;
+use std::sync::Arc;
 
 impl Broker {
     pub(super) fn group_request(
@@ -35,6 +36,10 @@ impl Broker {
             Request::OffsetDelete(message) => self.coordinator.delete_offsets(reply, &message, exists, &mut effects),
             Request::ConsumerGroupHeartbeat(message) => {
                 self.coordinator.consumer_heartbeat(now, reply, client_id, &message, image, &mut effects, out);
+            }
+            Request::ConsumerGroupDescribe(message) => {
+                let response = self.coordinator.describe_consumer_groups(&message, image);
+                effects.replies.push((reply, Response::ConsumerGroupDescribe(Arc::new(response))));
             }
             request => self.coordinator.handle(now, reply, client_id, request, &mut effects, out),
         }

@@ -36,7 +36,7 @@ const GROUP_COORDINATOR: i8 = 0;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 24] = [
+const APIS: [(i16, i16, i16); 25] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -61,6 +61,7 @@ const APIS: [(i16, i16, i16); 24] = [
     (47, 0, 0), // OffsetDelete
     (60, 0, 2), // DescribeCluster
     (68, 0, 1), // ConsumerGroupHeartbeat
+    (69, 0, 1), // ConsumerGroupDescribe
 ];
 
 pub(super) fn api_versions() -> k::ApiVersionsResponse {

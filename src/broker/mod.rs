@@ -441,7 +441,8 @@ impl Broker {
             | Request::DescribeGroups(_)
             | Request::DeleteGroups(_)
             | Request::OffsetDelete(_)
-            | Request::ConsumerGroupHeartbeat(_)) => self.group_request(now, from, &client_id, correlation, request, out),
+            | Request::ConsumerGroupHeartbeat(_)
+            | Request::ConsumerGroupDescribe(_)) => self.group_request(now, from, &client_id, correlation, request, out),
             // The broker's listener has no other API; nodes of this world never send one.
             Request::CreateTopics(_)
             | Request::BrokerRegistration(_)

@@ -11,9 +11,11 @@ use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
 use crate::protocol::consumer_protocol::Subscription;
 use crate::protocol::group_records::GroupKey;
+use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::{self, Response};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
+use kafka_protocol::protocol::StrBytes;
 use std::sync::Arc;
 
 /// The protocol type of consumers among the groups.
@@ -38,6 +40,14 @@ pub(super) fn tombstone(group: &str, (topic, partition): &OffsetKey) -> (Bytes, 
 /// The record that takes back a classic group.
 pub(super) fn group_tombstone(group: &str) -> (Bytes, Option<Bytes>) {
     (GroupKey::Group { group: group.to_owned() }.to_bytes(), None)
+}
+
+/// What is said of a group that there is not, or that is of another kind.
+fn no_such_group(id: &str, other: Option<&Group>, kind: &str) -> StrBytes {
+    wire::text(&match other {
+        Some(_) => format!("Group {id} is not a {kind} group."),
+        None => format!("Group {id} not found."),
+    })
 }
 
 impl Group {
@@ -92,9 +102,7 @@ impl Coordinator {
     }
 
     pub(super) fn list_groups(&self, message: &k::ListGroupsRequest) -> k::ListGroupsResponse {
-        let passes = |filter: &[kafka_protocol::protocol::StrBytes], own: &str| {
-            filter.is_empty() || filter.iter().any(|asked| asked.eq_ignore_ascii_case(own))
-        };
+        let passes = |filter: &[StrBytes], own: &str| filter.is_empty() || filter.iter().any(|asked| asked.eq_ignore_ascii_case(own));
         let wanted = self.groups().filter(|group| passes(&message.states_filter, group.state_name()));
         let wanted = wanted.filter(|group| passes(&message.types_filter, group.kind()));
         let listed = wanted.map(|group| {
@@ -111,16 +119,33 @@ impl Coordinator {
         let describe = |id: &k::GroupId| {
             let described = match self.group(id) {
                 Ok(Some(group)) if group.consumer.is_none() => group.describe(),
-                // Members of the new protocol are described by ConsumerGroupDescribe.
-                Ok(_) => k::describe_groups_response::DescribedGroup::default()
+                Ok(other) => k::describe_groups_response::DescribedGroup::default()
                     .with_error_code(ErrorCode::GroupIdNotFound.code())
-                    .with_error_message(Some(wire::text(&format!("Group {} not found.", id.as_str()))))
+                    .with_error_message(Some(no_such_group(id, other, "classic")))
                     .with_group_state(wire::text("Dead")),
                 Err(error) => k::describe_groups_response::DescribedGroup::default().with_error_code(error.code()),
             };
             described.with_group_id(id.clone())
         };
         k::DescribeGroupsResponse::default().with_groups(message.groups.iter().map(describe).collect())
+    }
+
+    /// `image` has the names of topics.
+    pub fn describe_consumer_groups(
+        &self,
+        message: &k::ConsumerGroupDescribeRequest,
+        image: &MetadataImage,
+    ) -> k::ConsumerGroupDescribeResponse {
+        let describe = |id: &k::GroupId| {
+            let refused = |error: ErrorCode| k::consumer_group_describe_response::DescribedGroup::default().with_error_code(error.code());
+            let described = match self.group(id) {
+                Ok(Some(Group { consumer: Some(consumer), .. })) => consumer.describe(image),
+                Ok(other) => refused(ErrorCode::GroupIdNotFound).with_error_message(Some(no_such_group(id, other, CONSUMER))),
+                Err(error) => refused(error),
+            };
+            described.with_group_id(id.clone())
+        };
+        k::ConsumerGroupDescribeResponse::default().with_groups(message.group_ids.iter().map(describe).collect())
     }
 
     pub(super) fn delete_groups(&mut self, reply: ReplyTo, message: &k::DeleteGroupsRequest, effects: &mut Effects) {

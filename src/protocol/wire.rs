@@ -58,6 +58,7 @@ pub enum Request {
     DescribeLogDirs(Arc<k::DescribeLogDirsRequest>),
     ConsumerGroupHeartbeat(Arc<k::ConsumerGroupHeartbeatRequest>),
     WriteTxnMarkers(Arc<k::WriteTxnMarkersRequest>),
+    ConsumerGroupDescribe(Arc<k::ConsumerGroupDescribeRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -105,6 +106,7 @@ pub enum Response {
     DescribeLogDirs(Arc<k::DescribeLogDirsResponse>),
     ConsumerGroupHeartbeat(Arc<k::ConsumerGroupHeartbeatResponse>),
     WriteTxnMarkers(Arc<k::WriteTxnMarkersResponse>),
+    ConsumerGroupDescribe(Arc<k::ConsumerGroupDescribeResponse>),
 }
 
 /// Bytes of records as they travel.
@@ -158,10 +160,11 @@ pub enum Api {
     DescribeLogDirs,
     ConsumerGroupHeartbeat,
     WriteTxnMarkers,
+    ConsumerGroupDescribe,
 }
 
 impl Api {
-    pub const ALL: [Api; 40] = [
+    pub const ALL: [Api; 41] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -202,6 +205,7 @@ impl Api {
         Api::DescribeLogDirs,
         Api::ConsumerGroupHeartbeat,
         Api::WriteTxnMarkers,
+        Api::ConsumerGroupDescribe,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -246,6 +250,7 @@ impl Api {
             Api::DescribeLogDirs => "DescribeLogDirs",
             Api::ConsumerGroupHeartbeat => "ConsumerGroupHeartbeat",
             Api::WriteTxnMarkers => "WriteTxnMarkers",
+            Api::ConsumerGroupDescribe => "ConsumerGroupDescribe",
         }
     }
 }
@@ -301,6 +306,7 @@ impl Request {
             Request::DescribeLogDirs(_) => Api::DescribeLogDirs,
             Request::ConsumerGroupHeartbeat(_) => Api::ConsumerGroupHeartbeat,
             Request::WriteTxnMarkers(_) => Api::WriteTxnMarkers,
+            Request::ConsumerGroupDescribe(_) => Api::ConsumerGroupDescribe,
         }
     }
 }
@@ -356,6 +362,7 @@ impl Response {
             Response::DescribeLogDirs(_) => Api::DescribeLogDirs,
             Response::ConsumerGroupHeartbeat(_) => Api::ConsumerGroupHeartbeat,
             Response::WriteTxnMarkers(_) => Api::WriteTxnMarkers,
+            Response::ConsumerGroupDescribe(_) => Api::ConsumerGroupDescribe,
         }
     }
 
@@ -412,6 +419,7 @@ impl Response {
                 let results = m.markers.iter().flat_map(|marker| &marker.topics).flat_map(|t| &t.partitions);
                 results.map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
             }
+            Response::ConsumerGroupDescribe(m) => m.groups.iter().map(|g| g.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),

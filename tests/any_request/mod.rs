@@ -323,14 +323,17 @@ impl Fields<'_> {
 
     /// What an admin asks of groups.
     fn about_groups(&mut self) -> Request {
-        match self.below(4) {
+        match self.below(5) {
             0 => {
                 let states = self.several(|fields| wire::text(fields.pick(&["Stable", "empty", "nonsense", ""])));
                 let types = self.several(|fields| wire::text(fields.pick(&["classic", "Consumer", ""])));
                 Request::ListGroups(Arc::new(k::ListGroupsRequest::default().with_states_filter(states).with_types_filter(types)))
             }
             1 => Request::DescribeGroups(Arc::new(k::DescribeGroupsRequest::default().with_groups(self.several(Fields::group)))),
-            2 => Request::DeleteGroups(Arc::new(k::DeleteGroupsRequest::default().with_groups_names(self.several(Fields::group)))),
+            2 => Request::ConsumerGroupDescribe(Arc::new(
+                k::ConsumerGroupDescribeRequest::default().with_group_ids(self.several(Fields::group)),
+            )),
+            3 => Request::DeleteGroups(Arc::new(k::DeleteGroupsRequest::default().with_groups_names(self.several(Fields::group)))),
             _ => {
                 let topics = self.several(|fields| {
                     let partitions = fields.several(|fields| {

@@ -5,6 +5,7 @@
 //! two hands. It must not know requests. Source: `ConsumerGroup`, `ConsumerGroupMember`, `MemberState`.
 
 mod assign;
+mod describe;
 mod heartbeat;
 mod reconcile;
 mod regex;
