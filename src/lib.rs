@@ -13,7 +13,7 @@
 //! - [`storage`]: one replica's log
 //! - [`controller`]: the cluster's metadata, decided by one controller and committed by a quorum of one or three
 //! - [`replica`]: a partition's leader and followers, high watermark, ISR
-//! - [`coordinator`]: groups and their committed offsets
+//! - [`coordinator`]: groups and their committed offsets, transactional ids and their transactions
 //! - [`broker`]: one node: requests find their way to the rooms above
 //! - [`client`]: producer and consumer, nodes of the same world
 //! - [`sim`]: the world around them: virtual time, events, network, trace

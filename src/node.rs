@@ -3,6 +3,10 @@
 //! Owns the words that controller, broker and client share to speak with the world around them: time, addresses, inputs, outputs, notes.
 //! It must not know who carries a message, how long that takes, or what the time on a wall is.
 
+mod chance;
+
+pub use chance::Chance;
+
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{Api, Request, Response};
 use std::sync::Arc;
@@ -119,6 +123,8 @@ pub enum Timer {
     Purgatory { operation: u64 },
     /// Broker: the coordinator looks for offsets that nobody needs any more.
     OffsetsRetention,
+    /// Broker: the transaction coordinator looks for markers to send again, and for what has timed out.
+    Transactions,
     /// Broker: the coordinator looks at its members' sessions and its rebalances' deadlines.
     Groups,
     /// Broker: give up requests to other nodes that got no answer in time.
@@ -569,6 +575,31 @@ pub enum NoteKind {
         client: Arc<str>,
         setting: &'static str,
     },
+    /// Producer: the application begins a transaction.
+    TransactionBegun {
+        id: Arc<str>,
+    },
+    /// Coordinator: all its markers are written; or producer: there was nothing in it.
+    TransactionEnded {
+        id: Arc<str>,
+        committed: bool,
+    },
+    /// Coordinator: another state of a transactional id is committed.
+    TransactionChanged {
+        id: Arc<str>,
+        producer_id: i64,
+        epoch: i16,
+        /// Kafka's word.
+        state: &'static str,
+        /// How many are in it.
+        partitions: u64,
+    },
+    /// Producer: the transaction can only be aborted, or with `fatal` nothing can be done any more.
+    TransactionFailed {
+        id: Arc<str>,
+        error: ErrorCode,
+        fatal: bool,
+    },
 }
 
 impl NoteKind {
@@ -657,35 +688,4 @@ pub struct Summary {
     pub offset: Option<i64>,
     pub records: u32,
     pub error: ErrorCode,
-}
-
-/// A seeded generator (SplitMix64): each node that needs chance is given its own, so that one node's draws never shift another's.
-#[derive(Clone, Debug)]
-pub struct Chance(u64);
-
-impl Chance {
-    pub fn new(seed: u64) -> Chance {
-        Chance(seed)
-    }
-
-    pub fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number from 0 to `limit` - 1; 0 where `limit` is 0.
-    pub fn below(&mut self, limit: u64) -> u64 {
-        // The high half of a wide product: without the bias of a remainder that matters, without a loop.
-        ((u128::from(self.draw()) * u128::from(limit)) >> 64) as u64
-    }
-
-    /// A generator of its own for the part named by `salt`.
-    pub fn fork(&self, salt: u64) -> Chance {
-        let mut child = Chance(self.0 ^ salt.wrapping_mul(0xd6e8_feb8_6659_fd93));
-        child.draw();
-        child
-    }
 }

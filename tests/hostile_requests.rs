@@ -102,6 +102,11 @@ impl Target {
 fn errors(response: &Response) -> Vec<E> {
     let parts: Vec<i16> = match response {
         Response::Produce(m) => m.responses.iter().flat_map(|t| &t.partition_responses).map(|p| p.error_code).collect(),
+        Response::TxnOffsetCommit(m) => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
+        Response::AddPartitionsToTxn(m) => {
+            let results = m.results_by_transaction.iter().flat_map(|result| &result.topic_results);
+            results.flat_map(|t| &t.results_by_partition).map(|p| p.partition_error_code).collect()
+        }
         Response::WriteTxnMarkers(m) => {
             m.markers.iter().flat_map(|marker| &marker.topics).flat_map(|t| &t.partitions).map(|p| p.error_code).collect()
         }

@@ -6,10 +6,11 @@ mod cluster;
 use brokerlab::node::NodeId;
 use brokerlab::protocol::wire::{Request, Response, topic as named};
 use brokerlab::protocol::{Batch, BatchBuilder, BatchOptions, ErrorCode};
+use brokerlab::view::{self, Isolation, MessageQuery};
 use cluster::Cluster;
 use cluster::direct::{Direct, topic_id};
 use kafka_protocol::messages as k;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -87,9 +88,9 @@ fn latest(broker: &mut Direct, isolation_level: i8) -> i64 {
     }
 }
 
-/// A single broker that leads `orders-0`.
+/// A single broker that leads `orders-0`, and asks no coordinator whether a transaction is open.
 fn leader(version: &str) -> (Direct, Uuid) {
-    let configs = json!({ "brokerlab.transaction.version": version });
+    let configs = json!({ "brokerlab.transaction.version": version, "transaction.partition.verification.enable": "false" });
     let mut cluster = Cluster::configured(1, configs).topic("orders", 1, 1);
     cluster.advance(1_000.0);
     (Direct::of(&cluster, 1), topic_id(&cluster, "orders"))
@@ -135,4 +136,210 @@ fn under_version_2_a_late_marker_does_not_end_the_next_transaction() {
     assert_eq!(written(&mut broker, produce(topic, 1, 0, true)), ErrorCode::None);
     assert_eq!(marked(&mut broker, marker(1, 5, true)), ErrorCode::InvalidProducerEpoch);
     assert_eq!(fetched(&mut broker, topic, 4, 1).0, 4);
+}
+
+/// Three brokers with the topics `in` and `out`, and a transactional producer `mover`.
+fn cluster(version: &str) -> Cluster {
+    let configs =
+        json!({ "brokerlab.transaction.version": version, "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000" });
+    let mut cluster = Cluster::configured(3, configs).topic("in", 1, 3).topic("out", 2, 3);
+    add_producer(&mut cluster, "mover", json!({}));
+    cluster.advance(2_000.0);
+    cluster
+}
+
+fn add_producer(cluster: &mut Cluster, id: &str, more: Value) {
+    let mut configs = json!({ "transactional.id": "mover", "transaction.timeout.ms": "5000" });
+    more.as_object().expect("settings").iter().for_each(|(name, value)| configs[name] = value.clone());
+    cluster.apply(json!({ "type": "addProducer", "id": id, "topic": "out", "configs": configs }));
+}
+
+fn add_reader(cluster: &mut Cluster, id: &str, isolation: &str) {
+    let configs = json!({ "auto.offset.reset": "earliest", "isolation.level": isolation });
+    let partitions = json!([{ "topic": "out", "partition": 0 }, { "topic": "out", "partition": 1 }]);
+    cluster.apply(json!({ "type": "addConsumer", "id": id, "partitions": partitions, "configs": configs }));
+}
+
+fn act(cluster: &mut Cluster, what: &str, producer: &str) {
+    cluster.apply(json!({ "type": what, "producer": producer }));
+}
+
+fn send(cluster: &mut Cluster, producer: &str, partition: i32, value: &str) {
+    cluster.apply(json!({ "type": "send", "producer": producer, "topic": "out", "partition": partition, "value": value }));
+}
+
+/// The values that a consumer of an isolation level can read, partition after partition.
+fn values(cluster: &Cluster, isolation: Isolation) -> Vec<String> {
+    let of = |partition| {
+        let query = MessageQuery { topic: "out".to_owned(), partition, offset: None, max: None, isolation: Some(isolation) };
+        view::messages(&cluster.session, &query).expect("a partition")
+    };
+    (0..2).flat_map(of).map(|message| message.value.expect("a value").to_string()).collect()
+}
+
+fn consumed(cluster: &Cluster, id: &str) -> u64 {
+    cluster.view().consumers.iter().find(|one| one.id == id).expect("the consumer").consumed
+}
+
+fn events(cluster: &Cluster, kind: &str) -> Vec<view::EventView> {
+    view::events(&cluster.session, 0, usize::MAX).into_iter().filter(|event| event.kind == kind).collect()
+}
+
+fn states(cluster: &Cluster) -> Vec<String> {
+    let changed = events(cluster, "transactionChanged");
+    changed.iter().map(|event| event.detail["state"].as_str().expect("a state").to_owned()).collect()
+}
+
+#[test]
+fn what_is_committed_is_read_and_what_is_aborted_is_not_under_either_version() {
+    for version in ["1", "2"] {
+        let mut cluster = cluster(version);
+        add_reader(&mut cluster, "careful", "read_committed");
+        add_reader(&mut cluster, "careless", "read_uncommitted");
+        act(&mut cluster, "beginTransaction", "mover");
+        send(&mut cluster, "mover", 0, "a");
+        send(&mut cluster, "mover", 1, "b");
+        cluster.advance(1_000.0);
+        assert_eq!((consumed(&cluster, "careful"), consumed(&cluster, "careless")), (0, 2), "version {version}: it is open");
+        let partition = cluster.partition("out", 0);
+        let leader = partition.replicas.iter().find(|replica| Some(replica.broker) == partition.leader).expect("a leader");
+        assert_eq!((leader.last_stable_offset, leader.high_watermark), (0, 1));
+        act(&mut cluster, "commitTransaction", "mover");
+        act(&mut cluster, "beginTransaction", "mover");
+        send(&mut cluster, "mover", 1, "c");
+        cluster.advance(1_000.0);
+        assert_eq!((consumed(&cluster, "careful"), consumed(&cluster, "careless")), (2, 3));
+        act(&mut cluster, "abortTransaction", "mover");
+        act(&mut cluster, "beginTransaction", "mover");
+        send(&mut cluster, "mover", 1, "d");
+        act(&mut cluster, "commitTransaction", "mover");
+        cluster.advance(2_000.0);
+        assert_eq!((consumed(&cluster, "careful"), consumed(&cluster, "careless")), (3, 4), "version {version}");
+        assert_eq!(values(&cluster, Isolation::ReadCommitted), ["a", "b", "d"]);
+        assert_eq!(values(&cluster, Isolation::ReadUncommitted), ["a", "b", "c", "d"]);
+        let ends = events(&cluster, "transactionEnded");
+        assert_eq!(ends.iter().map(|event| event.detail["committed"] == true).collect::<Vec<_>>(), [true, false, true]);
+        let once = |commits: bool| {
+            if commits { ["Ongoing", "PrepareCommit", "CompleteCommit"] } else { ["Ongoing", "PrepareAbort", "CompleteAbort"] }
+        };
+        let mut expected = vec!["Empty"];
+        for commits in [true, false, true] {
+            // Under version 1 the producer names both partitions at once; under 2 each leader adds its own.
+            expected.extend(if commits && expected.len() == 1 && version == "2" { Some("Ongoing") } else { None });
+            expected.extend(once(commits));
+        }
+        assert_eq!(states(&cluster), expected, "version {version}");
+    }
+}
+
+#[test]
+fn a_new_instance_fences_the_old_one_and_ends_what_it_left_open() {
+    for version in ["1", "2"] {
+        let mut cluster = cluster(version);
+        act(&mut cluster, "beginTransaction", "mover");
+        send(&mut cluster, "mover", 0, "old");
+        cluster.advance(500.0);
+        add_producer(&mut cluster, "heir", json!({}));
+        cluster.advance(2_000.0);
+        act(&mut cluster, "beginTransaction", "heir");
+        send(&mut cluster, "heir", 0, "new");
+        act(&mut cluster, "commitTransaction", "heir");
+        act(&mut cluster, "commitTransaction", "mover");
+        cluster.advance(2_000.0);
+        assert_eq!(values(&cluster, Isolation::ReadCommitted), ["new"], "version {version}");
+        let failed = events(&cluster, "transactionFailed");
+        assert_eq!(failed.iter().map(|event| (event.node.as_str(), event.error)).collect::<Vec<_>>(), [("mover", Some("PRODUCER_FENCED"))]);
+        assert_eq!(cluster.refused(json!({ "type": "beginTransaction", "producer": "mover" })).code, "PRODUCER_FENCED");
+    }
+}
+
+#[test]
+fn what_is_not_ended_in_time_is_aborted_and_its_producer_fenced() {
+    let mut cluster = cluster("2");
+    act(&mut cluster, "beginTransaction", "mover");
+    send(&mut cluster, "mover", 0, "late");
+    cluster.advance(4_500.0);
+    assert_eq!(states(&cluster), ["Empty", "Ongoing"]);
+    cluster.advance(2_500.0);
+    assert_eq!(states(&cluster), ["Empty", "Ongoing", "PrepareAbort", "CompleteAbort"]);
+    act(&mut cluster, "commitTransaction", "mover");
+    cluster.advance(1_000.0);
+    assert!(values(&cluster, Isolation::ReadCommitted).is_empty());
+    assert_eq!(events(&cluster, "transactionFailed")[0].error, Some("PRODUCER_FENCED"));
+}
+
+#[test]
+fn another_coordinator_goes_on_where_the_last_one_was_in_the_middle_of_a_commit() {
+    for version in ["1", "2"] {
+        let mut cluster = cluster(version);
+        act(&mut cluster, "beginTransaction", "mover");
+        send(&mut cluster, "mover", 0, "a");
+        send(&mut cluster, "mover", 1, "b");
+        cluster.advance(500.0);
+        let view = cluster.view();
+        let topic = view.topics.iter().find(|topic| topic.name == "__transaction_state").expect("its topic");
+        let index = brokerlab::coordinator::partition_for("mover", topic.partitions.len() as i32);
+        let coordinator = topic.partitions[index as usize].leader.expect("a coordinator");
+        act(&mut cluster, "commitTransaction", "mover");
+        while !states(&cluster).contains(&"PrepareCommit".to_owned()) {
+            cluster.advance(0.1);
+        }
+        cluster.apply(json!({ "type": "crashBroker", "broker": coordinator }));
+        cluster.advance(15_000.0);
+        assert_eq!(states(&cluster).last().map(String::as_str), Some("CompleteCommit"), "version {version}");
+        assert_eq!(values(&cluster, Isolation::ReadCommitted), ["a", "b"]);
+        act(&mut cluster, "beginTransaction", "mover");
+        send(&mut cluster, "mover", 0, "c");
+        act(&mut cluster, "abortTransaction", "mover");
+        cluster.advance(5_000.0);
+        assert_eq!(values(&cluster, Isolation::ReadCommitted), ["a", "b"], "version {version}");
+    }
+}
+
+#[test]
+fn offsets_in_a_transaction_count_when_it_commits_and_never_if_it_aborts() {
+    for version in ["1", "2"] {
+        let mut cluster = cluster(version);
+        for value in ["x", "y"] {
+            cluster.apply(json!({ "type": "send", "topic": "in", "value": value }));
+        }
+        let configs = json!({ "auto.offset.reset": "earliest", "enable.auto.commit": "false", "isolation.level": "read_committed" });
+        cluster.apply(json!({ "type": "addConsumer", "id": "reader", "group": "movers", "topics": ["in"], "configs": configs }));
+        cluster.advance(8_000.0);
+        assert_eq!(consumed(&cluster, "reader"), 2);
+        let committed = |cluster: &Cluster| cluster.group("movers").offsets[0].committed;
+        for (end, expected) in [("abortTransaction", None), ("commitTransaction", Some(2))] {
+            act(&mut cluster, "beginTransaction", "mover");
+            send(&mut cluster, "mover", 0, "z");
+            cluster.apply(json!({ "type": "sendOffsetsToTransaction", "producer": "mover", "consumer": "reader" }));
+            cluster.advance(1_000.0);
+            assert_eq!(committed(&cluster), None, "it is open");
+            act(&mut cluster, end, "mover");
+            cluster.advance(1_000.0);
+            assert_eq!(committed(&cluster), expected, "version {version}, {end}");
+        }
+    }
+}
+
+#[test]
+fn the_application_is_refused_where_kafkas_producer_throws() {
+    let mut cluster = cluster("2");
+    cluster.apply(json!({ "type": "addProducer", "id": "plain", "topic": "out" }));
+    for (command, code) in [
+        (json!({ "type": "beginTransaction", "producer": "plain" }), "INVALID_TXN_STATE"),
+        (json!({ "type": "beginTransaction", "producer": "nobody" }), "INVALID_ARGUMENT"),
+        (json!({ "type": "commitTransaction", "producer": "mover" }), "INVALID_TXN_STATE"),
+        (json!({ "type": "abortTransaction", "producer": "mover" }), "INVALID_TXN_STATE"),
+        (json!({ "type": "send", "producer": "mover", "topic": "out", "value": "v" }), "INVALID_TXN_STATE"),
+    ] {
+        assert_eq!(cluster.refused(command).code, code);
+    }
+    act(&mut cluster, "beginTransaction", "mover");
+    assert_eq!(cluster.refused(json!({ "type": "beginTransaction", "producer": "mover" })).code, "INVALID_TXN_STATE");
+    let idle =
+        json!({ "type": "addProducer", "id": "p", "topic": "out", "configs": { "transactional.id": "t", "enable.idempotence": "false" } });
+    assert_eq!(cluster.refused(idle).field.as_deref(), Some("configs.transactional.id"));
+    add_producer(&mut cluster, "slow", json!({ "transactional.id": "slow", "transaction.timeout.ms": "900001" }));
+    cluster.advance(1_000.0);
+    assert_eq!(events(&cluster, "transactionFailed")[0].error, Some("INVALID_TRANSACTION_TIMEOUT"));
 }

@@ -56,6 +56,8 @@ type BrokerlabCommand =
   | { type: "removeConsumer" | "crashConsumer" | "pauseConsumer" | "resumeConsumer"; id: string }
   | { type: "commit"; consumer: string; offsets?: (BrokerlabTopicPartition & { offset: number; metadata?: string })[] }
   | { type: "seek"; consumer: string; topic: string; partition: number; to: number | "beginning" | "end" | { timestamp: number } }
+  | { type: "beginTransaction" | "commitTransaction" | "abortTransaction"; producer: string }
+  | { type: "sendOffsetsToTransaction"; producer: string; consumer: string }
   | { type: "resetOffsets"; group: string; topic: string; partition?: number; to: "earliest" | "latest" | { offset: number } | { shiftBy: number } | { timestamp: number } }
   | { type: "moveCoordinator"; group?: string; transactionalId?: string; broker: number }
   | { type: "crashBroker" | "restartBroker"; broker: number }

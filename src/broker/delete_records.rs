@@ -4,7 +4,7 @@
 //! `Partition.lowWatermarkIfLeader`, `DelayedDeleteRecords`; KIP-107.
 
 use super::Broker;
-use crate::coordinator::OFFSETS_TOPIC;
+use crate::coordinator::is_internal;
 use crate::node::{Connection, MS, NoteKind, Outputs, Time, Timer};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
@@ -88,7 +88,7 @@ impl Broker {
     fn delete_below(&mut self, name: &str, index: i32, before: i64, out: &mut Outputs) -> Result<(PartitionKey, i64), ErrorCode> {
         let key = PartitionKey { topic: self.image.topic(name).ok_or(ErrorCode::UnknownTopicOrPartition)?.id, index };
         self.replica(key).map(|_| ())?;
-        if name == OFFSETS_TOPIC {
+        if is_internal(name) {
             return Err(ErrorCode::InvalidTopicException);
         }
         let replica = self.replicas.get_mut(&key).ok_or(ErrorCode::NotLeaderOrFollower)?;

@@ -7,7 +7,7 @@
 //! `LogManager.isStrayKraftReplica`, `BrokerMetadataPublisher`.
 
 use super::Broker;
-use crate::coordinator::{Effects, OFFSETS_TOPIC};
+use crate::coordinator::{Effects, OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 use crate::mutant;
 use crate::node::{NoteKind, Outputs, Time, TopicName};
 use crate::replica::PartitionKey;
@@ -41,6 +41,9 @@ impl Broker {
                 let mut effects = Effects::default();
                 self.coordinator.unload(key.index, &mut effects);
                 self.carry_out(now, effects, out);
+            }
+            if &*replica.name.topic == TRANSACTIONS_TOPIC {
+                self.transactions_moved(now, key, out);
             }
             if !self.image.topics.contains_key(&key.topic) && !mutant::is("remote-outlives-topic") {
                 self.delete_remote_log(now, key, replica.name.clone(), out);

@@ -3,13 +3,15 @@
 //! Source: `CoordinatorRuntime`: what a group decides is written to `__consumer_offsets` with acks=all before anybody hears of it.
 
 use super::Broker;
-use crate::coordinator::{Effects, OFFSETS_TOPIC, ReplyTo, Then};
+use super::verification::Parked;
+use crate::coordinator::{Effects, OFFSETS_TOPIC, ReplyTo, Then, partition_for};
 use crate::node::{Connection, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{Request, Response};
 use crate::protocol::{Batch, BatchBuilder, BatchOptions};
 use crate::replica::PartitionKey;
 use bytes::Bytes;
+use kafka_protocol::messages as k;
 use std::sync::Arc;
 
 impl Broker {
@@ -46,13 +48,64 @@ impl Broker {
         self.carry_out(now, effects, out);
     }
 
+    /// Offsets that are part of a transaction: its coordinator is asked first, unless it has put the group's partition in already.
+    pub(super) fn commit_offsets_in_transaction(
+        &mut self,
+        now: Time,
+        from: Connection,
+        correlation: u32,
+        message: Arc<k::TxnOffsetCommitRequest>,
+        out: &mut Outputs,
+    ) {
+        let index = partition_for(&message.group_id, self.config.coordinator.partitions);
+        let key = self.offsets_key(index).filter(|key| self.replicas.get(key).is_some_and(|replica| replica.leader().is_some()));
+        let known = key.and_then(|key| self.replicas.get(&key)?.log.producers().get(message.producer_id.0));
+        let is_open = known.is_some_and(|known| known.epoch == message.producer_epoch && known.transaction.is_some());
+        let Some(key) = key.filter(|_| !is_open && self.config.verifies_transactions) else {
+            self.commit_in_transaction(now, from, correlation, &message, None, out);
+            return;
+        };
+        let producer = (message.transactional_id.as_str(), message.producer_id.0, message.producer_epoch);
+        if let Err(error) = self.ask_coordinator(now, (from, correlation), producer, &[key], Parked::Offsets(message.clone()), out) {
+            self.commit_in_transaction(now, from, correlation, &message, Some(error), out);
+        }
+    }
+
+    pub(super) fn commit_in_transaction(
+        &mut self,
+        now: Time,
+        from: Connection,
+        correlation: u32,
+        message: &k::TxnOffsetCommitRequest,
+        refusal: Option<ErrorCode>,
+        out: &mut Outputs,
+    ) {
+        let (mut effects, image) = (Effects::default(), &self.image);
+        let topic_id = |topic: &str, index: i32| {
+            let topic = image.topic(topic)?;
+            image.partition(&topic.id, index).map(|_| topic.id)
+        };
+        // Who is not heard is asked again.
+        let refusal = refusal.map(|error| if error == ErrorCode::NetworkException { ErrorCode::CoordinatorLoadInProgress } else { error });
+        self.coordinator.commit_in_transaction(now, ReplyTo { from, correlation }, message, refusal, topic_id, &mut effects);
+        self.carry_out(now, effects, out);
+    }
+
     pub(super) fn coordinator_committed(&mut self, now: Time, then: Then, out: &mut Outputs) {
+        if let Then::Transaction(change) = then {
+            self.transaction_changed(now, *change, ErrorCode::None, out);
+            return;
+        }
         let mut effects = Effects::default();
         self.coordinator.committed(now, then, &mut effects, out);
         self.carry_out(now, effects, out);
     }
 
     pub(super) fn coordinator_failed(&mut self, now: Time, then: Then, error: ErrorCode, out: &mut Outputs) {
+        if let Then::Transaction(change) = then {
+            self.transaction_changed(now, *change, error, out);
+            return;
+        }
         let mut effects = Effects::default();
         self.coordinator.failed(now, then, error, &mut effects, out);
         self.carry_out(now, effects, out);
@@ -81,8 +134,12 @@ impl Broker {
         for (to, response) in effects.replies.drain(..) {
             self.respond(to.from, to.correlation, response, out);
         }
-        for append in effects.appends.drain(..) {
-            let written = match (self.offsets_key(append.partition), self.encode(now, append.records)) {
+        let plain = effects.appends.drain(..).map(|append| (append, BatchOptions::default()));
+        let transactional = effects.transactional.drain(..).map(|(append, producer_id, producer_epoch)| {
+            (append, BatchOptions { producer_id, producer_epoch, transactional: true, ..BatchOptions::default() })
+        });
+        for (append, options) in plain.chain(transactional) {
+            let written = match (self.offsets_key(append.partition), self.encode(now, append.records, options)) {
                 (Some(key), batch) => self.append_for_coordinator(now, key, batch, append.then, out),
                 (None, _) => Err((append.then, ErrorCode::NotLeaderOrFollower)),
             };
@@ -101,9 +158,9 @@ impl Broker {
         Some(PartitionKey { topic: *self.image.topic_ids.get(OFFSETS_TOPIC)?, index })
     }
 
-    fn encode(&self, now: Time, records: Vec<(Bytes, Option<Bytes>)>) -> Batch {
+    pub(super) fn encode(&self, now: Time, records: Vec<(Bytes, Option<Bytes>)>, options: BatchOptions) -> Batch {
         let timestamp = self.wall_clock(now);
-        let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
+        let mut builder = BatchBuilder::new(options, 0);
         for (key, value) in &records {
             builder.append(timestamp, Some(key), value.as_deref(), &[]);
         }

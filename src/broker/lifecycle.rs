@@ -5,7 +5,7 @@
 use super::Broker;
 use super::controllers::RETRY_BACKOFF;
 use super::throttle;
-use crate::coordinator::{Effects, OFFSETS_TOPIC};
+use crate::coordinator::{Effects, OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 use crate::cost::{NEVER, WRITE_BACK_INTERVAL};
 use crate::node::{Channel, NoteKind, Outputs, Partition, Time, Timer};
 use crate::protocol::ErrorCode;
@@ -163,6 +163,9 @@ impl Broker {
                 self.coordinator.unload(key.index, &mut effects);
             }
             self.carry_out(now, effects, out);
+        }
+        if new_role && &*name.topic == TRANSACTIONS_TOPIC {
+            self.transactions_moved(now, key, out);
         }
         if leads {
             self.advance(now, key, out);

@@ -4,7 +4,7 @@
 
 use super::Broker;
 use super::fetch::READ_COMMITTED;
-use crate::coordinator::{OFFSETS_TOPIC, partition_for};
+use crate::coordinator::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, is_internal, partition_for};
 use crate::node::{Channel, Outputs, Time};
 use crate::ordered::repeated;
 use crate::protocol::ErrorCode;
@@ -33,10 +33,11 @@ const LATEST_TIERED_TIMESTAMP: i64 = -5;
 /// Coordinators that FindCoordinator knows: of groups, of transactions, of share groups (`CoordinatorType`).
 const KNOWN_COORDINATORS: std::ops::RangeInclusive<i8> = GROUP_COORDINATOR..=2;
 const GROUP_COORDINATOR: i8 = 0;
+const TRANSACTION_COORDINATOR: i8 = 1;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 25] = [
+const APIS: [(i16, i16, i16); 29] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -54,7 +55,11 @@ const APIS: [(i16, i16, i16); 25] = [
     (21, 0, 2), // DeleteRecords
     (22, 0, 5), // InitProducerId
     (23, 2, 4), // OffsetForLeaderEpoch
+    (24, 0, 5), // AddPartitionsToTxn
+    (25, 0, 4), // AddOffsetsToTxn
+    (26, 0, 5), // EndTxn
     (27, 1, 1), // WriteTxnMarkers
+    (28, 0, 5), // TxnOffsetCommit
     (32, 1, 4), // DescribeConfigs
     (35, 1, 4), // DescribeLogDirs
     (42, 0, 2), // DeleteGroups
@@ -159,7 +164,7 @@ impl Broker {
         let mut answer = MetadataResponseTopic::default();
         answer.name = Some(wire::topic(&topic.name));
         answer.topic_id = topic.id;
-        answer.is_internal = &*topic.name == OFFSETS_TOPIC;
+        answer.is_internal = is_internal(&topic.name);
         for (index, state) in (0i32..).zip(&topic.partitions) {
             let ids = |brokers: &[i32]| brokers.iter().map(|id| k::BrokerId(*id)).collect();
             let mut partition = MetadataResponsePartition::default();
@@ -285,20 +290,22 @@ impl Broker {
         if !KNOWN_COORDINATORS.contains(&key_type) {
             return Err(ErrorCode::InvalidRequest);
         }
-        if key_type != GROUP_COORDINATOR {
+        let name = match key_type {
+            GROUP_COORDINATOR => OFFSETS_TOPIC,
+            TRANSACTION_COORDINATOR => TRANSACTIONS_TOPIC,
             // None has its topic yet.
-            return Err(ErrorCode::CoordinatorNotAvailable);
-        }
-        let Some(topic) = self.image.topic(OFFSETS_TOPIC) else {
-            self.create_offsets_topic(now, out);
+            _ => return Err(ErrorCode::CoordinatorNotAvailable),
+        };
+        let Some(topic) = self.image.topic(name) else {
+            self.create_internal_topic(now, name, out);
             return Err(ErrorCode::CoordinatorNotAvailable);
         };
         let index = partition_for(group, topic.partitions.len() as i32);
         self.image.partition(&topic.id, index).and_then(|state| state.leader).ok_or(ErrorCode::CoordinatorNotAvailable)
     }
 
-    /// The offsets topic is made when the first group asks for its coordinator.
-    fn create_offsets_topic(&mut self, now: Time, out: &mut Outputs) {
+    /// A coordinator's topic is made when somebody asks for it for the first time.
+    fn create_internal_topic(&mut self, now: Time, name: &str, out: &mut Outputs) {
         let config = |name: &str, value: &str| {
             let mut config = k::create_topics_request::CreatableTopicConfig::default();
             config.name = wire::text(name);
@@ -306,13 +313,23 @@ impl Broker {
             config
         };
         let mut topic = k::create_topics_request::CreatableTopic::default();
-        topic.name = wire::topic(OFFSETS_TOPIC);
-        topic.num_partitions = self.config.coordinator.partitions;
-        topic.replication_factor = self.config.offsets_topic_replication_factor;
-        let segment_bytes = self.config.offsets_topic_segment_bytes.to_string();
-        topic.configs =
-            vec![config("cleanup.policy", "compact"), config("compression.type", "producer"), config("segment.bytes", &segment_bytes)];
-        self.create_topic(now, OFFSETS_TOPIC, topic, out);
+        topic.name = wire::topic(name);
+        topic.configs = vec![config("cleanup.policy", "compact")];
+        let segment_bytes = if name == OFFSETS_TOPIC {
+            topic.num_partitions = self.config.coordinator.partitions;
+            topic.replication_factor = self.config.offsets_topic_replication_factor;
+            topic.configs.push(config("compression.type", "producer"));
+            self.config.offsets_topic_segment_bytes
+        } else {
+            topic.num_partitions = self.config.transactions.partitions;
+            topic.replication_factor = self.config.transactions_topic_replication_factor;
+            topic.configs.push(config("unclean.leader.election.enable", "false"));
+            topic.configs.push(config("compression.type", "uncompressed"));
+            topic.configs.push(config("min.insync.replicas", &self.config.transactions_topic_min_isr.to_string()));
+            self.config.transactions_topic_segment_bytes
+        };
+        topic.configs.push(config("segment.bytes", &segment_bytes.to_string()));
+        self.create_topic(now, name, topic, out);
     }
 
     fn create_topic(&mut self, now: Time, name: &str, topic: k::create_topics_request::CreatableTopic, out: &mut Outputs) {

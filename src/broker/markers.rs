@@ -6,6 +6,7 @@
 use super::Broker;
 use super::produce::{ACKS_ALL, Appended, DelayedProduce, Waiting};
 use super::validation::Origin;
+use crate::coordinator::OFFSETS_TOPIC;
 use crate::mutant;
 use crate::node::{Connection, Outputs, Time};
 use crate::protocol::wire::Response;
@@ -36,6 +37,7 @@ impl Broker {
                     let told = WritableTxnMarkerPartitionResult::default().with_partition_index(*index);
                     let error = match self.write_marker(now, marker, &topic.name, *index, out) {
                         Ok((key, appended)) => {
+                            self.verdict_is_over(key, marker.producer_id.0);
                             waiting.push(appended.wait(key, (place, partitions)));
                             ErrorCode::None
                         }
@@ -54,7 +56,8 @@ impl Broker {
         }
         let keys: Vec<PartitionKey> = waiting.iter().map(|waiting| waiting.key).collect();
         self.moved.extend(keys.iter().copied());
-        self.produces.watch(DelayedProduce::Markers { from, correlation, response: Arc::new(response), waiting }, keys);
+        let commits = message.markers.iter().map(|marker| marker.transaction_result).collect();
+        self.produces.watch(DelayedProduce::Markers { from, correlation, response: Arc::new(response), commits, waiting }, keys);
     }
 
     fn write_marker(
@@ -82,23 +85,38 @@ impl Broker {
         number: u64,
         key: PartitionKey,
         (from, correlation): (Connection, u32),
-        mut response: Arc<k::WriteTxnMarkersResponse>,
+        (mut response, commits): (Arc<k::WriteTxnMarkersResponse>, Vec<bool>),
         mut waiting: Vec<Waiting>,
         out: &mut Outputs,
     ) {
+        let mut ended = Vec::new();
         waiting.retain(|waiting| {
             let Some(error) = self.outcome(waiting) else { return true };
             let (marker, partition) = waiting.place;
+            if error == ErrorCode::None
+                && let (Some(result), Some(commit)) = (response.markers.get(marker), commits.get(marker))
+            {
+                ended.push((waiting.key, result.producer_id.0, *commit));
+            }
             let results = Arc::make_mut(&mut response).markers.get_mut(marker).into_iter().flat_map(|result| &mut result.topics);
             if let Some(result) = results.flat_map(|topic| &mut topic.partitions).nth(partition) {
                 result.error_code = error.code();
             }
             false
         });
+        // Offsets in the transaction count from now on, or never.
+        ended.retain(|(key, ..)| self.is_offsets_topic(*key));
+        for (key, producer, commit) in ended {
+            self.coordinator.transaction_ended(key.index, producer, commit, out);
+        }
         if waiting.is_empty() {
             self.respond(from, correlation, Response::WriteTxnMarkers(response), out);
         } else {
-            self.produces.put_back(number, DelayedProduce::Markers { from, correlation, response, waiting }, key);
+            self.produces.put_back(number, DelayedProduce::Markers { from, correlation, response, commits, waiting }, key);
         }
+    }
+
+    fn is_offsets_topic(&self, key: PartitionKey) -> bool {
+        self.image.topic_ids.get(OFFSETS_TOPIC) == Some(&key.topic)
     }
 }

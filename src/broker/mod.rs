@@ -28,10 +28,12 @@ mod replication;
 mod shutdown;
 mod throttle;
 mod timeouts;
+mod transactions;
 pub mod validation;
+mod verification;
 mod work;
 
-use crate::coordinator::{Coordinator, CoordinatorConfig};
+use crate::coordinator::{Coordinator, CoordinatorConfig, TransactionConfig, TransactionCoordinator};
 use crate::cost::{Costs, HEALTHY_DISK, WRITE_BACK_INTERVAL};
 use crate::node::{Chance, Channel, Connection, Input, MS, NodeId, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
@@ -55,8 +57,10 @@ use shutdown::Shutdown;
 use std::sync::Arc;
 use throttle::Quota;
 pub use throttle::QuotaWindow;
+use transactions::Marking;
 use uuid::Uuid;
 pub use validation::LogRules;
+use verification::Verification;
 use work::{Job, Work};
 
 /// Settings of a broker, with Kafka's names and defaults.
@@ -126,6 +130,15 @@ pub struct BrokerConfig {
     /// `offsets.topic.segment.bytes`
     pub offsets_topic_segment_bytes: i64,
     pub coordinator: CoordinatorConfig,
+    pub transactions: TransactionConfig,
+    /// `transaction.state.log.replication.factor`
+    pub transactions_topic_replication_factor: i16,
+    /// `transaction.state.log.min.isr`
+    pub transactions_topic_min_isr: i64,
+    /// `transaction.state.log.segment.bytes`
+    pub transactions_topic_segment_bytes: i64,
+    /// `transaction.partition.verification.enable`
+    pub verifies_transactions: bool,
     /// The feature level `transaction.version`: 1 or 2 (KIP-890)
     pub transaction_version: i64,
     /// What it was started with, as text: what is not there has its default.
@@ -192,6 +205,12 @@ pub struct Broker {
     coordinator: Coordinator,
     /// When the coordinator asked to be woken, so that it is not asked twice.
     groups_wake: Option<Time>,
+    transactions: TransactionCoordinator,
+    transactions_wake: Option<Time>,
+    /// Markers that were sent to leaders and are not answered, by the request's correlation.
+    marking: OrderedMap<u32, Marking>,
+    /// Requests that wait for the coordinator of their transaction, by the correlation of what it was asked.
+    verifying: OrderedMap<u32, Verification>,
     /// Topics that the controller was asked to make, and when, by the request's correlation.
     creating: OrderedMap<u32, (String, Time)>,
     /// Partitions with an AlterPartition request under way, and since when, by the request's correlation.
@@ -210,6 +229,7 @@ pub struct Broker {
 impl Broker {
     pub fn new(id: i32, config: BrokerConfig, chance: Chance) -> Broker {
         let coordinator = Coordinator::new(config.coordinator, chance.fork(1));
+        let transactions = TransactionCoordinator::new(config.transactions);
         let charged = config.costs.is_charged(HEALTHY_DISK);
         let sessions = FetchSessions::new(config.fetch_session_slots);
         let controllers = Controllers::new(config.controllers.clone());
@@ -244,6 +264,10 @@ impl Broker {
             copied_in: Quota::default(),
             coordinator,
             groups_wake: None,
+            transactions,
+            transactions_wake: None,
+            marking: OrderedMap::new(),
+            verifying: OrderedMap::new(),
             creating: OrderedMap::new(),
             altering: OrderedMap::new(),
             producer_ids: ProducerIds::default(),
@@ -391,7 +415,7 @@ impl Broker {
     fn dispatch(&mut self, now: Time, arrived: Arrived, out: &mut Outputs) {
         let Arrived { from, client_id, correlation, request } = arrived;
         match request {
-            Request::Produce(message, batches) => self.produce(now, from, correlation, &message, &batches, out),
+            Request::Produce(message, batches) => self.produce(now, from, correlation, message, batches, out),
             Request::Fetch(message) => self.fetch(now, from, correlation, message, out),
             Request::ApiVersions(_) => self.respond(from, correlation, Response::ApiVersions(Arc::new(lookup::api_versions())), out),
             Request::ListOffsets(message) => match self.list_offsets(&message) {
@@ -413,8 +437,15 @@ impl Broker {
                 let response = self.find_coordinator(now, &message, out);
                 self.respond(from, correlation, Response::FindCoordinator(Arc::new(response)), out);
             }
-            Request::InitProducerId(message) => {
-                let response = self.init_producer_id(now, &message, out);
+            request @ (Request::AddPartitionsToTxn(_) | Request::AddOffsetsToTxn(_) | Request::EndTxn(_)) => {
+                self.transaction_request(now, from, correlation, request, out);
+            }
+            Request::TxnOffsetCommit(message) => self.commit_offsets_in_transaction(now, from, correlation, message, out),
+            Request::InitProducerId(message) if message.transactional_id.is_some() => {
+                self.transaction_request(now, from, correlation, Request::InitProducerId(message), out);
+            }
+            Request::InitProducerId(_) => {
+                let response = self.init_producer_id(now, out);
                 self.respond(from, correlation, Response::InitProducerId(Arc::new(response)), out);
             }
             Request::DescribeConfigs(message) => {
@@ -491,6 +522,8 @@ impl Broker {
             Response::OffsetForLeaderEpoch(message) => self.epoch_before_told(now, from, correlation, &message, out),
             Response::AlterPartition(message) => self.isr_altered(now, correlation, &message, out),
             Response::AllocateProducerIds(message) => self.producer_ids_allocated(correlation, &message),
+            Response::WriteTxnMarkers(message) => self.markers_written(now, correlation, &message, out),
+            Response::AddPartitionsToTxn(message) => self.verified(now, correlation, &message, out),
             Response::CreateTopics(_) => {
                 self.creating.remove(&correlation);
             }
@@ -505,6 +538,15 @@ impl Broker {
         self.produces.retain(|delayed| delayed.from().is_none_or(|from| !gone(from)));
         self.fetches.retain(|delayed| !gone(delayed.from()));
         self.deletes.retain(|delayed| !gone(delayed.from()));
+        self.verifying.retain(|_, waiting| !gone(waiting.from));
+        if let NodeId::Broker(broker) = peer {
+            self.markers_lost(
+                now,
+                |marking| marking.leader == broker && channel.is_none_or(|channel| channel == Channel::Coordinator),
+                out,
+            );
+            self.verifications_lost(now, |one| one.coordinator == broker && channel.is_none_or(|channel| channel == Channel::Control), out);
+        }
         match peer {
             // A follower that gives up its own fetch says so on the same channel, in the other direction: each side has its own connection.
             NodeId::Broker(leader) if channel.is_none() => self.fetch_failed(now, leader, out),
@@ -544,6 +586,7 @@ impl Broker {
             Timer::MetadataBackoff => self.fetch_metadata_again(out),
             Timer::Purgatory { operation } => self.expire(now, operation, out),
             Timer::Groups => self.groups_due(now, out),
+            Timer::Transactions => self.transactions_due(now, out),
             Timer::OffsetsRetention => self.offsets_retention_due(now, out),
             Timer::RequestTimeouts => self.time_requests_out(now, out),
             Timer::Shutdown => self.end(now, out),

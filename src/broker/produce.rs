@@ -4,11 +4,12 @@
 
 use super::Broker;
 use super::validation::{Origin, Refused, validate};
+use super::verification::{Parked, Verdicts, told_producer};
 use crate::coordinator::Then;
 use crate::mutant;
 use crate::node::{Connection, MS, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
-use crate::protocol::wire::{self, Response};
+use crate::protocol::wire::{self, ProduceBatches, Response};
 use crate::protocol::{Batch, BatchHeader};
 use crate::replica::PartitionKey;
 use k::produce_response::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse};
@@ -26,6 +27,8 @@ pub enum DelayedProduce {
         from: Connection,
         correlation: u32,
         response: Arc<k::WriteTxnMarkersResponse>,
+        /// Whether each commits.
+        commits: Vec<bool>,
         waiting: Vec<Waiting>,
     },
     Client {
@@ -86,8 +89,48 @@ impl Broker {
         now: Time,
         from: Connection,
         correlation: u32,
+        message: Arc<k::ProduceRequest>,
+        batches: ProduceBatches,
+        out: &mut Outputs,
+    ) {
+        let (mut unverified, mut producer, mut has_transaction) = (Vec::new(), None, false);
+        let keys = message
+            .topic_data
+            .iter()
+            .flat_map(|topic| topic.partition_data.iter().map(|partition| PartitionKey { topic: topic.topic_id, index: partition.index }));
+        for (key, batch) in keys.zip(batches.iter()) {
+            let Some(header) = BatchHeader::read(&batch.bytes).ok().filter(BatchHeader::is_transactional) else { continue };
+            has_transaction = true;
+            let leads = self.replicas.get(&key).is_some_and(|replica| replica.leader().is_some());
+            if leads && self.config.verifies_transactions && !self.is_in_transaction(key, &header) {
+                unverified.push(key);
+                producer.get_or_insert((header.producer_id, header.producer_epoch));
+            }
+        }
+        let id = message.transactional_id.as_ref().map(|id| id.as_str()).filter(|_| has_transaction);
+        let (Some(id), Some((producer_id, epoch))) = (id, producer) else {
+            // Who has no transactional id may write to no transaction.
+            let refusal = (has_transaction && message.transactional_id.is_none()).then_some(ErrorCode::TransactionalIdAuthorizationFailed);
+            let verdicts = refusal.map_or_else(Verdicts::new, |error| unverified.iter().map(|key| (*key, (-1, error))).collect());
+            self.produce_verified(now, from, correlation, &message, &batches, &verdicts, out);
+            return;
+        };
+        let parked = Parked::Produce(message.clone(), batches.clone());
+        if let Err(error) = self.ask_coordinator(now, (from, correlation), (id, producer_id, epoch), &unverified, parked, out) {
+            let verdicts = unverified.iter().map(|key| (*key, (-1, error))).collect();
+            self.produce_verified(now, from, correlation, &message, &batches, &verdicts, out);
+        }
+    }
+
+    /// Appends what may be appended, by what the coordinators of the records' transactions say.
+    pub(super) fn produce_verified(
+        &mut self,
+        now: Time,
+        from: Connection,
+        correlation: u32,
         message: &k::ProduceRequest,
         batches: &[Batch],
+        verdicts: &Verdicts,
         out: &mut Outputs,
     ) {
         let mut response = k::ProduceResponse::default();
@@ -103,7 +146,7 @@ impl Broker {
                 result.base_offset = -1;
                 result.log_append_time_ms = -1;
                 let appended = match batches.next() {
-                    Some(batch) => self.append(now, key, batch, Origin::Client, message.acks, out),
+                    Some(batch) => self.append_verified(now, key, batch, verdicts.get(&key), message.acks, out),
                     None => Err(ErrorCode::InvalidRecord.into()),
                 };
                 match appended {
@@ -142,6 +185,31 @@ impl Broker {
             }
             _ => self.respond(from, correlation, Response::Produce(Arc::new(response)), out),
         }
+    }
+
+    /// Appends a client's batch. One of a transaction that is not known here to be open needs its coordinator's word, of this leader epoch.
+    fn append_verified(
+        &mut self,
+        now: Time,
+        key: PartitionKey,
+        batch: Batch,
+        verdict: Option<&(i32, ErrorCode)>,
+        acks: i16,
+        out: &mut Outputs,
+    ) -> Result<Appended, Refused> {
+        let header = BatchHeader::read(&batch.bytes).ok().filter(BatchHeader::is_transactional);
+        let leads_in = self.replicas.get(&key).and_then(|replica| replica.leader()).map(|leader| leader.epoch);
+        if let Some(header) = header.filter(|header| self.config.verifies_transactions && !self.is_in_transaction(key, header))
+            && let Some(epoch) = leads_in
+            && !mutant::is("transactions-unverified")
+        {
+            match verdict {
+                Some((_, error)) if *error != ErrorCode::None => return Err(told_producer(*error).into()),
+                Some((asked_in, _)) if *asked_in == epoch && 0 <= header.producer_id => {}
+                _ => return Err(ErrorCode::InvalidTxnState.into()),
+            }
+        }
+        self.append(now, key, batch, Origin::Client, acks, out)
     }
 
     /// Appends one batch as the leader.
@@ -225,8 +293,8 @@ impl Broker {
                     Some(ErrorCode::None) => self.coordinator_committed(now, then, out),
                     Some(error) => self.coordinator_failed(now, then, error, out),
                 },
-                DelayedProduce::Markers { from, correlation, response, waiting } => {
-                    self.try_markers(number, key, (from, correlation), response, waiting, out);
+                DelayedProduce::Markers { from, correlation, response, commits, waiting } => {
+                    self.try_markers(number, key, (from, correlation), (response, commits), waiting, out);
                 }
                 DelayedProduce::Client { from, correlation, mut response, mut waiting } => {
                     waiting.retain(|waiting| match self.outcome(waiting) {

@@ -26,28 +26,18 @@ pub(super) struct ProducerIds {
 }
 
 impl Broker {
-    pub(super) fn init_producer_id(
-        &mut self,
-        now: Time,
-        message: &k::InitProducerIdRequest,
-        out: &mut Outputs,
-    ) -> k::InitProducerIdResponse {
+    pub(super) fn init_producer_id(&mut self, now: Time, out: &mut Outputs) -> k::InitProducerIdResponse {
         let mut response = k::InitProducerIdResponse::default();
         (response.producer_id, response.producer_epoch) = (k::ProducerId(-1), -1);
-        let given = match message.transactional_id.as_ref().map(|id| id.is_empty()) {
-            None => self.next_producer_id(now, out).ok_or(ErrorCode::CoordinatorLoadInProgress),
-            Some(true) => Err(ErrorCode::InvalidRequest),
-            // No broker coordinates transactions in this version.
-            Some(false) => Err(ErrorCode::NotCoordinator),
-        };
-        match given {
-            Ok(id) => (response.producer_id, response.producer_epoch) = (k::ProducerId(id), 0),
-            Err(error) => response.error_code = error.code(),
+        match self.next_producer_id(now, out) {
+            Some(id) => (response.producer_id, response.producer_epoch) = (k::ProducerId(id), 0),
+            None => response.error_code = ErrorCode::CoordinatorLoadInProgress.code(),
         }
         response
     }
 
-    fn next_producer_id(&mut self, now: Time, out: &mut Outputs) -> Option<i64> {
+    /// `None`: there is none now, and it has asked for more.
+    pub(super) fn next_producer_id(&mut self, now: Time, out: &mut Outputs) -> Option<i64> {
         let ids = &mut self.producer_ids;
         if ids.left.is_empty()
             && let Some(next) = ids.next.take()

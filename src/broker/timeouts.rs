@@ -17,7 +17,8 @@ impl Broker {
         let changes = self.altering.values().map(|(_, sent)| *sent);
         let topics = self.creating.values().map(|(_, sent)| *sent);
         let ids = self.producer_ids.asked.map(|(_, sent)| sent);
-        let oldest = fetches.chain(changes).chain(topics).chain(ids).min().unwrap_or(now);
+        let others = self.marking.values().map(|one| one.sent).chain(self.verifying.values().map(|one| one.sent));
+        let oldest = fetches.chain(changes).chain(topics).chain(ids).chain(others).min().unwrap_or(now);
         out.timer((oldest + REQUEST_TIMEOUT).max(now + 1), Timer::RequestTimeouts);
     }
 
@@ -29,6 +30,11 @@ impl Broker {
             out.close(NodeId::Broker(leader), Channel::Data);
             self.fetch_failed(now, leader, out);
         }
+        let late = self.marking.values().filter(|one| overdue(one.sent)).map(|one| (one.leader, Channel::Coordinator));
+        let late = late.chain(self.verifying.values().filter(|one| overdue(one.sent)).map(|one| (one.coordinator, Channel::Control)));
+        late.collect::<Vec<_>>().into_iter().for_each(|(broker, channel)| out.close(NodeId::Broker(broker), channel));
+        self.markers_lost(now, |one| overdue(one.sent), out);
+        self.verifications_lost(now, |one| overdue(one.sent), out);
         // The topic is asked for again by whoever still wants it.
         self.creating.retain(|_, (_, sent)| !overdue(*sent));
         self.producer_ids.asked.take_if(|(_, sent)| overdue(*sent));

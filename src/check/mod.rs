@@ -16,7 +16,7 @@
 //!
 //! I1 to I5: records of idempotent producers are written once and in order.
 //!
-//! Not checked is what the engine has no part for: transactions.
+//! Transactions are checked in their logs: a marker begins an epoch as records do.
 
 mod commits;
 mod committed;

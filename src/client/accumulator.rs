@@ -60,8 +60,8 @@ struct Open {
 }
 
 impl Open {
-    fn new(compression: Compression, ratio: Ratio, limit: usize) -> Open {
-        let builder = BatchBuilder::new(BatchOptions { compression, ..BatchOptions::default() }, limit);
+    fn new(compression: Compression, transactional: bool, ratio: Ratio, limit: usize) -> Open {
+        let builder = BatchBuilder::new(BatchOptions { compression, transactional, ..BatchOptions::default() }, limit);
         Open { builder, compression, ratio, limit }
     }
 
@@ -99,6 +99,10 @@ impl Open {
 #[derive(Clone, Debug)]
 pub struct Accumulator {
     batch_size: usize,
+    /// Its batches belong to transactions.
+    pub transactional: bool,
+    /// Nothing waits for more records: the application waits until all is sent.
+    pub is_flushing: bool,
     compression: Compression,
     ratios: CompressionRatios,
     linger: Time,
@@ -111,7 +115,19 @@ pub struct Accumulator {
 impl Accumulator {
     pub fn new(batch_size: usize, compression: Compression, linger: Time, buffer_memory: usize) -> Accumulator {
         let ratios = CompressionRatios::default();
-        Accumulator { batch_size, compression, ratios, linger, buffer_memory, queues: OrderedMap::new(), bytes: 0, records: 0 }
+        let (transactional, is_flushing) = (false, false);
+        Accumulator {
+            batch_size,
+            transactional,
+            is_flushing,
+            compression,
+            ratios,
+            linger,
+            buffer_memory,
+            queues: OrderedMap::new(),
+            bytes: 0,
+            records: 0,
+        }
     }
 
     /// From now on no batch waits for more records.
@@ -157,7 +173,7 @@ impl Accumulator {
             }
         }
         let limit = self.batch_size.max(record.size_upper_bound());
-        let mut open = Open::new(self.compression, self.ratios.of(topic), limit);
+        let mut open = Open::new(self.compression, self.transactional, self.ratios.of(topic), limit);
         open.append(timestamp, record);
         let grown = open.size();
         queue.push_back(ProducerBatch {
@@ -176,7 +192,8 @@ impl Accumulator {
     /// When the first batch of a partition may be sent.
     fn ready_at(&self, queue: &VecDeque<ProducerBatch>) -> Option<Time> {
         let first = queue.front()?;
-        let full = 1 < queue.len()
+        let full = self.is_flushing
+            || 1 < queue.len()
             || match &first.content {
                 Content::Open(open) => open.is_full(),
                 Content::Closed(..) => true,
@@ -269,7 +286,7 @@ impl Accumulator {
                 *size += draft.size();
                 continue;
             }
-            let mut open = Open::new(self.compression, expected, target.max(draft.size_upper_bound()));
+            let mut open = Open::new(self.compression, self.transactional, expected, target.max(draft.size_upper_bound()));
             open.append(*timestamp, &draft);
             parts.push((open, 1, draft.size()));
         }
@@ -309,6 +326,19 @@ impl Accumulator {
         }
         expired.iter().for_each(|(_, batch)| self.left(batch));
         expired
+    }
+
+    /// Takes out the batches that have not left yet, for their transaction is aborted; with `all`, also those that are to be sent again.
+    pub fn abort(&mut self, all: bool) -> Vec<(Partition, ProducerBatch)> {
+        let mut aborted = Vec::new();
+        for (partition, queue) in &mut self.queues {
+            let (kept, gone): (VecDeque<_>, VecDeque<_>) =
+                std::mem::take(queue).into_iter().partition(|batch| batch.sequence.is_some() && !all);
+            *queue = kept;
+            aborted.extend(gone.into_iter().map(|batch| (partition.clone(), batch)));
+        }
+        aborted.iter().for_each(|(_, batch)| self.left(batch));
+        aborted
     }
 
     /// When the oldest batch was begun.

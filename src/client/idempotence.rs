@@ -86,6 +86,25 @@ impl Idempotence {
         (self.identity, self.asking, self.failures) = (Some(identity), false, 0);
     }
 
+    /// Goes on under another identity, or the same, with every sequence from 0.
+    pub fn begin_again(&mut self, identity: Identity) {
+        if self.identity != Some(identity) {
+            self.partitions.clear();
+        }
+        self.needs_other_epoch = false;
+        self.given(identity);
+    }
+
+    pub fn identity(&self) -> Option<Identity> {
+        self.identity
+    }
+
+    /// Of a transactional producer: whether some partition's sequences can only go on in another epoch, which the coordinator gives.
+    pub fn takes_other_epoch(&mut self) -> bool {
+        self.resolve();
+        std::mem::take(&mut self.needs_other_epoch)
+    }
+
     /// The request for an id got none. Returns how many have in a row.
     pub fn not_given(&mut self) -> u32 {
         self.asking = false;

@@ -13,6 +13,8 @@ pub mod links;
 pub mod network;
 pub mod partitioner;
 pub mod producer;
+mod transactional;
+pub mod transactions;
 
 pub use consumer::{Consumer, ConsumerConfig};
 pub use generator::Generator;

@@ -8,10 +8,11 @@ use super::generator::Generator;
 use super::idempotence::{Idempotence, Identity, Sequence};
 use super::network::{Alarm, Network, NetworkConfig, Pending};
 use super::partitioner::{Partitioner, PartitionerConfig};
+use super::transactions::{Call, Step, Transactions, TransactionsConfig};
 use crate::mutant;
 use crate::node::{Chance, Channel, Input, MS, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
-use crate::protocol::wire::{Request, Response};
+use crate::protocol::wire::{self, Request, Response};
 use crate::protocol::{Compression, ErrorCode, Header, size_upper_bound};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
@@ -41,6 +42,8 @@ pub struct ProducerConfig {
     pub max_in_flight: usize,
     /// `enable.idempotence`, unless other settings exclude it
     pub idempotent: bool,
+    /// `transactional.id` and what belongs to it
+    pub transactions: Option<TransactionsConfig>,
     /// `retries`
     pub retries: u32,
     /// `delivery.timeout.ms`
@@ -124,20 +127,37 @@ struct Blocked {
     deadline: Time,
 }
 
-/// The batches of one Produce request under way; none: it is the request for a producer id.
-type InFlight = Vec<(Partition, ProducerBatch)>;
+/// A request under way.
+#[derive(Clone, Debug)]
+pub(super) enum InFlight {
+    Produce(Vec<(Partition, ProducerBatch)>),
+    ProducerId,
+    Transaction(Step),
+}
+
+impl InFlight {
+    /// The batches in it.
+    fn batches(&self) -> &[(Partition, ProducerBatch)] {
+        if let InFlight::Produce(batches) = self { batches } else { &[] }
+    }
+
+    fn batches_mut(&mut self) -> &mut [(Partition, ProducerBatch)] {
+        if let InFlight::Produce(batches) = self { batches } else { &mut [] }
+    }
+}
 
 #[derive(Clone, Debug)]
 pub struct Producer {
-    config: ProducerConfig,
-    network: Network<InFlight>,
-    accumulator: Accumulator,
+    pub(super) config: ProducerConfig,
+    pub(super) network: Network<InFlight>,
+    pub(super) accumulator: Accumulator,
     blocked: VecDeque<Blocked>,
     partitioner: Partitioner,
-    idempotence: Option<Idempotence>,
+    pub(super) idempotence: Option<Idempotence>,
+    pub(super) transactions: Option<Transactions>,
     generator: Option<(TopicName, Generator)>,
     counts: Counts,
-    closing: bool,
+    pub(super) closing: bool,
     alarm: Alarm,
 }
 
@@ -149,18 +169,21 @@ impl Producer {
         generator: Option<(TopicName, Generator)>,
         chance: Chance,
     ) -> Producer {
-        Producer {
+        let mut producer = Producer {
             partitioner: Partitioner::new(config.partitioner.clone(), chance.fork(2)),
             network: Network::new(client_id, bootstrap, config.network.clone(), chance),
             accumulator: Accumulator::new(config.batch_size, config.compression, config.linger, config.buffer_memory),
             blocked: VecDeque::new(),
             idempotence: config.idempotent.then(Idempotence::default),
+            transactions: config.transactions.clone().map(Transactions::new),
             generator,
             counts: Counts::default(),
             closing: false,
             alarm: Alarm::default(),
             config,
-        }
+        };
+        producer.accumulator.transactional = producer.transactions.is_some();
+        producer
     }
 
     pub fn config(&self) -> &ProducerConfig {
@@ -206,8 +229,15 @@ impl Producer {
                 }
             }
             Input::Response { correlation, response: Response::InitProducerId(message), .. } => {
-                if self.network.answered(correlation).is_some() {
-                    self.id_answered(now, &message);
+                match self.network.answered(correlation).map(|pending| pending.what) {
+                    Some(InFlight::Transaction(step)) => self.step_answered(now, step, Response::InitProducerId(message), out),
+                    Some(_) => self.id_answered(now, &message),
+                    None => {}
+                }
+            }
+            Input::Response { correlation, response, .. } => {
+                if let Some(InFlight::Transaction(step)) = self.network.answered(correlation).map(|pending| pending.what) {
+                    self.step_answered(now, step, response, out);
                 }
             }
             Input::Disconnected { peer: NodeId::Broker(broker), channel } => {
@@ -241,12 +271,16 @@ impl Producer {
         self.closing = true;
         self.generator = None;
         self.accumulator.flush();
+        // What was not committed is aborted.
+        if let Some(own) = self.transactions.as_mut().filter(|own| own.refuses(&Call::End { commit: false }).is_none()) {
+            own.calls.push_back(Call::End { commit: false });
+        }
         self.drive(now, out);
     }
 
     /// Whether `close` has returned.
     pub fn is_closed(&self) -> bool {
-        self.closing && self.buffered() == 0 && self.in_flight() == 0
+        self.closing && self.buffered() == 0 && self.in_flight() == 0 && self.transactions.as_ref().is_none_or(|own| !own.is_open())
     }
 
     fn generate(&mut self, now: Time, out: &mut Outputs) {
@@ -255,6 +289,8 @@ impl Producer {
         if 0 < due {
             self.network.want(now, &topic);
         }
+        // The application makes none between its transactions.
+        let due = if self.transactions.as_ref().is_some_and(|own| !own.takes_records()) { 0 } else { due };
         for _ in 0..due {
             let record = generator.make();
             // An application whose `send` blocks makes no more records meanwhile.
@@ -267,6 +303,14 @@ impl Producer {
     }
 
     fn enqueue(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>, out: &mut Outputs) {
+        if let Some(own) = self.transactions.as_mut().filter(|own| !own.takes_records()) {
+            own.calls.push_back(Call::Send(topic.clone(), record.keep()));
+            return;
+        }
+        self.take(now, topic, record, out);
+    }
+
+    pub(super) fn take(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>, out: &mut Outputs) {
         self.counts.sent += 1;
         if self.config.max_request_size < record.size_upper_bound() {
             self.fail(None, topic, 1, ErrorCode::MessageTooLarge, out);
@@ -296,6 +340,9 @@ impl Producer {
             Some(chosen) => (chosen, false),
             None => self.partitioner.partition(topic, record.key, partitions, &self.accumulator),
         };
+        if let Some(own) = &mut self.transactions {
+            own.writes_to(&Partition { topic: topic.clone(), index });
+        }
         let timestamp = record.timestamp.unwrap_or(self.config.start_timestamp + (now / MS) as i64);
         let bytes = self.accumulator.append(now, topic, index, timestamp, record);
         if is_sticky {
@@ -314,12 +361,13 @@ impl Producer {
     }
 
     /// Everything that is due: time-outs, metadata, and sending what is ready.
-    fn drive(&mut self, now: Time, out: &mut Outputs) {
+    pub(super) fn drive(&mut self, now: Time, out: &mut Outputs) {
         for (lost, error) in self.network.timed_out(now, out) {
             self.lost(now, lost, error, out);
         }
         self.give_up_expired(now, out);
         self.settle_sequences(now, out);
+        self.go_on_with_transaction(now, out);
         self.network.ask_for_metadata(now, out);
         self.send_ready(now, out);
         if !self.blocked.is_empty() {
@@ -332,11 +380,13 @@ impl Producer {
             self.settle_sequences(now, out);
             self.send_ready(now, out);
         }
+        self.go_on_with_transaction(now, out);
         let ready = self.accumulator.ready().filter(|(partition, at)| now < *at || self.can_send(partition)).map(|(_, at)| at).min();
         let oldest = self.accumulator.oldest().map(|created| created + self.config.delivery_timeout + 1);
         let blocked = self.blocked.front().map(|blocked| blocked.deadline);
-        let id = self.idempotence.as_ref().filter(|_| self.wants_id()).and_then(Idempotence::asks_at);
-        let due = [ready, oldest, blocked, id, self.network.next_due()].into_iter().flatten().min();
+        let id = self.idempotence.as_ref().filter(|_| self.wants_id() && self.transactions.is_none()).and_then(Idempotence::asks_at);
+        let transaction = self.transactions.as_ref().and_then(|own| own.due(now));
+        let due = [ready, oldest, blocked, id, transaction, self.network.next_due()].into_iter().flatten().min();
         self.alarm.set(now, due, out);
     }
 
@@ -355,6 +405,7 @@ impl Producer {
                     }
                 }
                 self.fail(Some(partition.clone()), &partition.topic, batch.records, ErrorCode::RequestTimedOut, out);
+                self.transaction_fails(ErrorCode::RequestTimedOut, out);
             }
         }
     }
@@ -367,8 +418,15 @@ impl Producer {
     /// Goes on in another epoch if sequences must begin anew, and asks any broker for an id where there is none.
     fn settle_sequences(&mut self, now: Time, out: &mut Outputs) {
         let Some(own) = &mut self.idempotence else { return };
+        if self.transactions.is_some() {
+            // Its id and epochs come from the transactions' coordinator.
+            if own.takes_other_epoch() {
+                self.transaction_needs_other_epoch(out);
+            }
+            return;
+        }
         for (partition, in_flight) in own.renew() {
-            let on_their_way = self.network.pending_mut().flat_map(|pending| &mut pending.what);
+            let on_their_way = self.network.pending_mut().flat_map(|pending| pending.what.batches_mut());
             let of_partition = on_their_way.filter(|(whose, _)| *whose == partition).map(|(_, batch)| batch);
             let mut batches: Vec<&mut ProducerBatch> = of_partition.chain(self.accumulator.numbered_mut(&partition)).collect();
             let place = |batch: &ProducerBatch| batch.sequence.and_then(|own| in_flight.iter().position(|base| *base == own.base));
@@ -390,7 +448,7 @@ impl Producer {
         self.idempotence.iter_mut().for_each(Idempotence::asked);
         let message = k::InitProducerIdRequest::default().with_transactional_id(None).with_transaction_timeout_ms(i32::MAX);
         let message = message.with_producer_id(k::ProducerId(-1)).with_producer_epoch(-1);
-        self.network.send(now, broker, Channel::Data, Vec::new(), Request::InitProducerId(Arc::new(message)), None, out);
+        self.network.send(now, broker, Channel::Data, InFlight::ProducerId, Request::InitProducerId(Arc::new(message)), None, out);
     }
 
     fn id_answered(&mut self, now: Time, message: &k::InitProducerIdResponse) {
@@ -421,13 +479,14 @@ impl Producer {
     fn may_send(&self, partition: &Partition, leader: i32) -> bool {
         let most = if mutant::is("max-in-flight-unheeded") { 5 } else { self.config.max_in_flight };
         let keeps_order = most == 1 && !mutant::is("order-lost-with-the-leader");
-        let is_under_way = || self.network.pending().any(|pending| pending.what.iter().any(|(own, _)| own == partition));
+        let is_under_way = || self.network.pending().any(|pending| pending.what.batches().iter().any(|(own, _)| own == partition));
         self.network.in_flight(leader) < most && !(keeps_order && is_under_way()) && self.keeps_sequence(partition)
     }
 
     /// Whether the sequences of an idempotent producer let the next batch go.
     fn keeps_sequence(&self, partition: &Partition) -> bool {
         self.idempotence.as_ref().is_none_or(|own| own.may_send(partition, self.accumulator.first_sequence(partition)))
+            && self.transactions.as_ref().is_none_or(|own| own.may_send(partition))
     }
 
     /// One request to each leader that something is ready for, with at most one batch of each partition.
@@ -466,6 +525,7 @@ impl Producer {
 
     fn send_to(&mut self, now: Time, leader: i32, partitions: Vec<Partition>, out: &mut Outputs) {
         let mut message = k::ProduceRequest::default();
+        message.transactional_id = self.transactions.as_ref().map(|own| k::TransactionalId(wire::text(&own.config.id)));
         message.acks = if mutant::is("producer-asks-less") { self.config.acks.abs() } else { self.config.acks };
         message.timeout_ms = i32::try_from(self.config.network.request_timeout / MS).unwrap_or(i32::MAX);
         let (mut batches, mut in_flight, mut bytes) = (Vec::new(), Vec::new(), 0);
@@ -507,13 +567,14 @@ impl Producer {
                 self.acknowledge(partition, -1, &batch, out);
             }
         } else {
-            self.network.send(now, leader, Channel::Data, in_flight, request, None, out);
+            self.network.send(now, leader, Channel::Data, InFlight::Produce(in_flight), request, None, out);
         }
     }
 
     fn produced(&mut self, now: Time, pending: Pending<InFlight>, message: &k::ProduceResponse, out: &mut Outputs) {
         let mut results = message.responses.iter().flat_map(|topic| &topic.partition_responses);
-        for (partition, batch) in pending.what {
+        let InFlight::Produce(batches) = pending.what else { return };
+        for (partition, batch) in batches {
             match results.next() {
                 Some(result) if result.error_code == 0 => self.acknowledge(partition, result.base_offset, &batch, out),
                 Some(result) => {
@@ -526,11 +587,13 @@ impl Producer {
     }
 
     fn lost(&mut self, now: Time, pending: Pending<InFlight>, error: ErrorCode, out: &mut Outputs) {
-        if pending.what.is_empty() {
-            self.id_not_given(now);
-        }
+        let batches = match pending.what {
+            InFlight::Produce(batches) => batches,
+            InFlight::ProducerId => return self.id_not_given(now),
+            InFlight::Transaction(step) => return self.step_lost(now, &step),
+        };
         // The last partition first: each goes back to the head of its queue.
-        for (partition, batch) in pending.what.into_iter().rev() {
+        for (partition, batch) in batches.into_iter().rev() {
             if mutant::is("lost-counts-as-sent") {
                 self.acknowledge(partition, -1, &batch, out);
                 continue;
@@ -603,6 +666,7 @@ impl Producer {
             }
         }
         self.fail(Some(partition.clone()), &partition.topic, batch.records, error, out);
+        self.transaction_fails(error, out);
     }
 
     fn acknowledge(&mut self, partition: Partition, base_offset: i64, batch: &ProducerBatch, out: &mut Outputs) {
@@ -614,7 +678,7 @@ impl Producer {
         out.note(NoteKind::RecordAcknowledged { partition, base_offset, records, acks: self.config.acks });
     }
 
-    fn fail(&mut self, partition: Option<Partition>, topic: &TopicName, records: i32, error: ErrorCode, out: &mut Outputs) {
+    pub(super) fn fail(&mut self, partition: Option<Partition>, topic: &TopicName, records: i32, error: ErrorCode, out: &mut Outputs) {
         self.counts.failed += records as u64;
         out.note(NoteKind::RecordFailed { partition, topic: topic.clone(), records, error });
     }

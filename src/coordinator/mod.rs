@@ -10,25 +10,35 @@ mod group;
 mod membership;
 mod offsets;
 mod static_members;
+mod transaction;
+mod transactions;
 
 pub use consumer_group::{ConsumerGroup, ConsumerMember};
 pub use group::{Group, GroupState, Member};
 pub use offsets::CommittedOffset;
+pub use transaction::{Transaction, TransactionState};
+pub use transactions::{
+    Change, DueMarker, MARKER_BACKOFF, TRANSACTIONS_TOPIC, TransactionConfig, TransactionCoordinator, TransactionEffects,
+};
 
 use crate::mutant;
 use crate::node::{Chance, Connection, NoteKind, Outputs, Time};
 use crate::ordered::{OrderedMap, OrderedSet};
-use crate::protocol::Batch;
-use crate::protocol::ErrorCode;
 use crate::protocol::consumer_group_records::ConsumerGroupKey;
 use crate::protocol::group_records::{GroupKey, GroupValue, OffsetValue};
 use crate::protocol::wire::{Request, Response};
+use crate::protocol::{Batch, BatchHeader, ErrorCode, Outcome};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
 use std::sync::Arc;
 
 /// The topic that holds the state of groups.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// Whether a topic is Kafka's own: no client writes to it, nor deletes its records.
+pub fn is_internal(topic: &str) -> bool {
+    topic == OFFSETS_TOPIC || topic == TRANSACTIONS_TOPIC
+}
 
 /// Settings of the coordinator, with Kafka's names and defaults.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +79,8 @@ pub struct ReplyTo {
 pub struct Effects {
     pub replies: Vec<(ReplyTo, Response)>,
     pub appends: Vec<Append>,
+    /// The same, as part of a producer's transaction: its id and epoch.
+    pub transactional: Vec<(Append, i64, i16)>,
 }
 
 /// Records for a partition of `__consumer_offsets`, to be written with acks=all, and what follows once they are.
@@ -90,7 +102,11 @@ pub enum Then {
         generations: (i32, i32),
         reply: ReplyTo,
         response: Arc<k::OffsetCommitResponse>,
+        /// The producer in whose transaction they are: they wait for its end.
+        producer_id: Option<i64>,
     },
+    /// A transactional id has changed.
+    Transaction(Box<Change>),
     /// The group has none of these offsets any more: their topic is deleted.
     OffsetsForgotten { group: Arc<str>, offsets: Vec<offsets::OffsetKey> },
     /// These are gone: offsets that an admin has deleted, who hears so.
@@ -114,6 +130,13 @@ pub enum Then {
     Stored,
 }
 
+impl Then {
+    /// The partition of `__transaction_state` that a change is written to.
+    pub fn transactions_partition(&self) -> i32 {
+        if let Then::Transaction(change) = self { change.partition } else { -1 }
+    }
+}
+
 /// All groups whose partition of `__consumer_offsets` this broker leads.
 #[derive(Clone, Debug)]
 pub struct Coordinator {
@@ -129,9 +152,22 @@ pub struct Coordinator {
 #[derive(Clone, Default, Debug)]
 struct Shard {
     groups: OrderedMap<Arc<str>, Group>,
+    /// Offsets in open transactions, by the producers' ids: which group's, and what it is.
+    open: OrderedMap<i64, OrderedMap<(Arc<str>, offsets::OffsetKey), CommittedOffset>>,
 }
 
 impl Shard {
+    /// A producer's transaction has ended: its offsets count from now on, or never. Returns those that do.
+    fn end_transaction(&mut self, producer: i64, commit: bool) -> Vec<(Arc<str>, offsets::OffsetKey, i64)> {
+        let open = self.open.remove(&producer).filter(|_| commit).unwrap_or_default();
+        let mut counted = Vec::new();
+        for ((group, key), committed) in open {
+            counted.push((group.clone(), key.clone(), committed.offset));
+            self.group(&group).offsets.insert(key, committed);
+        }
+        counted
+    }
+
     /// The group of this name, made if it is not there.
     fn group(&mut self, name: &str) -> &mut Group {
         let id: Arc<str> = Arc::from(name);
@@ -170,14 +206,25 @@ impl Coordinator {
         let mut shard = Shard::default();
         // Taken back by a tombstone; what is committed under the name goes by tombstones of its own.
         let mut gone: OrderedSet<Arc<str>> = OrderedSet::new();
-        for record in batches.flat_map(Batch::records).flatten() {
+        for (batch, record) in batches.flat_map(|batch| batch.records().flatten().map(move |record| (batch, record))) {
             let Some(key) = record.key else { continue };
+            let transaction = batch.header().ok().filter(BatchHeader::is_transactional).map(|header| header.producer_id);
+            if let Some((producer, marker)) = transaction.zip(batch.marker()) {
+                shard.end_transaction(producer, marker.outcome == Outcome::Commit);
+                continue;
+            }
             // A record that this version cannot read is passed over, as Kafka does.
             match GroupKey::read(&key) {
                 Ok(GroupKey::Offset { .. }) if mutant::is("coordinator-loads-no-offsets") => {}
                 Ok(GroupKey::Offset { group, topic, partition }) => {
                     let Ok(value) = record.value.as_ref().map(OffsetValue::read).transpose() else { continue };
-                    shard.group(&group).replay_offset(&topic, partition, value);
+                    match (transaction, value) {
+                        (Some(producer), Some(value)) => {
+                            let key = (Arc::from(topic), partition);
+                            shard.open.or_default(producer).insert((Arc::from(group), key), CommittedOffset::of(value));
+                        }
+                        (_, value) => shard.group(&group).replay_offset(&topic, partition, value),
+                    }
                 }
                 Ok(GroupKey::Group { group }) => match record.value.as_ref().map(GroupValue::read) {
                     Some(Ok(value)) => {
@@ -244,7 +291,11 @@ impl Coordinator {
     /// Records handed out earlier are committed.
     pub fn committed(&mut self, now: Time, then: Then, effects: &mut Effects, out: &mut Outputs) {
         match then {
-            Then::OffsetsCommitted { group, offsets, generations: (generation, current), reply, response } => {
+            Then::OffsetsCommitted { group, offsets, reply, response, producer_id: Some(producer), .. } => {
+                self.offsets_pending(producer, &group, offsets, out);
+                effects.replies.push((reply, offsets::in_transaction(&response)));
+            }
+            Then::OffsetsCommitted { group, offsets, generations: (generation, current), reply, response, .. } => {
                 if let Some(shard) = self.shards.get_mut(&partition_for(&group, self.config.partitions)) {
                     let state = shard.group(&group);
                     for (key, value) in offsets {
@@ -279,21 +330,22 @@ impl Coordinator {
                 }
             }
             Then::HeartbeatStored { reply, response, .. } => effects.replies.push((reply, Response::ConsumerGroupHeartbeat(response))),
-            Then::Stored => {}
+            Then::Transaction(_) | Then::Stored => {}
         }
     }
 
     /// Records handed out earlier could not be written.
     pub fn failed(&mut self, now: Time, then: Then, error: ErrorCode, effects: &mut Effects, out: &mut Outputs) {
         match then {
-            Then::OffsetsCommitted { reply, mut response, .. } => {
+            Then::OffsetsCommitted { reply, mut response, producer_id, .. } => {
                 let error = coordinator_error(error);
                 for partition in Arc::make_mut(&mut response).topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
                     if partition.error_code == 0 {
                         partition.error_code = error.code();
                     }
                 }
-                effects.replies.push((reply, Response::OffsetCommit(response)));
+                let answer = if producer_id.is_some() { offsets::in_transaction(&response) } else { Response::OffsetCommit(response) };
+                effects.replies.push((reply, answer));
             }
             Then::AssignmentStored { group, generation } => {
                 if let Some(state) = self.group_mut(&group) {
@@ -323,7 +375,7 @@ impl Coordinator {
             }
             Then::GroupsDeleted { deletion, groups } => self.groups_not_deleted(deletion, &groups, error, effects),
             // Offsets of a deleted topic stay, as in Kafka, which logs the error and does not try again; expired ones are looked at again.
-            Then::OffsetsForgotten { .. } | Then::OffsetsExpired { .. } | Then::Stored => {}
+            Then::OffsetsForgotten { .. } | Then::OffsetsExpired { .. } | Then::Transaction(_) | Then::Stored => {}
         }
     }
 

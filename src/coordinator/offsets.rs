@@ -5,7 +5,8 @@
 use super::admin::tombstone;
 use super::{Append, Coordinator, Effects, GroupState, ReplyTo, Then, partition_for};
 use crate::mutant;
-use crate::node::{Time, TopicName};
+use crate::node::{NoteKind, Outputs, Time, TopicName};
+use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
 use crate::protocol::consumer_group_records::Place;
 use crate::protocol::group_records::{GroupKey, OffsetValue};
@@ -30,7 +31,103 @@ pub struct CommittedOffset {
     pub expires: Option<i64>,
 }
 
+impl CommittedOffset {
+    pub(super) fn of(value: OffsetValue) -> CommittedOffset {
+        CommittedOffset {
+            offset: value.offset,
+            leader_epoch: value.leader_epoch,
+            metadata: value.metadata,
+            timestamp: value.commit_timestamp,
+            expires: value.expire_timestamp,
+        }
+    }
+}
+
+/// The answer to a commit, in the words of one within a transaction.
+pub(super) fn in_transaction(response: &k::OffsetCommitResponse) -> Response {
+    let topic = |topic: &k::offset_commit_response::OffsetCommitResponseTopic| {
+        let partition = |told: &k::offset_commit_response::OffsetCommitResponsePartition| {
+            let result = k::txn_offset_commit_response::TxnOffsetCommitResponsePartition::default();
+            result.with_partition_index(told.partition_index).with_error_code(told.error_code)
+        };
+        let result = k::txn_offset_commit_response::TxnOffsetCommitResponseTopic::default().with_name(topic.name.clone());
+        result.with_partitions(topic.partitions.iter().map(partition).collect())
+    };
+    let topics = response.topics.iter().map(topic).collect();
+    Response::TxnOffsetCommit(Arc::new(k::TxnOffsetCommitResponse::default().with_topics(topics)))
+}
+
+/// A commit within a transaction, in the words of any other.
+fn plain(message: &k::TxnOffsetCommitRequest) -> k::OffsetCommitRequest {
+    let topic = |topic: &k::txn_offset_commit_request::TxnOffsetCommitRequestTopic| {
+        let partition = |asked: &k::txn_offset_commit_request::TxnOffsetCommitRequestPartition| {
+            k::offset_commit_request::OffsetCommitRequestPartition::default()
+                .with_partition_index(asked.partition_index)
+                .with_committed_offset(asked.committed_offset)
+                .with_committed_leader_epoch(asked.committed_leader_epoch)
+                .with_committed_metadata(asked.committed_metadata.clone())
+        };
+        let plain = k::offset_commit_request::OffsetCommitRequestTopic::default().with_name(topic.name.clone());
+        plain.with_partitions(topic.partitions.iter().map(partition).collect())
+    };
+    k::OffsetCommitRequest::default()
+        .with_group_id(message.group_id.clone())
+        .with_generation_id_or_member_epoch(message.generation_id)
+        .with_member_id(message.member_id.clone())
+        .with_group_instance_id(message.group_instance_id.clone())
+        .with_topics(message.topics.iter().map(topic).collect())
+}
+
 impl Coordinator {
+    /// The same within a transaction (KIP-98, KIP-447). `refusal`: the transaction's coordinator does not let it be.
+    pub fn commit_in_transaction(
+        &mut self,
+        now: Time,
+        reply: ReplyTo,
+        message: &k::TxnOffsetCommitRequest,
+        refusal: Option<ErrorCode>,
+        topic_id: impl Fn(&str, i32) -> Option<Uuid>,
+        effects: &mut Effects,
+    ) {
+        let producer = Some((message.producer_id.0, message.producer_epoch));
+        self.commit(now, reply, &plain(message), (producer, refusal), topic_id, effects);
+    }
+
+    /// Offsets in a transaction are in the log.
+    pub(super) fn offsets_pending(
+        &mut self,
+        producer: i64,
+        group: &Arc<str>,
+        offsets: Vec<(OffsetKey, CommittedOffset)>,
+        out: &mut Outputs,
+    ) {
+        let Some(shard) = self.shards.get_mut(&partition_for(group, self.config.partitions)) else { return };
+        for (key, committed) in offsets {
+            if mutant::is("offsets-before-the-commit") {
+                let partition = crate::node::Partition { topic: key.0.clone(), index: key.1 };
+                out.note(NoteKind::OffsetCommitted {
+                    group: group.clone(),
+                    partition,
+                    offset: committed.offset,
+                    generation: -1,
+                    current: -1,
+                });
+                shard.group(group).offsets.insert(key, committed);
+            } else {
+                shard.open.or_default(producer).insert((group.clone(), key), committed);
+            }
+        }
+    }
+
+    /// The marker of a producer's transaction is in the log of a partition.
+    pub fn transaction_ended(&mut self, partition: i32, producer: i64, commit: bool, out: &mut Outputs) {
+        let Some(shard) = self.shards.get_mut(&partition) else { return };
+        for (group, key, offset) in shard.end_transaction(producer, commit) {
+            let partition = crate::node::Partition { topic: key.0, index: key.1 };
+            out.note(NoteKind::OffsetCommitted { group, partition, offset, generation: -1, current: -1 });
+        }
+    }
+
     /// `topic_id` knows the cluster's partitions: for those that are not there nothing is committed (`KafkaApis.handleOffsetCommitRequest`).
     pub fn commit_offsets(
         &mut self,
@@ -40,12 +137,25 @@ impl Coordinator {
         topic_id: impl Fn(&str, i32) -> Option<Uuid>,
         effects: &mut Effects,
     ) {
+        self.commit(now, reply, message, (None, None), topic_id, effects);
+    }
+
+    fn commit(
+        &mut self,
+        now: Time,
+        reply: ReplyTo,
+        message: &k::OffsetCommitRequest,
+        (producer, refusal): (Option<(i64, i16)>, Option<ErrorCode>),
+        topic_id: impl Fn(&str, i32) -> Option<Uuid>,
+        effects: &mut Effects,
+    ) {
         let config = self.config;
         let known = |topic: &k::offset_commit_request::OffsetCommitRequestTopic| {
             topic.partitions.iter().any(|asked| topic_id(&topic.name, asked.partition_index).is_some())
         };
         // A commit of nothing that exists never reaches the group.
-        let checked = if message.topics.iter().any(known) { self.checked_commit(now, message) } else { Ok(()) };
+        let checked = if message.topics.iter().any(known) { self.checked_commit(now, message, producer.is_some()) } else { Ok(()) };
+        let checked = checked.and_then(|()| refusal.map_or(Ok(()), Err));
         let mut response = k::OffsetCommitResponse::default();
         let mut offsets = Vec::new();
         for topic in &message.topics {
@@ -77,7 +187,8 @@ impl Coordinator {
             response.topics.push(answer);
         }
         if offsets.is_empty() {
-            effects.replies.push((reply, Response::OffsetCommit(Arc::new(response))));
+            let answer = if producer.is_some() { in_transaction(&response) } else { Response::OffsetCommit(Arc::new(response)) };
+            effects.replies.push((reply, answer));
             return;
         }
         let group: Arc<str> = Arc::from(message.group_id.as_str());
@@ -100,8 +211,13 @@ impl Coordinator {
         };
         let records = offsets.iter().map(record).collect();
         let generations = (message.generation_id_or_member_epoch, current);
-        let then = Then::OffsetsCommitted { group: group.clone(), offsets, generations, reply, response: Arc::new(response) };
-        effects.appends.push(Append { partition: partition_for(&group, config.partitions), records, then });
+        let (response, producer_id) = (Arc::new(response), producer.map(|(id, _)| id));
+        let then = Then::OffsetsCommitted { group: group.clone(), offsets, generations, reply, response, producer_id };
+        let append = Append { partition: partition_for(&group, config.partitions), records, then };
+        match producer {
+            Some((id, epoch)) => effects.transactional.push((append, id, epoch)),
+            None => effects.appends.push(append),
+        }
     }
 
     /// Topics are deleted, given by name and number of partitions: what groups committed in them is taken back, in the log first.
@@ -123,7 +239,7 @@ impl Coordinator {
         }
     }
 
-    fn checked_commit(&mut self, now: Time, message: &k::OffsetCommitRequest) -> Result<(), ErrorCode> {
+    fn checked_commit(&mut self, now: Time, message: &k::OffsetCommitRequest, in_transaction: bool) -> Result<(), ErrorCode> {
         let generation = message.generation_id_or_member_epoch;
         let shard = self.shard_mut(&message.group_id)?;
         let Some(group) = shard.groups.get_mut(message.group_id.as_str()) else {
@@ -137,6 +253,10 @@ impl Coordinator {
             // A consumer that assigns its own partitions commits without a generation; only where no member could be in its way.
             return Ok(());
         }
+        // Without KIP-447 a producer says nothing of the group's member.
+        if in_transaction && generation < 0 && message.member_id.is_empty() && message.group_instance_id.is_none() {
+            return Ok(());
+        }
         let (state, current) = (group.state, group.generation);
         if mutant::is("commit-of-anybody") {
             return Ok(());
@@ -146,7 +266,7 @@ impl Coordinator {
         if generation != current {
             return Err(ErrorCode::IllegalGeneration);
         }
-        if state == GroupState::CompletingRebalance {
+        if state == GroupState::CompletingRebalance && !in_transaction {
             return Err(ErrorCode::RebalanceInProgress);
         }
         member.expires = now + member.session_timeout;
@@ -188,6 +308,13 @@ impl Coordinator {
                             let committed = group.and_then(|group| group.offsets.get(&key));
                             let mut partition = k::offset_fetch_response::OffsetFetchResponsePartitions::default();
                             partition.partition_index = *index;
+                            // Whether it stands is not decided yet (KIP-447).
+                            let is_open = |open: &OrderedMap<(Arc<str>, OffsetKey), CommittedOffset>| {
+                                open.keys().any(|(group, open)| **group == *asked.group_id.as_str() && *open == key)
+                            };
+                            if message.require_stable && shard.open.values().any(is_open) && !mutant::is("unstable-offsets-told") {
+                                partition.error_code = ErrorCode::UnstableOffsetCommit.code();
+                            }
                             partition.committed_offset = committed.map_or(-1, |committed| committed.offset);
                             partition.committed_leader_epoch = committed.map_or(-1, |committed| committed.leader_epoch);
                             partition.metadata = Some(wire::text(committed.map_or("", |committed| &committed.metadata)));

@@ -23,6 +23,7 @@ mod stored;
 pub mod text;
 mod topic_name;
 mod topic_pattern;
+pub mod transaction_records;
 mod varint;
 pub mod wire;
 

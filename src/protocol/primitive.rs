@@ -90,13 +90,17 @@ impl Reader {
     }
 
     /// An array whose elements have at least `smallest` bytes each: room is made only for as many as can be there.
-    pub fn array<T>(
+    pub fn array<T>(&mut self, smallest: usize, element: impl FnMut(&mut Reader) -> Result<T, DecodeError>) -> Result<Vec<T>, DecodeError> {
+        self.nullable_array(smallest, element)?.ok_or(DecodeError::Negative)
+    }
+
+    pub fn nullable_array<T>(
         &mut self,
         smallest: usize,
         mut element: impl FnMut(&mut Reader) -> Result<T, DecodeError>,
-    ) -> Result<Vec<T>, DecodeError> {
+    ) -> Result<Option<Vec<T>>, DecodeError> {
         let count = if self.flexible { self.compact_length()? } else { i64::from(self.i32()?) };
-        let count = usize::try_from(count).map_err(|_| DecodeError::Negative)?;
+        let Ok(count) = usize::try_from(count) else { return Ok(None) };
         if self.bytes.len() / smallest < count {
             return Err(DecodeError::Count);
         }
@@ -104,7 +108,7 @@ impl Reader {
         for _ in 0..count {
             elements.push(element(self)?);
         }
-        Ok(elements)
+        Ok(Some(elements))
     }
 
     /// Passes over the tagged fields at the end of a flexible struct.

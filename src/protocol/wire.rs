@@ -59,6 +59,10 @@ pub enum Request {
     ConsumerGroupHeartbeat(Arc<k::ConsumerGroupHeartbeatRequest>),
     WriteTxnMarkers(Arc<k::WriteTxnMarkersRequest>),
     ConsumerGroupDescribe(Arc<k::ConsumerGroupDescribeRequest>),
+    AddPartitionsToTxn(Arc<k::AddPartitionsToTxnRequest>),
+    TxnOffsetCommit(Arc<k::TxnOffsetCommitRequest>),
+    AddOffsetsToTxn(Arc<k::AddOffsetsToTxnRequest>),
+    EndTxn(Arc<k::EndTxnRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -107,6 +111,10 @@ pub enum Response {
     ConsumerGroupHeartbeat(Arc<k::ConsumerGroupHeartbeatResponse>),
     WriteTxnMarkers(Arc<k::WriteTxnMarkersResponse>),
     ConsumerGroupDescribe(Arc<k::ConsumerGroupDescribeResponse>),
+    AddPartitionsToTxn(Arc<k::AddPartitionsToTxnResponse>),
+    TxnOffsetCommit(Arc<k::TxnOffsetCommitResponse>),
+    AddOffsetsToTxn(Arc<k::AddOffsetsToTxnResponse>),
+    EndTxn(Arc<k::EndTxnResponse>),
 }
 
 /// Bytes of records as they travel.
@@ -161,10 +169,14 @@ pub enum Api {
     ConsumerGroupHeartbeat,
     WriteTxnMarkers,
     ConsumerGroupDescribe,
+    EndTxn,
+    AddOffsetsToTxn,
+    TxnOffsetCommit,
+    AddPartitionsToTxn,
 }
 
 impl Api {
-    pub const ALL: [Api; 41] = [
+    pub const ALL: [Api; 45] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -206,6 +218,10 @@ impl Api {
         Api::ConsumerGroupHeartbeat,
         Api::WriteTxnMarkers,
         Api::ConsumerGroupDescribe,
+        Api::EndTxn,
+        Api::AddOffsetsToTxn,
+        Api::TxnOffsetCommit,
+        Api::AddPartitionsToTxn,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -251,6 +267,10 @@ impl Api {
             Api::ConsumerGroupHeartbeat => "ConsumerGroupHeartbeat",
             Api::WriteTxnMarkers => "WriteTxnMarkers",
             Api::ConsumerGroupDescribe => "ConsumerGroupDescribe",
+            Api::AddPartitionsToTxn => "AddPartitionsToTxn",
+            Api::TxnOffsetCommit => "TxnOffsetCommit",
+            Api::AddOffsetsToTxn => "AddOffsetsToTxn",
+            Api::EndTxn => "EndTxn",
         }
     }
 }
@@ -307,6 +327,10 @@ impl Request {
             Request::ConsumerGroupHeartbeat(_) => Api::ConsumerGroupHeartbeat,
             Request::WriteTxnMarkers(_) => Api::WriteTxnMarkers,
             Request::ConsumerGroupDescribe(_) => Api::ConsumerGroupDescribe,
+            Request::AddPartitionsToTxn(_) => Api::AddPartitionsToTxn,
+            Request::TxnOffsetCommit(_) => Api::TxnOffsetCommit,
+            Request::AddOffsetsToTxn(_) => Api::AddOffsetsToTxn,
+            Request::EndTxn(_) => Api::EndTxn,
         }
     }
 }
@@ -363,6 +387,10 @@ impl Response {
             Response::ConsumerGroupHeartbeat(_) => Api::ConsumerGroupHeartbeat,
             Response::WriteTxnMarkers(_) => Api::WriteTxnMarkers,
             Response::ConsumerGroupDescribe(_) => Api::ConsumerGroupDescribe,
+            Response::AddPartitionsToTxn(_) => Api::AddPartitionsToTxn,
+            Response::TxnOffsetCommit(_) => Api::TxnOffsetCommit,
+            Response::AddOffsetsToTxn(_) => Api::AddOffsetsToTxn,
+            Response::EndTxn(_) => Api::EndTxn,
         }
     }
 
@@ -415,6 +443,13 @@ impl Response {
             Response::DescribeCluster(m) => m.error_code,
             Response::DescribeLogDirs(m) => m.error_code,
             Response::ConsumerGroupHeartbeat(m) => m.error_code,
+            Response::EndTxn(m) => m.error_code,
+            Response::AddOffsetsToTxn(m) => m.error_code,
+            Response::TxnOffsetCommit(m) => quorum_error(0, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
+            Response::AddPartitionsToTxn(m) => {
+                let results = m.results_by_transaction.iter().flat_map(|r| &r.topic_results).flat_map(|t| &t.results_by_partition);
+                quorum_error(m.error_code, results.map(|p| p.partition_error_code))
+            }
             Response::WriteTxnMarkers(m) => {
                 let results = m.markers.iter().flat_map(|marker| &marker.topics).flat_map(|t| &t.partitions);
                 results.map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)

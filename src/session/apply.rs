@@ -5,11 +5,12 @@
 use super::command::{Command, CommitOffset, ConfigResource, Configs, Refusal, SeekEdge, SeekTo, TopicPartition};
 use super::configs::Warning;
 use super::written::Object;
-use super::{brokers, configs, faults, groups, import, topics};
+use super::{brokers, configs, faults, groups, import, topics, transactions};
 use crate::broker::EARLIEST_TIMESTAMP;
 use crate::broker::LATEST_TIMESTAMP;
 use crate::client::consumer::{Reads, SeekTarget};
 use crate::client::producer::Outgoing;
+use crate::client::transactions::Call;
 use crate::client::{Consumer, Generator, Producer};
 use crate::node::{MS, NodeId, Note, NoteKind, Outputs, Partition, Time};
 use crate::protocol::text::decimal;
@@ -105,6 +106,10 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         }
         Command::Commit { consumer, offsets } => commit(world, trace, consumer, offsets.as_deref()),
         Command::Seek { consumer, topic, partition, to } => seek(world, trace, consumer, topic, *partition, *to),
+        Command::BeginTransaction { producer } => transactions::call(world, trace, producer, Call::Begin),
+        Command::CommitTransaction { producer } => transactions::call(world, trace, producer, Call::End { commit: true }),
+        Command::AbortTransaction { producer } => transactions::call(world, trace, producer, Call::End { commit: false }),
+        Command::SendOffsetsToTransaction { producer, consumer } => transactions::send_offsets(world, trace, producer, consumer),
         Command::ResetOffsets { group, topic, partition, to } => groups::reset_offsets(world, trace, group, topic, *partition, *to),
         Command::MoveCoordinator { group, transactional_id, broker } => {
             groups::move_coordinator(world, trace, group.as_deref(), transactional_id.as_deref(), *broker)
@@ -184,6 +189,7 @@ fn send(world: &mut World, trace: &mut Trace, named: Option<&str>, topic: &str, 
         None => default_producer(world, trace, topic)?,
     };
     let topic: Arc<str> = Arc::from(topic);
+    transactions::checked_send(world, &name, &topic, &record)?;
     with_producer(world, trace, &name, |now, producer, out| producer.send(now, &topic, record, out));
     Ok(Value::Null)
 }
@@ -328,7 +334,7 @@ fn free_name(world: &World, id: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn producer<'a>(world: &'a World, id: &str, field: &str) -> Result<&'a ClientNode, Refusal> {
+pub(super) fn producer<'a>(world: &'a World, id: &str, field: &str) -> Result<&'a ClientNode, Refusal> {
     let is_producer = |client: &&ClientNode| matches!(client.application, Application::Producer { .. });
     world.client(id).filter(is_producer).ok_or_else(|| Refusal::argument(field, format!("There is no producer {id}.")))
 }
@@ -340,7 +346,7 @@ fn consumer<'a>(world: &'a World, id: &str, field: &str) -> Result<(&'a ClientNo
     }
 }
 
-fn running_consumer<'a>(world: &'a World, id: &str, field: &str) -> Result<&'a Consumer, Refusal> {
+pub(super) fn running_consumer<'a>(world: &'a World, id: &str, field: &str) -> Result<&'a Consumer, Refusal> {
     let (client, consumer) = consumer(world, id, field)?;
     if client.state == ProcessState::Crashed {
         return Err(Refusal::kafka(ErrorCode::UnknownMemberId, format!("Consumer {id} has crashed.")).at(field));
@@ -348,7 +354,7 @@ fn running_consumer<'a>(world: &'a World, id: &str, field: &str) -> Result<&'a C
     Ok(consumer)
 }
 
-fn with_producer(world: &mut World, trace: &mut Trace, id: &str, act: impl FnOnce(Time, &mut Producer, &mut Outputs)) {
+pub(super) fn with_producer(world: &mut World, trace: &mut Trace, id: &str, act: impl FnOnce(Time, &mut Producer, &mut Outputs)) {
     let mut act = Some(act);
     with_application(world, trace, id, &mut |now, application, out| {
         if let (Application::Producer { producer, .. }, Some(act)) = (application, act.take()) {
@@ -394,6 +400,10 @@ impl Command {
             Command::ResumeConsumer { .. } => "resumeConsumer",
             Command::Commit { .. } => "commit",
             Command::Seek { .. } => "seek",
+            Command::BeginTransaction { .. } => "beginTransaction",
+            Command::CommitTransaction { .. } => "commitTransaction",
+            Command::AbortTransaction { .. } => "abortTransaction",
+            Command::SendOffsetsToTransaction { .. } => "sendOffsetsToTransaction",
             Command::ResetOffsets { .. } => "resetOffsets",
             Command::MoveCoordinator { .. } => "moveCoordinator",
             Command::CrashBroker { .. } => "crashBroker",
@@ -433,6 +443,10 @@ impl Command {
             | Command::Reassign { topic, .. }
             | Command::Import { topic, .. } => topic.clone(),
             Command::Commit { consumer, .. } | Command::Seek { consumer, .. } => consumer.clone(),
+            Command::BeginTransaction { producer }
+            | Command::CommitTransaction { producer }
+            | Command::AbortTransaction { producer }
+            | Command::SendOffsetsToTransaction { producer, .. } => producer.clone(),
             Command::ResetOffsets { group, .. } => group.clone(),
             Command::MoveCoordinator { group, transactional_id, .. } => {
                 group.as_ref().or(transactional_id.as_ref()).cloned().unwrap_or_default()

@@ -126,6 +126,20 @@ pub enum Command {
         partition: i32,
         to: SeekTo,
     },
+    BeginTransaction {
+        producer: String,
+    },
+    CommitTransaction {
+        producer: String,
+    },
+    AbortTransaction {
+        producer: String,
+    },
+    /// A consumer's positions are its group's committed offsets if the producer's transaction commits.
+    SendOffsetsToTransaction {
+        producer: String,
+        consumer: String,
+    },
     /// Of a group that is inactive.
     ResetOffsets {
         group: String,
@@ -311,9 +325,6 @@ pub enum ResetTo {
     ShiftBy { by: i64 },
     Timestamp { timestamp: i64 },
 }
-
-/// Commands of the vocabulary whose engine part does not exist yet: refused with `UNSUPPORTED_VERSION`, never ignored.
-pub const NOT_YET: &[&str] = &["beginTransaction", "commitTransaction", "abortTransaction"];
 
 /// A command and when it was given, in virtual milliseconds since the start (fractions are microseconds).
 #[derive(Clone, PartialEq, Debug)]

@@ -8,10 +8,11 @@ use crate::client::consumer::OffsetReset;
 use crate::client::links::LinkConfig;
 use crate::client::network::NetworkConfig;
 use crate::client::partitioner::PartitionerConfig;
+use crate::client::transactions::TransactionsConfig;
 use crate::client::{ConsumerConfig, ProducerConfig};
 use crate::controller::ControllerConfig;
 use crate::controller::quorum::QuorumConfig;
-use crate::coordinator::CoordinatorConfig;
+use crate::coordinator::{CoordinatorConfig, TransactionConfig};
 use crate::cost::{Costs, FlushRule, NEVER};
 use crate::node::{MS, Time};
 use crate::protocol::settings::{self, Scope, Setting, Value};
@@ -214,7 +215,16 @@ pub fn producer(world: &World, given: &Configs) -> Result<Client<ProducerConfig>
     if !idempotent {
         values.given.insert("enable.idempotence".to_owned(), "false".to_owned());
     }
+    // Checked last: other settings may have disabled it (`ProducerConfig.postProcessAndValidateIdempotenceConfigs`).
+    let transactional_id = values.given.get("transactional.id").map(|id| Arc::from(id.as_str()));
+    if transactional_id.is_some() && !idempotent {
+        let sentence = "Cannot set a transactional.id without also enabling idempotence.";
+        return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at("configs.transactional.id"));
+    }
+    let raises_epoch = first_broker(world).is_none_or(|config| config.transactions.raises_epoch);
+    let transactions = transactional_id.map(|id| TransactionsConfig { id, timeout_ms: values.i32("transaction.timeout.ms"), raises_epoch });
     let config = ProducerConfig {
+        transactions,
         network: values.network(true),
         acks,
         linger: values.millis("linger.ms"),
@@ -344,11 +354,11 @@ fn assignors(text: &str) -> Result<Vec<Assignor>, Refusal> {
 }
 
 fn start_timestamp(world: &World) -> i64 {
-    world
-        .broker_ids()
-        .first()
-        .and_then(|id| world.broker(*id))
-        .map_or(START_TIMESTAMP, |(broker, _)| broker.config().coordinator.start_timestamp)
+    first_broker(world).map_or(START_TIMESTAMP, |config| config.coordinator.start_timestamp)
+}
+
+fn first_broker(world: &World) -> Option<&BrokerConfig> {
+    world.brokers().next().map(|(broker, _)| broker.config())
 }
 
 fn costs(values: &Values) -> Costs {
@@ -473,6 +483,19 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         offsets_topic_replication_factor: factor as i16,
         offsets_topic_segment_bytes: values.int("offsets.topic.segment.bytes"),
         transaction_version: values.int("brokerlab.transaction.version"),
+        transactions: TransactionConfig {
+            partitions: values.i32("transaction.state.log.num.partitions"),
+            timeout_max_ms: values.int("transaction.max.timeout.ms"),
+            abort_interval: values.millis("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
+            expiration_ms: values.int("transactional.id.expiration.ms"),
+            expiry_interval: values.millis("transaction.remove.expired.transaction.cleanup.interval.ms"),
+            raises_epoch: values.int("brokerlab.transaction.version") == 2,
+        },
+        transactions_topic_replication_factor: values.int("transaction.state.log.replication.factor").min(i64::from(cluster.brokers))
+            as i16,
+        transactions_topic_min_isr: values.int("transaction.state.log.min.isr"),
+        transactions_topic_segment_bytes: values.int("transaction.state.log.segment.bytes"),
+        verifies_transactions: values.bool("transaction.partition.verification.enable"),
         coordinator,
         costs: costs(&values),
         given: Arc::new(values.given.clone()),

@@ -6,16 +6,13 @@
 use super::command::{Refusal, ResetTo};
 use super::topics::{answered, elect_leader, leader_of, reassign};
 use crate::broker::{Broker, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
-use crate::coordinator::{OFFSETS_TOPIC, partition_for};
+use crate::coordinator::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, partition_for};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request, Response};
 use crate::sim::{ProcessState, Trace, World};
 use kafka_protocol::messages as k;
 use serde_json::Value;
 use std::sync::Arc;
-
-/// The topic that holds the state of transactions.
-const TRANSACTIONS_TOPIC: &str = "__transaction_state";
 
 /// Sets where an inactive group goes on reading a topic.
 pub(super) fn reset_offsets(

@@ -15,6 +15,7 @@ mod parse;
 mod partitioner;
 mod scene;
 mod topics;
+mod transactions;
 pub mod written;
 
 pub use configs::effective_topic as effective_topic_configs;

@@ -3,8 +3,8 @@
 //! Owns the names of commands and fields as they are read; what a command or a session means is checked when it is applied or loaded.
 
 use super::command::{
-    Cluster, Command, CommitOffset, ConfigResource, FaultAction, ImportFormat, LinkOdds, MessagePart, NOT_YET, Refusal, ResetTo, Saved,
-    SeekEdge, SeekTo, TimedCommand, TopicPartition,
+    Cluster, Command, CommitOffset, ConfigResource, FaultAction, ImportFormat, LinkOdds, MessagePart, Refusal, ResetTo, Saved, SeekEdge,
+    SeekTo, TimedCommand, TopicPartition,
 };
 use super::fields::{Fields, FromValue, Misfit, Read, object, quoted};
 use crate::protocol::ErrorCode;
@@ -13,7 +13,7 @@ use serde_json::Value;
 /// Commands of one saved session, at the most.
 const COMMANDS_MAX: usize = 100_000;
 
-/// Reads a command. An unknown or malformed one is `INVALID_ARGUMENT`; one whose engine part does not exist yet is `UNSUPPORTED_VERSION`.
+/// Reads a command. An unknown or malformed one is `INVALID_ARGUMENT`.
 pub fn parse_command(value: Value) -> Result<Command, Refusal> {
     Ok(Command::from_value(value)?)
 }
@@ -34,9 +34,6 @@ impl FromValue for Command {
             Some(_) => return Err(wrong("A command's type is a string.".to_owned())),
             None => return Err(wrong("A command has a type.".to_owned())),
         };
-        if NOT_YET.contains(&kind.as_str()) {
-            return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, format!("{kind} comes with a later version.")).at("type").into());
-        }
         let article = if kind.starts_with(['a', 'i']) { "An" } else { "A" };
         object(value, &format!("{article} {kind} command"), |fields| command(&kind, fields))
     }
@@ -113,6 +110,12 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             partition: fields.take("partition"),
             to: fields.try_take("to")?,
         },
+        "beginTransaction" => Command::BeginTransaction { producer: fields.take("producer") },
+        "commitTransaction" => Command::CommitTransaction { producer: fields.take("producer") },
+        "abortTransaction" => Command::AbortTransaction { producer: fields.take("producer") },
+        "sendOffsetsToTransaction" => {
+            Command::SendOffsetsToTransaction { producer: fields.take("producer"), consumer: fields.take("consumer") }
+        }
         "resetOffsets" => Command::ResetOffsets {
             group: fields.take("group"),
             topic: fields.take("topic"),

@@ -145,6 +145,13 @@ impl Command {
                 object.put("partition", *partition);
                 object.put("to", *to);
             }
+            Command::BeginTransaction { producer } | Command::CommitTransaction { producer } | Command::AbortTransaction { producer } => {
+                object.put("producer", producer.as_str());
+            }
+            Command::SendOffsetsToTransaction { producer, consumer } => {
+                object.put("producer", producer.as_str());
+                object.put("consumer", consumer.as_str());
+            }
             Command::ResetOffsets { group, topic, partition, to } => {
                 object.put("group", group.as_str());
                 object.put("topic", topic.as_str());

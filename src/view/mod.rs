@@ -129,7 +129,7 @@ fn topics_in_order(world: &World) -> Vec<&TopicMetadata> {
 }
 
 fn is_internal(topic: &str) -> bool {
-    topic == OFFSETS_TOPIC
+    crate::coordinator::is_internal(topic)
 }
 
 fn replica_on<'a>(world: &'a World, broker: i32, key: &PartitionKey) -> Option<&'a Replica> {

@@ -86,6 +86,10 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::GroupDeleted { .. } => "groupDeleted",
         NoteKind::OffsetsDeleted { .. } => "offsetsDeleted",
         NoteKind::SettingWithoutEffect { .. } => "settingWithoutEffect",
+        NoteKind::TransactionBegun { .. } => "transactionBegun",
+        NoteKind::TransactionEnded { .. } => "transactionEnded",
+        NoteKind::TransactionChanged { .. } => "transactionChanged",
+        NoteKind::TransactionFailed { .. } => "transactionFailed",
     }
 }
 
@@ -137,7 +141,7 @@ pub fn place(note: &NoteKind) -> (Option<String>, Option<i32>) {
 /// Kafka's name of the error in it.
 pub fn error(note: &NoteKind) -> Option<&'static str> {
     let code = match note {
-        NoteKind::RecordFailed { error, .. } | NoteKind::ProduceRetried { error, .. } => *error,
+        NoteKind::RecordFailed { error, .. } | NoteKind::ProduceRetried { error, .. } | NoteKind::TransactionFailed { error, .. } => *error,
         NoteKind::ResponseSent { summary, .. } => summary.error,
         _ => ErrorCode::None,
     };
@@ -210,6 +214,15 @@ pub fn sentence(world: &World, note: &Note) -> String {
             format!("Nobody outside the ISR may lead {partition} any more")
         }
         NoteKind::GroupDeleted { group } => format!("Group {group} is deleted"),
+        NoteKind::TransactionBegun { id } => format!("Transaction of {id} begins"),
+        NoteKind::TransactionEnded { id, committed } => {
+            format!("Transaction of {id} is {}", if *committed { "committed" } else { "aborted" })
+        }
+        NoteKind::TransactionChanged { id, epoch, state, .. } => format!("Transactional id {id} is {state} in producer epoch {epoch}"),
+        NoteKind::TransactionFailed { id, error, fatal } => {
+            let after = if *fatal { "can do nothing any more" } else { "can only be aborted" };
+            format!("Transaction of {id} {after}: {}", error.name())
+        }
         NoteKind::OffsetsDeleted { group, offsets } => {
             format!(
                 "{offsets} committed offset{} of group {group} {} deleted",
@@ -610,6 +623,18 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::SettingWithoutEffect { client, setting } => Object::of([("client", (&**client).into()), ("setting", (*setting).into())]),
         NoteKind::EligibleLeadersChanged { elr, .. } => Object::of([("eligibleLeaderReplicas", elr.as_slice().into())]),
         NoteKind::LogDeleted { .. } => Object::of([]),
+        NoteKind::TransactionBegun { id } => Object::of([("transactionalId", (&**id).into())]),
+        NoteKind::TransactionEnded { id, committed } => {
+            Object::of([("transactionalId", (&**id).into()), ("committed", (*committed).into())])
+        }
+        NoteKind::TransactionFailed { id, fatal, .. } => Object::of([("transactionalId", (&**id).into()), ("fatal", (*fatal).into())]),
+        NoteKind::TransactionChanged { id, producer_id, epoch, state, partitions } => Object::of([
+            ("transactionalId", (&**id).into()),
+            ("producerId", (*producer_id).into()),
+            ("producerEpoch", i32::from(*epoch).into()),
+            ("state", (*state).into()),
+            ("partitions", (*partitions).into()),
+        ]),
         NoteKind::RecordsDeleted { before, .. } => Object::of([("before", (*before).into())]),
         NoteKind::LowWatermarkReached { offset, .. } => Object::of([("offset", (*offset).into())]),
     }

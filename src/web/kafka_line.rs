@@ -85,6 +85,12 @@ pub fn of(command: &Command) -> String {
         Command::CrashConsumer { id } => format!("kill -KILL $(pgrep -f {})  # the client dies without leaving its group", quote(id)),
         Command::PauseConsumer { .. } => "# no kafka-* tool; in the application: consumer.pause(consumer.assignment())".to_owned(),
         Command::ResumeConsumer { .. } => "# no kafka-* tool; in the application: consumer.resume(consumer.paused())".to_owned(),
+        Command::BeginTransaction { .. } => "# no kafka-* tool; in the application: producer.beginTransaction()".to_owned(),
+        Command::CommitTransaction { .. } => "# no kafka-* tool; in the application: producer.commitTransaction()".to_owned(),
+        Command::AbortTransaction { .. } => "# no kafka-* tool; in the application: producer.abortTransaction()".to_owned(),
+        Command::SendOffsetsToTransaction { .. } => {
+            "# no kafka-* tool; in the application: producer.sendOffsetsToTransaction(offsets, consumer.groupMetadata())".to_owned()
+        }
         Command::Commit { .. } => "# no kafka-* tool; in the application: consumer.commitSync()".to_owned(),
         Command::Seek { topic, partition, to, .. } => {
             let to = match to {

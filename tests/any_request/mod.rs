@@ -56,7 +56,7 @@ struct Fields<'a> {
 
 pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
     let mut fields = Fields { chance, facts };
-    match fields.below(31) {
+    match fields.below(33) {
         0 => Request::ApiVersions(Arc::default()),
         1..=2 => fields.produce(),
         3..=5 => Request::Fetch(Arc::new(fields.fetch())),
@@ -81,6 +81,7 @@ pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
         25..=26 => fields.about_groups(),
         27 => fields.description(),
         29 => Request::WriteTxnMarkers(Arc::new(fields.markers())),
+        30..=31 => fields.about_transactions(),
         28 => Request::ConsumerGroupHeartbeat(Arc::new(fields.report())),
         _ => fields.registration_or_heartbeat(),
     }
@@ -489,6 +490,59 @@ impl Fields<'_> {
             asked.with_name(fields.topic_name()).with_partition_indexes(fields.several(Fields::index))
         });
         k::ListPartitionReassignmentsRequest::default().with_topics(if self.rarely(3) { None } else { Some(topics) })
+    }
+
+    fn transactional_id(&mut self) -> k::TransactionalId {
+        let odd = ["", "others", "\u{1f600}", &"x".repeat(i16::MAX as usize)];
+        k::TransactionalId(wire::text(if self.rarely(4) { self.pick(&odd) } else { "mover" }))
+    }
+
+    fn about_transactions(&mut self) -> Request {
+        let (id, producer_id, epoch) = (self.transactional_id(), k::ProducerId(self.long(0)), self.int(0) as i16);
+        match self.below(5) {
+            0 => {
+                let message = k::InitProducerIdRequest::default().with_transactional_id(Some(id)).with_producer_id(producer_id);
+                Request::InitProducerId(Arc::new(message.with_producer_epoch(epoch).with_transaction_timeout_ms(self.int(60_000))))
+            }
+            1 => {
+                let transactions = self.several(|fields| {
+                    let topics = fields.several(|fields| {
+                        let topic = k::add_partitions_to_txn_request::AddPartitionsToTxnTopic::default().with_name(fields.topic_name());
+                        topic.with_partitions(fields.several(|fields| fields.int(0)))
+                    });
+                    k::add_partitions_to_txn_request::AddPartitionsToTxnTransaction::default()
+                        .with_transactional_id(fields.transactional_id())
+                        .with_producer_id(k::ProducerId(fields.long(0)))
+                        .with_producer_epoch(fields.int(0) as i16)
+                        .with_verify_only(fields.rarely(2))
+                        .with_topics(topics)
+                });
+                Request::AddPartitionsToTxn(Arc::new(k::AddPartitionsToTxnRequest::default().with_transactions(transactions)))
+            }
+            2 => {
+                let message = k::AddOffsetsToTxnRequest::default().with_transactional_id(id).with_producer_id(producer_id);
+                Request::AddOffsetsToTxn(Arc::new(message.with_producer_epoch(epoch).with_group_id(self.group())))
+            }
+            3 => {
+                let message = k::EndTxnRequest::default().with_transactional_id(id).with_producer_id(producer_id);
+                Request::EndTxn(Arc::new(message.with_producer_epoch(epoch).with_committed(self.rarely(2))))
+            }
+            _ => {
+                let topics = self.several(|fields| {
+                    let partitions = fields.several(|fields| {
+                        k::txn_offset_commit_request::TxnOffsetCommitRequestPartition::default()
+                            .with_partition_index(fields.int(0))
+                            .with_committed_offset(fields.long(0))
+                    });
+                    k::txn_offset_commit_request::TxnOffsetCommitRequestTopic::default()
+                        .with_name(fields.topic_name())
+                        .with_partitions(partitions)
+                });
+                let message = k::TxnOffsetCommitRequest::default().with_transactional_id(id).with_producer_id(producer_id);
+                let message = message.with_producer_epoch(epoch).with_group_id(self.group()).with_topics(topics);
+                Request::TxnOffsetCommit(Arc::new(message.with_generation_id(self.int(-1))))
+            }
+        }
     }
 
     fn markers(&mut self) -> k::WriteTxnMarkersRequest {

@@ -99,6 +99,7 @@ impl Consumer {
         }
         asked.topics = Some(topics);
         let mut message = k::OffsetFetchRequest::default();
+        message.require_stable = self.config.read_committed;
         message.groups.push(asked);
         self.network.send(now, coordinator, Channel::Coordinator, Asked::OffsetFetch, Request::OffsetFetch(Arc::new(message)), None, out);
         true

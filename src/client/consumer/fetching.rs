@@ -239,6 +239,7 @@ impl Consumer {
             return;
         }
         self.positions_suspect = true;
+        let at = now + self.network.backoff(0);
         for topic in &group.topics {
             let name: Arc<str> = Arc::from(topic.name.as_str());
             for found in &topic.partitions {
@@ -247,6 +248,11 @@ impl Consumer {
                 else {
                     continue;
                 };
+                if found.error_code != 0 {
+                    // A transaction decides on it: ask again after a while (KIP-447).
+                    (state.whence, state.not_before) = (Whence::Committed { asked: false }, at);
+                    continue;
+                }
                 state.not_before = 0;
                 if 0 <= found.committed_offset {
                     state.go_to(Whence::Offset(found.committed_offset));

@@ -170,9 +170,16 @@ pub static BROKER: &[Setting] = &[
         "Whether a leader asks the coordinator if a transaction is open before it takes records of it.",
     )
     .dynamic(),
+    int(
+        "transaction.remove.expired.transaction.cleanup.interval.ms",
+        "3600000",
+        "How often the coordinator looks for transactional ids to forget.",
+    )
+    .at_least(1),
     int("transaction.state.log.min.isr", "2", "Replicas of the transaction topic that must be in sync.").at_least(1),
     int("transaction.state.log.num.partitions", "3", "Partitions of the transaction topic: producers are spread over them.").at_least(1),
     short("transaction.state.log.replication.factor", "3", "Replicas of the transaction topic.").at_least(1),
+    int("transaction.state.log.segment.bytes", "104857600", "Bytes of a segment of the transaction topic.").at_least(1),
     int("transactional.id.expiration.ms", "604800000", "How long the coordinator remembers a transactional id that is not used.")
         .at_least(1),
     boolean(

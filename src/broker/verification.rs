@@ -1,0 +1,132 @@
+//! Before records of a transaction are appended, its coordinator is asked: whether the partition is in the transaction (version 1), or to put it in
+//! (version 2). So nothing is written outside of an open transaction, where nobody would ever end it.
+//!
+//! Owns the requests that wait for the coordinator's word. Source: `AddPartitionsToTxnManager`, `ReplicaManager.maybeSendPartitionsToTransactionCoordinator`,
+//! `VerificationGuard`; KIP-890.
+
+use super::Broker;
+use crate::coordinator::{TRANSACTIONS_TOPIC, partition_for};
+use crate::node::{Channel, Connection, NodeId, Outputs, Time};
+use crate::ordered::OrderedMap;
+use crate::protocol::wire::{self, ProduceBatches, Request};
+use crate::protocol::{BatchHeader, ErrorCode};
+use crate::replica::PartitionKey;
+use kafka_protocol::messages as k;
+use std::sync::Arc;
+
+/// A request that waits for the word of a transaction's coordinator.
+#[derive(Clone, Debug)]
+pub(super) struct Verification {
+    pub coordinator: i32,
+    pub sent: Time,
+    pub from: Connection,
+    correlation: u32,
+    request: Parked,
+    producer_id: i64,
+    verdicts: Verdicts,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Parked {
+    Produce(Arc<k::ProduceRequest>, ProduceBatches),
+    Offsets(Arc<k::TxnOffsetCommitRequest>),
+}
+
+/// What the coordinator says of each partition, and in which leader epoch it was asked. A marker or another epoch in between makes it worthless.
+pub(super) type Verdicts = OrderedMap<PartitionKey, (i32, ErrorCode)>;
+
+impl Broker {
+    /// Whether records of this producer's transaction may be appended without the coordinator's word.
+    pub(super) fn is_in_transaction(&self, key: PartitionKey, header: &BatchHeader) -> bool {
+        let known = self.replicas.get(&key).and_then(|replica| replica.log.producers().get(header.producer_id));
+        known.is_some_and(|known| known.epoch == header.producer_epoch && known.transaction.is_some())
+    }
+
+    /// Asks the coordinator about these partitions. `Err`: it cannot be asked.
+    pub(super) fn ask_coordinator(
+        &mut self,
+        now: Time,
+        (from, correlation): (Connection, u32),
+        (id, producer_id, producer_epoch): (&str, i64, i16),
+        partitions: &[PartitionKey],
+        request: Parked,
+        out: &mut Outputs,
+    ) -> Result<(), ErrorCode> {
+        let topic = self.image.topic(TRANSACTIONS_TOPIC).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+        let state = self.image.partition(&topic.id, partition_for(id, topic.partitions.len() as i32));
+        let coordinator = state.and_then(|state| state.leader).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+        let mut asked = k::add_partitions_to_txn_request::AddPartitionsToTxnTransaction::default();
+        asked.transactional_id = k::TransactionalId(wire::text(id));
+        (asked.producer_id, asked.producer_epoch) = (k::ProducerId(producer_id), producer_epoch);
+        asked.verify_only = self.config.transaction_version < 2;
+        let mut verdicts = Verdicts::new();
+        for key in partitions {
+            let Some(replica) = self.replicas.get(key) else { continue };
+            let named = k::add_partitions_to_txn_request::AddPartitionsToTxnTopic::default().with_name(wire::topic(&replica.name.topic));
+            asked.topics.push(named.with_partitions(vec![key.index]));
+            verdicts.insert(*key, (replica.leader_epoch(), ErrorCode::NetworkException));
+        }
+        let message = k::AddPartitionsToTxnRequest::default().with_transactions(vec![asked]);
+        let own = self.correlation();
+        out.request(NodeId::Broker(coordinator), Channel::Control, own, Request::AddPartitionsToTxn(Arc::new(message)));
+        self.verifying.insert(own, Verification { coordinator, sent: now, from, correlation, request, producer_id, verdicts });
+        Ok(())
+    }
+
+    /// The coordinator has answered.
+    pub(super) fn verified(&mut self, now: Time, correlation: u32, message: &k::AddPartitionsToTxnResponse, out: &mut Outputs) {
+        let Some(mut verification) = self.verifying.remove(&correlation) else { return };
+        for topic in message.results_by_transaction.iter().flat_map(|result| &result.topic_results) {
+            let Some(id) = self.image.topic_ids.get(topic.name.as_str()) else { continue };
+            for told in &topic.results_by_partition {
+                let verdict = verification.verdicts.get_mut(&PartitionKey { topic: *id, index: told.partition_index });
+                // One that a marker has made worthless stays so.
+                if let Some(verdict) = verdict.filter(|verdict| verdict.1 == ErrorCode::NetworkException) {
+                    verdict.1 = ErrorCode::of(told.partition_error_code);
+                }
+            }
+        }
+        self.go_on(now, verification, out);
+    }
+
+    /// Nobody answers: the sender is to come again.
+    pub(super) fn verifications_lost(&mut self, now: Time, lost: impl Fn(&Verification) -> bool, out: &mut Outputs) {
+        let lost: Vec<u32> = self.verifying.iter().filter(|(_, one)| lost(one)).map(|(correlation, _)| *correlation).collect();
+        for verification in lost.iter().filter_map(|correlation| self.verifying.remove(correlation)).collect::<Vec<_>>() {
+            self.go_on(now, verification, out);
+        }
+    }
+
+    /// A producer's transaction has ended in this partition: what was asked about it holds for that one only.
+    pub(super) fn verdict_is_over(&mut self, key: PartitionKey, producer_id: i64) {
+        for one in self.verifying.values_mut().filter(|one| one.producer_id == producer_id) {
+            if let Some(verdict) = one.verdicts.get_mut(&key) {
+                verdict.1 = ErrorCode::InvalidTxnState;
+            }
+        }
+    }
+
+    fn go_on(&mut self, now: Time, verification: Verification, out: &mut Outputs) {
+        let Verification { from, correlation, request, verdicts, .. } = verification;
+        match request {
+            Parked::Produce(message, batches) => self.produce_verified(now, from, correlation, &message, &batches, &verdicts, out),
+            Parked::Offsets(message) => {
+                let error = verdicts.values().map(|(_, error)| *error).find(|error| *error != ErrorCode::None);
+                self.commit_in_transaction(now, from, correlation, &message, error, out);
+            }
+        }
+    }
+}
+
+/// What a producer is told (`ReplicaManager.appendRecords`): what passes is to be tried again.
+pub(super) fn told_producer(error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::ConcurrentTransactions
+        | ErrorCode::NetworkException
+        | ErrorCode::CoordinatorLoadInProgress
+        | ErrorCode::CoordinatorNotAvailable
+        | ErrorCode::NotCoordinator => ErrorCode::NotEnoughReplicas,
+        ErrorCode::ProducerFenced => ErrorCode::InvalidProducerEpoch,
+        other => other,
+    }
+}
