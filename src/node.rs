@@ -4,8 +4,10 @@
 //! It must not know who carries a message, how long that takes, or what the time on a wall is.
 
 mod chance;
+mod reasons;
 
 pub use chance::Chance;
+pub use reasons::{DeleteReason, LeaveReason, Loss, RebalanceReason, SettledBy, UncleanReason};
 
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{Api, Request, Response};
@@ -127,6 +129,8 @@ pub enum Timer {
     Transactions,
     /// Broker: the coordinator looks at its members' sessions and its rebalances' deadlines.
     Groups,
+    /// Broker: a lock on shared records is over, or whoever waits for some has waited long enough.
+    Share,
     /// Broker: give up requests to other nodes that got no answer in time.
     RequestTimeouts,
     /// Broker: the controlled shutdown has taken too long.
@@ -600,6 +604,38 @@ pub enum NoteKind {
         error: ErrorCode,
         fatal: bool,
     },
+    /// Leader: a share group's records in flight in a partition are known; it goes on from here.
+    SharePartitionLoaded {
+        group: Arc<str>,
+        partition: Partition,
+        start_offset: i64,
+    },
+    /// Leader: a member of a share group has these now, until it says what has become of them or its time is over.
+    RecordsAcquired {
+        group: Arc<str>,
+        member: Arc<str>,
+        partition: Partition,
+        first_offset: i64,
+        last_offset: i64,
+        deliveries: i16,
+    },
+    /// Leader: a member has these no more.
+    RecordsSettled {
+        group: Arc<str>,
+        member: Arc<str>,
+        partition: Partition,
+        first_offset: i64,
+        last_offset: i64,
+        deliveries: i16,
+        /// Nobody gets them again.
+        archived: bool,
+        by: SettledBy,
+    },
+    /// Settings of a group; `None` instead of a value: what the brokers say.
+    GroupConfigsAltered {
+        group: Arc<str>,
+        changes: Vec<(String, Option<String>)>,
+    },
 }
 
 impl NoteKind {
@@ -623,59 +659,6 @@ impl NoteKind {
             _ => None,
         }
     }
-}
-
-/// Why somebody may lead who need not have all that is committed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum UncleanReason {
-    /// `unclean.leader.election.enable`
-    Enabled,
-    /// An admin asked for it.
-    Requested,
-    /// It led last, and nobody else may: only its own disk can have lost anything (KIP-966).
-    LastKnownLeader,
-}
-
-/// Why a message does not arrive although somebody listens there.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Loss {
-    /// The link is cut.
-    Cut,
-    /// `messageFault` or `dropNext` chose it.
-    Dropped,
-}
-
-/// Why segments of a log are gone.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum DeleteReason {
-    /// They lie below the log start offset.
-    Start,
-    /// `retention.bytes`
-    Size,
-    /// `retention.ms`
-    Time,
-    /// `local.retention.bytes`
-    LocalSize,
-    /// `local.retention.ms`
-    LocalTime,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum LeaveReason {
-    Left,
-    SessionExpired,
-    RebalanceTimeout,
-    SyncTimeout,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum RebalanceReason {
-    Joined,
-    Left,
-    SessionExpired,
-    LeaderRejoined,
-    Changed,
-    SyncTimeout,
 }
 
 /// What a message is about, in a few numbers: for the trace and for the drawing of messages in flight.

@@ -377,6 +377,7 @@ fn valid_text(valid: Valid) -> String {
         Valid::NotEmpty => "non-empty string".to_owned(),
         Valid::Replicas => "[partitionId]:[brokerId],[partitionId]:[brokerId],...".to_owned(),
         Valid::OffsetReset => "[latest, earliest, none, by_duration:PnDTnHnMn.nS]".to_owned(),
+        Valid::ShareOffsetReset => "[latest, earliest, by_duration:PnDTnHnMn.nS]".to_owned(),
     }
 }
 

@@ -7,7 +7,7 @@
 //! `LogManager.isStrayKraftReplica`, `BrokerMetadataPublisher`.
 
 use super::Broker;
-use crate::coordinator::{Effects, OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
+use crate::coordinator::{Effects, OFFSETS_TOPIC, SHARE_TOPIC, TRANSACTIONS_TOPIC};
 use crate::mutant;
 use crate::node::{NoteKind, Outputs, Time, TopicName};
 use crate::replica::PartitionKey;
@@ -45,6 +45,10 @@ impl Broker {
             if &*replica.name.topic == TRANSACTIONS_TOPIC {
                 self.transactions_moved(now, key, out);
             }
+            if &*replica.name.topic == SHARE_TOPIC {
+                self.share_states.unload(key.index);
+            }
+            self.forget_share_partitions(key);
             if !self.image.topics.contains_key(&key.topic) && !mutant::is("remote-outlives-topic") {
                 self.delete_remote_log(now, key, replica.name.clone(), out);
             }

@@ -96,6 +96,10 @@ impl Broker {
             self.transaction_changed(now, *change, ErrorCode::None, out);
             return;
         }
+        let then = match then {
+            Then::ShareState(stored) => return self.share_state_stored(now, *stored, out),
+            then => then,
+        };
         let mut effects = Effects::default();
         self.coordinator.committed(now, then, &mut effects, out);
         self.carry_out(now, effects, out);
@@ -106,6 +110,10 @@ impl Broker {
             self.transaction_changed(now, *change, error, out);
             return;
         }
+        let then = match then {
+            Then::ShareState(stored) => return self.share_state_lost(now, *stored, error, out),
+            then => then,
+        };
         let mut effects = Effects::default();
         self.coordinator.failed(now, then, error, &mut effects, out);
         self.carry_out(now, effects, out);

@@ -5,7 +5,7 @@
 use super::Broker;
 use super::controllers::RETRY_BACKOFF;
 use super::throttle;
-use crate::coordinator::{Effects, OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
+use crate::coordinator::{Effects, OFFSETS_TOPIC, SHARE_TOPIC, TRANSACTIONS_TOPIC};
 use crate::cost::{NEVER, WRITE_BACK_INTERVAL};
 use crate::node::{Channel, NoteKind, Outputs, Partition, Time, Timer};
 use crate::protocol::ErrorCode;
@@ -138,6 +138,7 @@ impl Broker {
         }
         let min_insync = self.min_insync(topic);
         let is_offsets_topic = &*topic.name == OFFSETS_TOPIC;
+        let is_share_topic = &*topic.name == SHARE_TOPIC;
         let name = Partition { topic: topic.name.clone(), index: key.index };
         let replica = self.replicas.or_insert_with(key, || Replica::new(name.clone()));
         replica.flush_rule = self.config.costs.flush_rule.of_topic(&topic.configs);
@@ -155,6 +156,13 @@ impl Broker {
         }
         let new_role = replica.assume(now, self.id, state, min_insync);
         let leads = replica.leader().is_some();
+        if is_share_topic && new_role {
+            if leads {
+                self.share_states.load(key.index, replica.log.batches_from(replica.log.start_offset()));
+            } else {
+                self.share_states.unload(key.index);
+            }
+        }
         if is_offsets_topic && new_role {
             let mut effects = Effects::default();
             if leads {
@@ -169,6 +177,8 @@ impl Broker {
         }
         if leads {
             self.advance(now, key, out);
+        } else {
+            self.forget_share_partitions(key);
         }
         if is_tiered && new_role {
             self.tier(now, key, out);

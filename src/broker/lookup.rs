@@ -37,7 +37,7 @@ const TRANSACTION_COORDINATOR: i8 = 1;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 29] = [
+const APIS: [(i16, i16, i16); 36] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -67,6 +67,13 @@ const APIS: [(i16, i16, i16); 29] = [
     (60, 0, 2), // DescribeCluster
     (68, 0, 1), // ConsumerGroupHeartbeat
     (69, 0, 1), // ConsumerGroupDescribe
+    (78, 1, 1), // ShareFetch
+    (79, 1, 1), // ShareAcknowledge
+    (83, 0, 0), // InitializeShareGroupState
+    (84, 0, 0), // ReadShareGroupState
+    (85, 0, 0), // WriteShareGroupState
+    (86, 0, 0), // DeleteShareGroupState
+    (87, 0, 0), // ReadShareGroupStateSummary
 ];
 
 pub(super) fn api_versions() -> k::ApiVersionsResponse {
@@ -332,7 +339,7 @@ impl Broker {
         self.create_topic(now, name, topic, out);
     }
 
-    fn create_topic(&mut self, now: Time, name: &str, topic: k::create_topics_request::CreatableTopic, out: &mut Outputs) {
+    pub(super) fn create_topic(&mut self, now: Time, name: &str, topic: k::create_topics_request::CreatableTopic, out: &mut Outputs) {
         if self.creating.values().any(|(creating, _)| creating == name) {
             return;
         }

@@ -25,6 +25,7 @@ mod producer_ids;
 mod read_replica;
 mod remote;
 mod replication;
+pub mod share;
 mod shutdown;
 mod throttle;
 mod timeouts;
@@ -33,7 +34,7 @@ pub mod validation;
 mod verification;
 mod work;
 
-use crate::coordinator::{Coordinator, CoordinatorConfig, TransactionConfig, TransactionCoordinator};
+use crate::coordinator::{Coordinator, CoordinatorConfig, ReplyTo, ShareCoordinator, TransactionConfig, TransactionCoordinator};
 use crate::cost::{Costs, HEALTHY_DISK, WRITE_BACK_INTERVAL};
 use crate::node::{Chance, Channel, Connection, Input, MS, NodeId, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
@@ -49,6 +50,7 @@ use fetch::DelayedFetch;
 use fetch_sessions::FetchSessions;
 use produce::DelayedProduce;
 use producer_ids::ProducerIds;
+use share::{Share, ShareConfig};
 
 use crate::ordered::{OrderedMap, OrderedSet};
 pub use lookup::{EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
@@ -141,6 +143,7 @@ pub struct BrokerConfig {
     pub verifies_transactions: bool,
     /// The feature level `transaction.version`: 1 or 2 (KIP-890)
     pub transaction_version: i64,
+    pub share: ShareConfig,
     /// What it was started with, as text: what is not there has its default.
     pub given: Arc<OrderedMap<String, String>>,
     pub costs: Costs,
@@ -203,6 +206,8 @@ pub struct Broker {
     copied_out: Quota,
     copied_in: Quota,
     coordinator: Coordinator,
+    share: Share,
+    share_states: ShareCoordinator,
     /// When the coordinator asked to be woken, so that it is not asked twice.
     groups_wake: Option<Time>,
     transactions: TransactionCoordinator,
@@ -230,6 +235,7 @@ impl Broker {
     pub fn new(id: i32, config: BrokerConfig, chance: Chance) -> Broker {
         let coordinator = Coordinator::new(config.coordinator, chance.fork(1));
         let transactions = TransactionCoordinator::new(config.transactions);
+        let share_states = ShareCoordinator::new(config.share.state_partitions, config.share.updates_per_snapshot);
         let charged = config.costs.is_charged(HEALTHY_DISK);
         let sessions = FetchSessions::new(config.fetch_session_slots);
         let controllers = Controllers::new(config.controllers.clone());
@@ -263,6 +269,8 @@ impl Broker {
             copied_out: Quota::default(),
             copied_in: Quota::default(),
             coordinator,
+            share: Share::default(),
+            share_states,
             groups_wake: None,
             transactions,
             transactions_wake: None,
@@ -404,6 +412,9 @@ impl Broker {
                 self.try_delayed_produces(now, key, out);
                 self.try_delayed_fetches(now, key, out);
                 self.try_delayed_deletes(key, out);
+                if self.share.has_waiting() {
+                    self.try_share_fetches(now, key, out);
+                }
             } else if let Some(ready) = self.connections.next_ready() {
                 self.enqueue(now, ready, out);
             } else {
@@ -474,6 +485,13 @@ impl Broker {
             | Request::OffsetDelete(_)
             | Request::ConsumerGroupHeartbeat(_)
             | Request::ConsumerGroupDescribe(_)) => self.group_request(now, from, &client_id, correlation, request, out),
+            Request::ShareFetch(message) => self.share_fetch(now, from, correlation, &message, out),
+            Request::ShareAcknowledge(message) => self.share_acknowledge(now, from, correlation, &message, out),
+            request @ (Request::InitializeShareGroupState(_)
+            | Request::ReadShareGroupState(_)
+            | Request::WriteShareGroupState(_)
+            | Request::DeleteShareGroupState(_)
+            | Request::ReadShareGroupStateSummary(_)) => self.share_state_request(now, ReplyTo { from, correlation }, request, out),
             // The broker's listener has no other API; nodes of this world never send one.
             Request::CreateTopics(_)
             | Request::BrokerRegistration(_)
@@ -527,6 +545,9 @@ impl Broker {
             Response::CreateTopics(_) => {
                 self.creating.remove(&correlation);
             }
+            response @ (Response::ReadShareGroupState(_) | Response::WriteShareGroupState(_)) => {
+                self.share_coordinator_answered(now, correlation, &response, out);
+            }
             _ => {}
         }
     }
@@ -546,6 +567,12 @@ impl Broker {
                 out,
             );
             self.verifications_lost(now, |one| one.coordinator == broker && channel.is_none_or(|channel| channel == Channel::Control), out);
+        }
+        self.share_connections_gone(now, gone, out);
+        if let NodeId::Broker(lost) = peer
+            && channel.is_none_or(|channel| channel == Channel::Coordinator)
+        {
+            self.share_requests_lost(now, |to, _| to == lost, out);
         }
         match peer {
             // A follower that gives up its own fetch says so on the same channel, in the other direction: each side has its own connection.
@@ -587,6 +614,7 @@ impl Broker {
             Timer::Purgatory { operation } => self.expire(now, operation, out),
             Timer::Groups => self.groups_due(now, out),
             Timer::Transactions => self.transactions_due(now, out),
+            Timer::Share => self.share_due(now, out),
             Timer::OffsetsRetention => self.offsets_retention_due(now, out),
             Timer::RequestTimeouts => self.time_requests_out(now, out),
             Timer::Shutdown => self.end(now, out),

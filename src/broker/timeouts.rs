@@ -18,7 +18,7 @@ impl Broker {
         let topics = self.creating.values().map(|(_, sent)| *sent);
         let ids = self.producer_ids.asked.map(|(_, sent)| sent);
         let others = self.marking.values().map(|one| one.sent).chain(self.verifying.values().map(|one| one.sent));
-        let oldest = fetches.chain(changes).chain(topics).chain(ids).chain(others).min().unwrap_or(now);
+        let oldest = fetches.chain(changes).chain(topics).chain(ids).chain(others).chain(self.share.oldest_sent()).min().unwrap_or(now);
         out.timer((oldest + REQUEST_TIMEOUT).max(now + 1), Timer::RequestTimeouts);
     }
 
@@ -35,6 +35,7 @@ impl Broker {
         late.collect::<Vec<_>>().into_iter().for_each(|(broker, channel)| out.close(NodeId::Broker(broker), channel));
         self.markers_lost(now, |one| overdue(one.sent), out);
         self.verifications_lost(now, |one| overdue(one.sent), out);
+        self.share_requests_lost(now, |_, sent| overdue(sent), out);
         // The topic is asked for again by whoever still wants it.
         self.creating.retain(|_, (_, sent)| !overdue(*sent));
         self.producer_ids.asked.take_if(|(_, sent)| overdue(*sent));

@@ -1,7 +1,7 @@
 //! Settings of topics: what they may be, and how they are changed while the topic lives. Those of brokers are [`super::broker_configs`]'s.
 //!
 //! Source: `ConfigurationControlManager.incrementalAlterConfigs`, `ConfigAdminManager.preprocess`, `LogConfig.validate`; KIP-339. What is asked
-//! for one topic is done as a whole or not at all. Groups have no settings of their own here yet.
+//! for one topic is done as a whole or not at all. Those of groups are [`super::group_configs`]'s.
 
 use super::{Controller, Refused};
 use crate::node::{NoteKind, Outputs};
@@ -20,6 +20,8 @@ use kafka_protocol::messages as k;
 pub const TOPIC_RESOURCE: i8 = 2;
 /// `ConfigResource.Type.BROKER` on the wire.
 pub const BROKER_RESOURCE: i8 = 4;
+/// `ConfigResource.Type.GROUP` on the wire.
+pub const GROUP_RESOURCE: i8 = 32;
 /// `AlterConfigOp.OpType.SET` on the wire.
 pub const SET: i8 = 0;
 /// `AlterConfigOp.OpType.DELETE` on the wire.
@@ -65,6 +67,9 @@ impl Controller {
     fn alter(&mut self, resource: &AlterConfigsResource, validate_only: bool, out: &mut Outputs) -> Result<(), Refused> {
         if resource.resource_type == BROKER_RESOURCE {
             return self.alter_broker(resource, validate_only, out);
+        }
+        if resource.resource_type == GROUP_RESOURCE {
+            return self.alter_group(resource, validate_only, out);
         }
         let topic = self.topic_to_alter(resource)?;
         let (id, name) = (topic.id, topic.name.clone());
@@ -123,7 +128,7 @@ impl Controller {
         let name: &str = &resource.resource_name;
         if resource.resource_type != TOPIC_RESOURCE {
             let sentence =
-                format!("Topics and brokers have settings that can be changed, not resources of type {}.", resource.resource_type);
+                format!("Topics, brokers and groups have settings that can be changed, not resources of type {}.", resource.resource_type);
             return Err((ErrorCode::UnsupportedVersion, sentence));
         }
         if name.is_empty() {

@@ -11,6 +11,7 @@ mod delete_topics;
 pub mod elect_leaders;
 mod elections;
 mod eligible;
+mod group_configs;
 mod office;
 mod partitions;
 mod placement;
@@ -57,6 +58,8 @@ pub struct ControllerConfig {
     pub unclean_interval: Time,
     /// `delete.topic.enable`
     pub delete_topics: bool,
+    /// `group.share.min.record.lock.duration.ms` and `group.share.max.record.lock.duration.ms`
+    pub share_locks_ms: (i64, i64),
     /// `remote.log.storage.system.enable`
     pub remote_storage: bool,
     /// What holds for logs where the topic does not say

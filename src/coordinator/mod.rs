@@ -9,6 +9,7 @@ mod expiry;
 mod group;
 mod membership;
 mod offsets;
+mod share_state;
 mod static_members;
 mod transaction;
 mod transactions;
@@ -16,6 +17,7 @@ mod transactions;
 pub use consumer_group::{ConsumerGroup, ConsumerMember};
 pub use group::{Group, GroupState, Member};
 pub use offsets::CommittedOffset;
+pub use share_state::{SHARE_TOPIC, ShareCoordinator, ShareEffects, Stored, state_partition};
 pub use transaction::{Transaction, TransactionState};
 pub use transactions::{
     Change, DueMarker, MARKER_BACKOFF, TRANSACTIONS_TOPIC, TransactionConfig, TransactionCoordinator, TransactionEffects,
@@ -37,7 +39,7 @@ pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// Whether a topic is Kafka's own: no client writes to it, nor deletes its records.
 pub fn is_internal(topic: &str) -> bool {
-    topic == OFFSETS_TOPIC || topic == TRANSACTIONS_TOPIC
+    matches!(topic, OFFSETS_TOPIC | TRANSACTIONS_TOPIC | SHARE_TOPIC)
 }
 
 /// Settings of the coordinator, with Kafka's names and defaults.
@@ -126,6 +128,8 @@ pub enum Then {
         reply: ReplyTo,
         response: Arc<k::ConsumerGroupHeartbeatResponse>,
     },
+    /// The state of a share partition is stored: for the share coordinator, which hears of it from the broker.
+    ShareState(Box<share_state::Stored>),
     /// Nothing waits for it.
     Stored,
 }
@@ -330,7 +334,7 @@ impl Coordinator {
                 }
             }
             Then::HeartbeatStored { reply, response, .. } => effects.replies.push((reply, Response::ConsumerGroupHeartbeat(response))),
-            Then::Transaction(_) | Then::Stored => {}
+            Then::Transaction(_) | Then::ShareState(_) | Then::Stored => {}
         }
     }
 
@@ -375,7 +379,7 @@ impl Coordinator {
             }
             Then::GroupsDeleted { deletion, groups } => self.groups_not_deleted(deletion, &groups, error, effects),
             // Offsets of a deleted topic stay, as in Kafka, which logs the error and does not try again; expired ones are looked at again.
-            Then::OffsetsForgotten { .. } | Then::OffsetsExpired { .. } | Then::Transaction(_) | Then::Stored => {}
+            Then::OffsetsForgotten { .. } | Then::OffsetsExpired { .. } | Then::Transaction(_) | Then::ShareState(_) | Then::Stored => {}
         }
     }
 

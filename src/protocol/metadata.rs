@@ -70,6 +70,12 @@ pub enum MetadataRecord {
         name: String,
         value: Option<String>,
     },
+    /// A setting of the group; `None`: what the brokers say holds (Kafka's ConfigRecord).
+    GroupConfig {
+        group: String,
+        name: String,
+        value: Option<String>,
+    },
     /// `min.insync.replicas` is another for the topic, or for all: who was eligible by the old one need not be so any more (KIP-966).
     ClearElr {
         topic: Option<Uuid>,
@@ -128,6 +134,8 @@ pub struct MetadataImage {
     pub topic_ids: OrderedMap<Arc<str>, Uuid>,
     /// Settings that were changed while brokers ran: of one, or of all that have none of their own.
     pub broker_configs: OrderedMap<Option<i32>, OrderedMap<String, String>>,
+    /// Settings of groups, by their ids.
+    pub group_configs: OrderedMap<String, OrderedMap<String, String>>,
     /// The first producer id that no broker has been given.
     pub next_producer_id: i64,
 }
@@ -205,6 +213,14 @@ impl MetadataImage {
                     Some(value) => configs.insert(name.clone(), value.clone()),
                     None => configs.remove(name),
                 };
+            }
+            MetadataRecord::GroupConfig { group, name, value } => {
+                let configs = self.group_configs.or_default(group.clone());
+                match value {
+                    Some(value) => configs.insert(name.clone(), value.clone()),
+                    None => configs.remove(name),
+                };
+                self.group_configs.retain(|_, configs| !configs.is_empty());
             }
             MetadataRecord::TopicConfig { topic, name, value } => {
                 if let Some(topic) = self.topics.get_mut(topic) {

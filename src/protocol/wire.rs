@@ -63,6 +63,13 @@ pub enum Request {
     TxnOffsetCommit(Arc<k::TxnOffsetCommitRequest>),
     AddOffsetsToTxn(Arc<k::AddOffsetsToTxnRequest>),
     EndTxn(Arc<k::EndTxnRequest>),
+    ShareFetch(Arc<k::ShareFetchRequest>),
+    ShareAcknowledge(Arc<k::ShareAcknowledgeRequest>),
+    InitializeShareGroupState(Arc<k::InitializeShareGroupStateRequest>),
+    ReadShareGroupState(Arc<k::ReadShareGroupStateRequest>),
+    WriteShareGroupState(Arc<k::WriteShareGroupStateRequest>),
+    DeleteShareGroupState(Arc<k::DeleteShareGroupStateRequest>),
+    ReadShareGroupStateSummary(Arc<k::ReadShareGroupStateSummaryRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -115,6 +122,13 @@ pub enum Response {
     TxnOffsetCommit(Arc<k::TxnOffsetCommitResponse>),
     AddOffsetsToTxn(Arc<k::AddOffsetsToTxnResponse>),
     EndTxn(Arc<k::EndTxnResponse>),
+    ShareFetch(Arc<k::ShareFetchResponse>, FetchBatches),
+    ShareAcknowledge(Arc<k::ShareAcknowledgeResponse>),
+    InitializeShareGroupState(Arc<k::InitializeShareGroupStateResponse>),
+    ReadShareGroupState(Arc<k::ReadShareGroupStateResponse>),
+    WriteShareGroupState(Arc<k::WriteShareGroupStateResponse>),
+    DeleteShareGroupState(Arc<k::DeleteShareGroupStateResponse>),
+    ReadShareGroupStateSummary(Arc<k::ReadShareGroupStateSummaryResponse>),
 }
 
 /// Bytes of records as they travel.
@@ -173,10 +187,17 @@ pub enum Api {
     AddOffsetsToTxn,
     TxnOffsetCommit,
     AddPartitionsToTxn,
+    ShareFetch,
+    ShareAcknowledge,
+    InitializeShareGroupState,
+    ReadShareGroupState,
+    WriteShareGroupState,
+    DeleteShareGroupState,
+    ReadShareGroupStateSummary,
 }
 
 impl Api {
-    pub const ALL: [Api; 45] = [
+    pub const ALL: [Api; 52] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -222,6 +243,13 @@ impl Api {
         Api::AddOffsetsToTxn,
         Api::TxnOffsetCommit,
         Api::AddPartitionsToTxn,
+        Api::ShareFetch,
+        Api::ShareAcknowledge,
+        Api::InitializeShareGroupState,
+        Api::ReadShareGroupState,
+        Api::WriteShareGroupState,
+        Api::DeleteShareGroupState,
+        Api::ReadShareGroupStateSummary,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -271,6 +299,13 @@ impl Api {
             Api::TxnOffsetCommit => "TxnOffsetCommit",
             Api::AddOffsetsToTxn => "AddOffsetsToTxn",
             Api::EndTxn => "EndTxn",
+            Api::ShareFetch => "ShareFetch",
+            Api::ShareAcknowledge => "ShareAcknowledge",
+            Api::InitializeShareGroupState => "InitializeShareGroupState",
+            Api::ReadShareGroupState => "ReadShareGroupState",
+            Api::WriteShareGroupState => "WriteShareGroupState",
+            Api::DeleteShareGroupState => "DeleteShareGroupState",
+            Api::ReadShareGroupStateSummary => "ReadShareGroupStateSummary",
         }
     }
 }
@@ -331,6 +366,13 @@ impl Request {
             Request::TxnOffsetCommit(_) => Api::TxnOffsetCommit,
             Request::AddOffsetsToTxn(_) => Api::AddOffsetsToTxn,
             Request::EndTxn(_) => Api::EndTxn,
+            Request::ShareFetch(_) => Api::ShareFetch,
+            Request::ShareAcknowledge(_) => Api::ShareAcknowledge,
+            Request::InitializeShareGroupState(_) => Api::InitializeShareGroupState,
+            Request::ReadShareGroupState(_) => Api::ReadShareGroupState,
+            Request::WriteShareGroupState(_) => Api::WriteShareGroupState,
+            Request::DeleteShareGroupState(_) => Api::DeleteShareGroupState,
+            Request::ReadShareGroupStateSummary(_) => Api::ReadShareGroupStateSummary,
         }
     }
 }
@@ -339,7 +381,9 @@ impl Response {
     /// About how many bytes it has on the wire: its records exactly, and a round number for the rest.
     pub fn bytes(&self) -> u64 {
         match self {
-            Response::Fetch(_, batches) => MESSAGE_BYTES + batches.iter().flatten().map(|batch| batch.bytes.len() as u64).sum::<u64>(),
+            Response::Fetch(_, batches) | Response::ShareFetch(_, batches) => {
+                MESSAGE_BYTES + batches.iter().flatten().map(|batch| batch.bytes.len() as u64).sum::<u64>()
+            }
             _ => MESSAGE_BYTES,
         }
     }
@@ -391,6 +435,13 @@ impl Response {
             Response::TxnOffsetCommit(_) => Api::TxnOffsetCommit,
             Response::AddOffsetsToTxn(_) => Api::AddOffsetsToTxn,
             Response::EndTxn(_) => Api::EndTxn,
+            Response::ShareFetch(..) => Api::ShareFetch,
+            Response::ShareAcknowledge(_) => Api::ShareAcknowledge,
+            Response::InitializeShareGroupState(_) => Api::InitializeShareGroupState,
+            Response::ReadShareGroupState(_) => Api::ReadShareGroupState,
+            Response::WriteShareGroupState(_) => Api::WriteShareGroupState,
+            Response::DeleteShareGroupState(_) => Api::DeleteShareGroupState,
+            Response::ReadShareGroupStateSummary(_) => Api::ReadShareGroupStateSummary,
         }
     }
 
@@ -455,6 +506,21 @@ impl Response {
                 results.map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
             }
             Response::ConsumerGroupDescribe(m) => m.groups.iter().map(|g| g.error_code).find(|code| *code != 0).unwrap_or(0),
+            Response::ShareFetch(m, _) => quorum_error(
+                m.error_code,
+                m.responses
+                    .iter()
+                    .flat_map(|t| &t.partitions)
+                    .map(|p| if p.error_code == 0 { p.acknowledge_error_code } else { p.error_code }),
+            ),
+            Response::ShareAcknowledge(m) => {
+                quorum_error(m.error_code, m.responses.iter().flat_map(|t| &t.partitions).map(|p| p.error_code))
+            }
+            Response::InitializeShareGroupState(m) => quorum_error(0, m.results.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
+            Response::ReadShareGroupState(m) => quorum_error(0, m.results.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
+            Response::WriteShareGroupState(m) => quorum_error(0, m.results.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
+            Response::DeleteShareGroupState(m) => quorum_error(0, m.results.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
+            Response::ReadShareGroupStateSummary(m) => quorum_error(0, m.results.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),

@@ -2,6 +2,7 @@
 
 use super::command::{Cluster, Configs, Refusal};
 use super::{effects, partitioner};
+use crate::broker::share::ShareConfig;
 use crate::broker::{BrokerConfig, LogRules, QuotaWindow};
 use crate::client::assignor::Assignor;
 use crate::client::consumer::OffsetReset;
@@ -161,6 +162,11 @@ impl Values {
 /// Settings for a topic, under their proper names; the controller checks them once more.
 pub fn topic(given: &Configs, field: &str) -> Result<Configs, Refusal> {
     Values::check(Scope::Topic, given, field).map(|values| values.given)
+}
+
+/// A group's settings, under their proper names.
+pub fn group(given: &Configs, field: &str) -> Result<Configs, Refusal> {
+    Values::check(Scope::Group, given, field).map(|values| values.given)
 }
 
 /// Settings for running brokers, under their proper names. Whether they may be changed and to what is the controller's to say.
@@ -435,6 +441,18 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         start_timestamp,
     };
     let factor = values.int("offsets.topic.replication.factor").min(i64::from(cluster.brokers));
+    let state_factor = values.int("share.coordinator.state.topic.replication.factor").min(i64::from(cluster.brokers));
+    let share = ShareConfig {
+        deliveries_max: values.int("group.share.delivery.count.limit") as i16,
+        lock_duration: values.millis("group.share.record.lock.duration.ms"),
+        locks_max: values.int("group.share.partition.max.record.locks"),
+        sessions_max: values.size("group.share.max.share.sessions"),
+        state_partitions: values.i32("share.coordinator.state.topic.num.partitions"),
+        state_replication_factor: state_factor as i16,
+        state_min_insync: values.int("share.coordinator.state.topic.min.isr").min(state_factor),
+        state_segment_bytes: values.int("share.coordinator.state.topic.segment.bytes"),
+        updates_per_snapshot: values.int("share.coordinator.snapshot.update.records.per.snapshot") as u32,
+    };
     let log = values.log();
     let remote_storage = values.bool("remote.log.storage.system.enable");
     let broker = BrokerConfig {
@@ -497,6 +515,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         transactions_topic_segment_bytes: values.int("transaction.state.log.segment.bytes"),
         verifies_transactions: values.bool("transaction.partition.verification.enable"),
         coordinator,
+        share,
         costs: costs(&values),
         given: Arc::new(values.given.clone()),
     };
@@ -513,6 +532,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         unclean_elections: values.bool("unclean.leader.election.enable"),
         unclean_interval: values.millis("unclean.leader.election.interval.ms").max(MS),
         delete_topics: values.bool("delete.topic.enable"),
+        share_locks_ms: (values.int("group.share.min.record.lock.duration.ms"), values.int("group.share.max.record.lock.duration.ms")),
         remote_storage,
         log,
         io_threads: values.int("num.io.threads"),

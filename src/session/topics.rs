@@ -2,7 +2,7 @@
 
 use super::command::{ConfigResource, Configs, Refusal};
 use super::configs;
-use crate::controller::configs::{BROKER_RESOURCE, DELETE, SET, TOPIC_RESOURCE};
+use crate::controller::configs::{BROKER_RESOURCE, DELETE, GROUP_RESOURCE, SET, TOPIC_RESOURCE};
 use crate::controller::elect_leaders::UNCLEAN;
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request, Response};
@@ -64,10 +64,6 @@ pub(super) fn alter_configs(
     set: &Configs,
     delete: &[String],
 ) -> Result<Value, Refusal> {
-    if resource == ConfigResource::Group {
-        let sentence = format!("Settings of a {} are changed in a later version.", resource.name());
-        return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, sentence).at("resource"));
-    }
     if set.is_empty() && delete.is_empty() {
         return Err(Refusal::argument("set", "There is nothing to set or to delete."));
     }
@@ -81,7 +77,15 @@ pub(super) fn alter_configs(
             let is_there = name.is_empty() || id.is_some_and(|id| image.brokers.contains_key(&id));
             (configs::running_broker(set, "set")?, known.cloned().or(is_there.then(Configs::new)), BROKER_RESOURCE, what)
         }
-        _ => (configs::topic(set, "set")?, image.topic(name).map(|topic| topic.configs.clone()), TOPIC_RESOURCE, format!("topic {name}")),
+        ConfigResource::Group => (
+            configs::group(set, "set")?,
+            image.group_configs.get(name).cloned().or_else(|| Some(Configs::new())),
+            GROUP_RESOURCE,
+            format!("group {name}"),
+        ),
+        ConfigResource::Topic => {
+            (configs::topic(set, "set")?, image.topic(name).map(|topic| topic.configs.clone()), TOPIC_RESOURCE, format!("topic {name}"))
+        }
     };
     // As kafka-configs.sh: what is not set cannot be deleted.
     if let Some(missing) = delete.iter().find(|name| known.as_ref().is_some_and(|configs| !configs.contains_key(name.as_str()))) {

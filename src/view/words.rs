@@ -1,6 +1,6 @@
 //! Notes in plain words: the automation interface's kind, a sentence, a short form for the timeline, and the facts as JSON.
 
-use crate::node::{DeleteReason, LeaveReason, Loss, MS, Note, NoteKind, Partition, RebalanceReason, Summary, UncleanReason};
+use crate::node::{DeleteReason, LeaveReason, Loss, MS, Note, NoteKind, Partition, RebalanceReason, SettledBy, Summary, UncleanReason};
 use crate::protocol::ErrorCode;
 use crate::session::fields::quoted;
 use crate::session::written::Object;
@@ -70,7 +70,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::ControllerResigned { .. } => "controllerResigned",
         NoteKind::ControllerCrashed => "controllerCrashed",
         NoteKind::ControllerStarted => "controllerStarted",
-        NoteKind::ConfigsAltered { .. } | NoteKind::BrokerConfigsAltered { .. } => "configsAltered",
+        NoteKind::ConfigsAltered { .. } | NoteKind::BrokerConfigsAltered { .. } | NoteKind::GroupConfigsAltered { .. } => "configsAltered",
         NoteKind::SnapshotWritten { .. } => "snapshotWritten",
         NoteKind::SnapshotFetched { .. } => "snapshotFetched",
         NoteKind::UncleanElection { .. } => "uncleanElection",
@@ -85,6 +85,11 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::SettingUnknown { .. } => "settingUnknown",
         NoteKind::GroupDeleted { .. } => "groupDeleted",
         NoteKind::OffsetsDeleted { .. } => "offsetsDeleted",
+        NoteKind::SharePartitionLoaded { .. } => "sharePartitionLoaded",
+        NoteKind::RecordsAcquired { .. } => "recordsAcquired",
+        NoteKind::RecordsSettled { archived: true, .. } => "recordsArchived",
+        NoteKind::RecordsSettled { by: SettledBy::Accept, .. } => "recordsAccepted",
+        NoteKind::RecordsSettled { .. } => "recordsReleased",
         NoteKind::SettingWithoutEffect { .. } => "settingWithoutEffect",
         NoteKind::TransactionBegun { .. } => "transactionBegun",
         NoteKind::TransactionEnded { .. } => "transactionEnded",
@@ -104,6 +109,9 @@ fn partition(note: &NoteKind) -> Option<&Partition> {
         | NoteKind::IsrExpanded { partition, .. }
         | NoteKind::RecordAcknowledged { partition, .. }
         | NoteKind::ProduceRetried { partition, .. }
+        | NoteKind::SharePartitionLoaded { partition, .. }
+        | NoteKind::RecordsAcquired { partition, .. }
+        | NoteKind::RecordsSettled { partition, .. }
         | NoteKind::RecordDelivered { partition, .. }
         | NoteKind::OffsetReset { partition, .. }
         | NoteKind::OffsetCommitted { partition, .. }
@@ -192,6 +200,11 @@ fn offsets(first: i64, last: i64) -> String {
     if first == last { format!("offset {first}") } else { format!("offsets {first} to {last}") }
 }
 
+/// Whether somebody else gets released records.
+fn again(archived: bool) -> &'static str {
+    if archived { "; delivered as often as they may be, they are archived" } else { "" }
+}
+
 /// One sentence that says what happened; the line's node is its subject.
 pub fn sentence(world: &World, note: &Note) -> String {
     match &note.kind {
@@ -241,6 +254,26 @@ pub fn sentence(world: &World, note: &Note) -> String {
             format!("Broker {} may lead {partition} if nobody is in sync: all that is committed is there", list(elr))
         }
         NoteKind::ConfigsAltered { topic, changes } => format!("Sets for topic {topic}: {}", settings(changes, "as the brokers'")),
+        NoteKind::SharePartitionLoaded { group, partition, start_offset } => {
+            format!("Group {group} reads {partition} here, from offset {start_offset} on")
+        }
+        NoteKind::RecordsAcquired { group, member, partition, first_offset, last_offset, deliveries } => {
+            let (records, times) = (offsets(*first_offset, *last_offset), count(i32::from(*deliveries), "delivery"));
+            format!("{member} of group {group} acquires {records} of {partition}: {times}")
+        }
+        NoteKind::RecordsSettled { group, member, partition, first_offset, last_offset, archived, by, .. } => {
+            let records = format!("{} of {partition}", offsets(*first_offset, *last_offset));
+            match by {
+                SettledBy::Accept => format!("{member} of group {group} accepts {records}"),
+                SettledBy::Reject => format!("{member} of group {group} rejects {records}: nobody gets them again"),
+                SettledBy::Release => format!("{member} of group {group} releases {records}{}", again(*archived)),
+                SettledBy::MemberGone => format!("{member} of group {group} is gone, {records} released{}", again(*archived)),
+                SettledBy::LockTimeout => format!("{member} of group {group} has {records} for too long: released{}", again(*archived)),
+            }
+        }
+        NoteKind::GroupConfigsAltered { group, changes } => {
+            format!("Sets for group {group}: {}", settings(changes, "as the brokers have it"))
+        }
         NoteKind::BrokerConfigsAltered { broker, changes } => {
             format!("Sets for {}: {}", brokers(*broker), settings(changes, "as before it was set"))
         }
@@ -449,6 +482,9 @@ pub fn short(world: &World, note: &Note) -> String {
         NoteKind::EligibleLeadersChanged { partition, elr } => format!("{partition}: eligible {}", list(elr)),
         NoteKind::ConfigsAltered { topic, .. } => format!("settings of {topic}"),
         NoteKind::BrokerConfigsAltered { broker, .. } => format!("settings of {}", brokers(*broker)),
+        NoteKind::GroupConfigsAltered { group, .. } | NoteKind::SharePartitionLoaded { group, .. } => format!("group {group}"),
+        NoteKind::RecordsAcquired { partition, first_offset, .. } => format!("{partition} @{first_offset} acquired"),
+        NoteKind::RecordsSettled { partition, first_offset, .. } => format!("{partition} @{first_offset} settled"),
         NoteKind::PowerLost => format!("power loss {}", world.name(note.node)),
         NoteKind::RecordsLost { partition, .. } => format!("{partition}: records lost"),
         NoteKind::BrokerFrozen { .. } => format!("freeze {}", world.name(note.node)),
@@ -591,6 +627,18 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         }
         NoteKind::TopicDeleted { partitions, .. } => Object::of([("partitions", (*partitions).into())]),
         NoteKind::ConfigsAltered { changes, .. } => Object::of([("changes", changed(changes))]),
+        NoteKind::GroupConfigsAltered { group, changes } => Object::of([("group", (&**group).into()), ("changes", changed(changes))]),
+        NoteKind::SharePartitionLoaded { group, start_offset, .. } => {
+            Object::of([("group", (&**group).into()), ("startOffset", (*start_offset).into())])
+        }
+        NoteKind::RecordsAcquired { group, member, first_offset, last_offset, deliveries, .. }
+        | NoteKind::RecordsSettled { group, member, first_offset, last_offset, deliveries, .. } => Object::of([
+            ("group", (&**group).into()),
+            ("member", (&**member).into()),
+            ("firstOffset", (*first_offset).into()),
+            ("lastOffset", (*last_offset).into()),
+            ("deliveryCount", (*deliveries).into()),
+        ]),
         NoteKind::BrokerConfigsAltered { broker, changes } => Object::of([("broker", (*broker).into()), ("changes", changed(changes))]),
         NoteKind::UncleanElection { leader, isr, reason, .. } => {
             let is = |other: UncleanReason| (*reason == other).into();

@@ -67,6 +67,25 @@ pub static BROKER: &[Setting] = &[
     int("group.max.session.timeout.ms", "1800000", "The longest session timeout that a classic member may ask for."),
     int("group.max.size", "2147483647", "Members that a classic group may have.").at_least(1),
     int("group.min.session.timeout.ms", "6000", "The shortest session timeout that a classic member may ask for."),
+    short("group.share.delivery.count.limit", "5", "How often a share group's record is delivered at the most.")
+        .valid(Valid::Between(2, 10)),
+    int("group.share.heartbeat.interval.ms", "5000", "How often members of a share group report.").at_least(1),
+    short("group.share.max.groups", "1000", "Share groups that there may be.").valid(Valid::Between(1, 10_000)),
+    int("group.share.max.heartbeat.interval.ms", "15000", "The longest heartbeat interval that a share group may have.").at_least(1),
+    int("group.share.max.record.lock.duration.ms", "60000", "The longest record lock that a share group may have.")
+        .valid(Valid::Between(30_000, 3_600_000)),
+    int("group.share.max.session.timeout.ms", "60000", "The longest session timeout that a share group may have.").at_least(1),
+    int("group.share.max.share.sessions", "2000", "Share sessions that a broker keeps.").at_least(1),
+    short("group.share.max.size", "200", "Members that a share group may have.").valid(Valid::Between(1, 1_000)),
+    int("group.share.min.heartbeat.interval.ms", "5000", "The shortest heartbeat interval that a share group may have.").at_least(1),
+    int("group.share.min.record.lock.duration.ms", "15000", "The shortest record lock that a share group may have.")
+        .valid(Valid::Between(1_000, 30_000)),
+    int("group.share.min.session.timeout.ms", "45000", "The shortest session timeout that a share group may have.").at_least(1),
+    int("group.share.partition.max.record.locks", "2000", "Records in flight that a share group may have in a partition.")
+        .valid(Valid::Between(100, 10_000)),
+    int("group.share.record.lock.duration.ms", "30000", "How long a member of a share group has a record before it goes back.")
+        .valid(Valid::Between(1_000, 3_600_000)),
+    int("group.share.session.timeout.ms", "45000", "A member of a share group that is silent for this long is taken out.").at_least(1),
     int("initial.broker.registration.timeout.ms", "60000", "A starting broker that cannot register for this long gives up."),
     long("leader.imbalance.check.interval.seconds", "300", "How often the controller looks whether leaders are the preferred ones.")
         .at_least(1),
@@ -154,6 +173,19 @@ pub static BROKER: &[Setting] = &[
     .valid(Valid::OneOf(&["RackAwareReplicaSelector", RACK_AWARE_SELECTOR])),
     int("replication.quota.window.num", "11", "Samples that the rate of throttled replication is measured over.").at_least(1),
     int("replication.quota.window.size.seconds", "1", "How long each of these samples lasts.").at_least(1),
+    int("share.coordinator.snapshot.update.records.per.snapshot", "500", "Updates of a share partition's state between two snapshots.")
+        .valid(Valid::Between(0, 500)),
+    short("share.coordinator.state.topic.min.isr", "2", "Replicas of the share state topic that have to be in sync for a write.")
+        .at_least(1),
+    int("share.coordinator.state.topic.num.partitions", "3", "Partitions of the share state topic: share partitions are spread over them.")
+        .at_least(1),
+    short(
+        "share.coordinator.state.topic.replication.factor",
+        "3",
+        "Replicas of the share state topic; it cannot be made with fewer brokers.",
+    )
+    .at_least(1),
+    int("share.coordinator.state.topic.segment.bytes", "104857600", "Bytes of a segment of the share state topic.").at_least(1),
     int("socket.receive.buffer.bytes", "102400", "Bytes of a request that may be on their way unconfirmed; -1: as many as there are."),
     int("socket.request.max.bytes", "104857600", "Bytes that a request may have.").at_least(1),
     int("socket.send.buffer.bytes", "102400", "Bytes of an answer that may be on their way unconfirmed; -1: as many as there are."),

@@ -5,6 +5,7 @@
 
 mod broker;
 mod client;
+mod group;
 mod parse;
 mod security;
 mod topic;
@@ -18,6 +19,7 @@ pub enum Scope {
     Consumer,
     Topic,
     Broker,
+    Group,
 }
 
 /// Kafka's types of settings.
@@ -52,6 +54,8 @@ pub enum Valid {
     Replicas,
     /// `latest`, `earliest`, `none` or `by_duration:` and an ISO 8601 duration (KIP-1106).
     OffsetReset,
+    /// The same without `none`.
+    ShareOffsetReset,
 }
 
 /// One setting.
@@ -150,6 +154,7 @@ pub fn all(scope: Scope) -> impl Iterator<Item = &'static Setting> {
         Scope::Consumer => [client::CONSUMER, client::COMMON, security::SECURITY],
         Scope::Topic => [topic::TOPIC, &[], &[]],
         Scope::Broker => [broker::BROKER, &[], &[]],
+        Scope::Group => [group::GROUP, &[], &[]],
     };
     tables.into_iter().flatten()
 }
@@ -229,7 +234,7 @@ const fn unset(name: &'static str, kind: Kind, doc: &'static str) -> Setting {
 mod tests {
     use super::*;
 
-    const SCOPES: [Scope; 4] = [Scope::Producer, Scope::Consumer, Scope::Topic, Scope::Broker];
+    const SCOPES: [Scope; 5] = [Scope::Producer, Scope::Consumer, Scope::Topic, Scope::Broker, Scope::Group];
 
     #[test]
     fn every_default_is_allowed_and_every_name_stands_once() {

@@ -123,6 +123,9 @@ fn refusal(valid: Valid, value: &Value) -> Option<String> {
         (Valid::OffsetReset, Value::Text(text)) if !is_offset_reset(text) => {
             Some("must be latest, earliest, none, or by_duration: and a duration such as PT1H".to_owned())
         }
+        (Valid::ShareOffsetReset, Value::Text(text)) if text == "none" || !is_offset_reset(text) => {
+            Some("must be latest, earliest, or by_duration: and a duration such as PT1H".to_owned())
+        }
         _ => None,
     }
 }
