@@ -9,7 +9,7 @@ use super::{Term, Verdict, decided, offsets_partition, term};
 use crate::coordinator::Group;
 use crate::node::{NodeId, Partition};
 use crate::ordered::OrderedMap;
-use crate::sim::{Application, ProcessState, World};
+use crate::sim::{Application, ClientNode, ProcessState, World};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -29,10 +29,16 @@ impl GroupsCheck {
     pub fn rebalanced(&mut self, world: &World, node: NodeId, group: &Arc<str>, generation: i32) -> Verdict {
         let (NodeId::Broker(broker), Some(term)) = (node, term(world, node, group)) else { return Ok(()) };
         let before = self.generations.insert((group.clone(), broker), (term, generation));
-        // Under the new protocol an epoch that could not be written, and that nobody was told, is given again.
-        let least = i32::from(coordinated(world, group).is_none_or(|known| known.consumer.is_none()));
+        if let Some(known) = coordinated(world, group).and_then(|known| known.consumer.as_ref()) {
+            // Under the new protocol epochs that could not be written, and that nobody was told, are given again.
+            let told = world.clients().filter_map(member_of).filter(|(id, _)| known.members.contains_key(*id));
+            return match told.map(|(_, epoch)| epoch).max().filter(|told| generation < *told) {
+                Some(told) => Err(("G1", format!("group {group} went to epoch {generation}, and a member was told {told}"))),
+                None => Ok(()),
+            };
+        }
         match before.filter(|before| before.0 == term) {
-            Some((_, before)) if generation < before.saturating_add(least) => {
+            Some((_, before)) if generation <= before => {
                 Err(("G1", format!("group {group} went from generation {before} to {generation}")))
             }
             _ => Ok(()),
@@ -96,10 +102,15 @@ pub fn instances_are_unique(world: &World, node: NodeId, group: &str) -> Verdict
 
 /// The member id and the generation of a consumer that runs.
 fn membership(world: &World, node: NodeId) -> Option<(&str, i32)> {
-    let client = world.client_at(node).filter(|client| client.state == ProcessState::Running)?;
+    member_of(world.client_at(node)?)
+}
+
+fn member_of(client: &ClientNode) -> Option<(&str, i32)> {
     match &client.application {
-        Application::Consumer { consumer, .. } => Some((consumer.member_id(), consumer.generation()?)),
-        Application::Producer { .. } => None,
+        Application::Consumer { consumer, .. } if client.state == ProcessState::Running => {
+            Some((consumer.member_id(), consumer.generation()?))
+        }
+        _ => None,
     }
 }
 

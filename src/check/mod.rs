@@ -459,7 +459,10 @@ impl Checker {
                 self.groups.deleted(node, group);
                 Ok(())
             }
-            NoteKind::Rebalanced { group, generation, .. } => self.groups.rebalanced(world, node, group, *generation),
+            NoteKind::Rebalanced { group, generation, .. } => {
+                let verdict = self.groups.rebalanced(world, node, group, *generation);
+                if verdict.is_err() && self.is_unclean(&offsets_partition(world, group)) { Ok(()) } else { verdict }
+            }
             _ => Ok(()),
         }
     }
@@ -488,7 +491,11 @@ impl Checker {
         self.commits.extend(&offsets, log.committed_from(self.commits.read_to(&offsets)));
         let NodeId::Broker(broker) = node else { return Ok(()) };
         match replica(world, &offsets, broker) {
-            Some(own) if !log.is_unclean() => self.commits.loaded(world, node, group, own.log.batches_from(self.commits.read_to(&offsets))),
+            Some(own) if !log.is_unclean() => {
+                // What the new leader has written by now came after it.
+                let tail = own.log.batches_from(self.commits.read_to(&offsets)).filter(|batch| batch.leader_epoch < own.leader_epoch());
+                self.commits.loaded(world, node, group, tail)
+            }
             _ => Ok(()),
         }
     }
