@@ -23,6 +23,12 @@ fn seeds_are_run_and_counted() {
 }
 
 #[test]
+fn transactions_leave_nothing_undecided_and_nobody_sees_what_is_not_for_him() {
+    let output = simulate(&["--seeds", "1..3", "--scenario", "transactions"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
 fn a_seed_has_one_history() {
     let once = |scenario: &str| {
         let json: Value = serde_json::from_slice(&simulate(&["--seeds", "3..4", "--json", "--scenario", scenario]).stdout).expect("JSON");

@@ -4,6 +4,7 @@
 //! that were committed. A tombstone survives until `delete.retention.ms` after the first replica has come to it, by the clock of whoever drops it.
 
 use super::committed::{Committed, same};
+use super::transactions::TransactionCheck;
 use crate::protocol::Batch;
 use crate::storage::Log;
 use bytes::Bytes;
@@ -40,9 +41,9 @@ impl Compaction {
     }
 
     /// A replica's log was compacted up to `to`, by a clock that shows `now_ms`. Returns the first offset that it should still hold.
-    pub fn compacted(&mut self, committed: &Committed, log: &Log, to: i64, now_ms: i64) -> Option<i64> {
+    pub fn compacted(&mut self, committed: &Committed, transactions: &TransactionCheck, log: &Log, to: i64, now_ms: i64) -> Option<i64> {
         self.end = self.end.max(to);
-        self.take_in(committed);
+        self.take_in(committed, transactions);
         let horizon = now_ms.saturating_add(log.config().delete_retention_ms);
         for known in self.records.iter_mut().take_while(|known| known.offset < to).filter(|known| known.is_tombstone) {
             known.horizon = Some(known.horizon.map_or(horizon, |earlier| earlier.min(horizon)));
@@ -64,11 +65,19 @@ impl Compaction {
         self.end = self.end.max(to);
     }
 
-    fn take_in(&mut self, committed: &Committed) {
+    /// As far as every transaction is decided: no compaction goes further.
+    fn take_in(&mut self, committed: &Committed, transactions: &TransactionCheck) {
         let from = self.records.last().map_or(0, |known| known.offset + 1);
-        for record in committed.from(from).iter().flat_map(Batch::records).flatten().filter(|record| from <= record.offset) {
+        let decided = committed.from(from).iter().take_while(|batch| batch.base_offset < transactions.stable());
+        let records = decided.flat_map(|batch| {
+            let is_hidden = transactions.is_hidden(batch, true);
+            batch.records().flatten().map(move |record| (is_hidden, record))
+        });
+        for (is_hidden, record) in records.filter(|(_, record)| from <= record.offset) {
             let place = self.records.len();
-            let superseded = if record.key.is_none() { Some(record.offset) } else { None };
+            // What was aborted goes, and a marker when it has nothing to end: neither has a say about its key.
+            let goes = is_hidden || record.key.is_none();
+            let superseded = goes.then_some(record.offset);
             self.records.push(Known {
                 offset: record.offset,
                 superseded,
@@ -76,7 +85,7 @@ impl Compaction {
                 horizon: None,
                 is_dropped: false,
             });
-            if let Some(before) = record.key.and_then(|key| self.last.insert(key, place)) {
+            if let Some(before) = record.key.filter(|_| !goes).and_then(|key| self.last.insert(key, place)) {
                 self.records[before].superseded = Some(record.offset);
             }
         }

@@ -49,7 +49,13 @@ impl Deliveries {
         self.fetched.retain(|(_, partition), _| &*partition.topic != topic);
     }
 
-    /// Returns how many of the records had been given to some consumer before. Gaps end before `compacted`, or there.
+    /// The offset that a consumer is to be given next.
+    pub fn expected(&self, consumer: NodeId, partition: &Partition) -> Option<i64> {
+        self.next.get(&(consumer, partition.clone())).copied()
+    }
+
+    /// Returns how many of the records had been given to some consumer before. Gaps end before `compacted`, or there: behind what was
+    /// compacted or is hidden.
     pub fn delivered(
         &mut self,
         world: &World,

@@ -16,7 +16,7 @@
 //!
 //! I1 to I5: records of idempotent producers are written once and in order.
 //!
-//! Transactions are checked in their logs: a marker begins an epoch as records do.
+//! T5 and T6 are those of transactions in a partition's log; a marker begins an epoch there as records do.
 
 mod commits;
 mod committed;
@@ -27,6 +27,7 @@ mod metadata;
 mod partition;
 mod sequences;
 mod tiered;
+mod transactions;
 
 use crate::broker::Broker;
 use crate::coordinator::{OFFSETS_TOPIC, partition_for};
@@ -35,7 +36,7 @@ use crate::ordered::OrderedMap;
 use crate::protocol::metadata::PartitionState;
 use crate::protocol::wire::Api;
 use crate::replica::{PartitionKey, Replica};
-use crate::sim::{Trace, World};
+use crate::sim::{Application, Trace, World};
 use commits::Commits;
 use delivery::Deliveries;
 use groups::GroupsCheck;
@@ -403,9 +404,9 @@ impl Checker {
             NoteKind::RecordAcknowledged { partition, base_offset, records, acks } => {
                 self.partition(partition).acknowledged(partition, *base_offset, *records, *acks)
             }
-            NoteKind::RecordDelivered { partition, first_offset, last_offset, .. } => {
+            NoteKind::RecordDelivered { partition, first_offset, last_offset, records } => {
                 groups::polls_in_time(world, node)?;
-                let check = self.partition(partition);
+                let check = self.partitions.or_default(partition.clone());
                 let (end, unclean, compacted) = (check.committed_end(), check.is_unclean(), check.compacted_end());
                 if end <= *last_offset && !unclean {
                     return Err((
@@ -417,7 +418,15 @@ impl Checker {
                     ));
                 }
                 self.commits.delivered(world, node, partition, last_offset + 1);
-                let (again, verdict) = self.deliveries.delivered(world, node, partition, (*first_offset, *last_offset), compacted);
+                let reads_committed = world.client_at(node).is_some_and(|client| match &client.application {
+                    Application::Consumer { consumer, .. } => consumer.config().read_committed,
+                    Application::Producer { .. } => false,
+                });
+                let range = (*first_offset, *last_offset);
+                check.delivered(partition, range, *records, reads_committed)?;
+                // Markers and what is aborted leave gaps as compaction does.
+                let hidden = self.deliveries.expected(node, partition).map_or(0, |from| check.end_of_hidden(from, reads_committed));
+                let (again, verdict) = self.deliveries.delivered(world, node, partition, range, compacted.max(hidden));
                 self.counts.redelivered += again;
                 if unclean { Ok(()) } else { verdict }
             }

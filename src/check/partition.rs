@@ -4,6 +4,7 @@ use super::committed::{Committed, same};
 use super::compaction::Compaction;
 use super::metadata::MetadataCheck;
 use super::sequences::{SequenceCheck, known_as_written};
+use super::transactions::TransactionCheck;
 use super::{Verdict, decided, has_eligible_leaders, replica};
 use crate::node::{Partition, UncleanReason};
 use crate::ordered::{OrderedMap, OrderedSet};
@@ -23,6 +24,7 @@ pub struct PartitionCheck {
     eligible: Vec<i32>,
     compaction: Compaction,
     sequences: SequenceCheck,
+    transactions: TransactionCheck,
     /// A replica has lost records with its machine's power, or was elected without having all: what was committed may be gone.
     unclean: bool,
     leader_epoch: Option<i32>,
@@ -79,6 +81,19 @@ impl PartitionCheck {
     /// No replica's log has gaps from here on, nor had one of a deleted partition of this name.
     pub fn compacted_end(&self) -> i64 {
         self.compaction.end().max(self.former_compacted)
+    }
+
+    /// Where a gap ends that has nothing in it that a consumer sees.
+    pub fn end_of_hidden(&self, from: i64, reads_committed: bool) -> i64 {
+        self.transactions.end_of_hidden(&self.committed, from, reads_committed)
+    }
+
+    /// T6, where nothing was compacted and all of it is of this topic.
+    pub fn delivered(&self, name: &Partition, range: (i64, i64), records: i32, reads_committed: bool) -> Verdict {
+        if self.unclean || self.former_end != 0 || range.0 < self.compacted_end() {
+            return Ok(());
+        }
+        self.transactions.delivered(name, &self.committed, range, records, reads_committed)
     }
 
     /// Whether nothing is promised about committed records any more.
@@ -317,6 +332,7 @@ impl PartitionCheck {
         // A broker that stood still does much at once: it may have led, and lead no more.
         let Some(role) = own.leader() else {
             self.committed.extend(&own.log, to);
+            self.transactions.extended(&self.committed);
             return Ok(());
         };
         let told = world.broker(broker).and_then(|(known, _)| known.min_insync_of(&name.topic));
@@ -342,6 +358,8 @@ impl PartitionCheck {
         }
         let from = self.committed.end();
         self.committed.extend(&own.log, to);
+        self.transactions.extended(&self.committed);
+        self.transactions.is_stable_rightly(name, broker, own)?;
         if self.committed.end() < to {
             return Err(("R5", format!("broker {broker}'s high watermark {to} of {name} lies within a batch")));
         }
@@ -378,7 +396,7 @@ impl PartitionCheck {
             self.compaction.compacted_unclean(to);
             return Ok(());
         }
-        match self.compaction.compacted(&self.committed, &own.log, to, now_ms) {
+        match self.compaction.compacted(&self.committed, &self.transactions, &own.log, to, now_ms) {
             Some(offset) => Err(("L1", format!("broker {broker} compacted {name} up to {to} and lost or changed offset {offset}"))),
             None => Ok(()),
         }

@@ -121,7 +121,7 @@ pub struct Counts {
 
 /// A record whose `send` call has not returned: its topic is unknown or the buffer is full.
 #[derive(Clone, Debug)]
-struct Blocked {
+pub(super) struct Blocked {
     topic: TopicName,
     record: Outgoing,
     deadline: Time,
@@ -151,7 +151,7 @@ pub struct Producer {
     pub(super) config: ProducerConfig,
     pub(super) network: Network<InFlight>,
     pub(super) accumulator: Accumulator,
-    blocked: VecDeque<Blocked>,
+    pub(super) blocked: VecDeque<Blocked>,
     partitioner: Partitioner,
     pub(super) idempotence: Option<Idempotence>,
     pub(super) transactions: Option<Transactions>,
@@ -289,12 +289,12 @@ impl Producer {
         if 0 < due {
             self.network.want(now, &topic);
         }
-        // The application makes none between its transactions.
-        let due = if self.transactions.as_ref().is_some_and(|own| !own.takes_records()) { 0 } else { due };
+        // Between its transactions an application makes records as little as while it is blocked.
+        let takes = self.transactions.as_ref().is_none_or(Transactions::takes_records);
         for _ in 0..due {
             let record = generator.make();
             // An application whose `send` blocks makes no more records meanwhile.
-            if self.blocked.is_empty() {
+            if self.blocked.is_empty() && takes {
                 self.enqueue(now, &topic, &record, out);
             }
         }

@@ -53,6 +53,10 @@ impl Producer {
     /// The statements whose turn has come: each waits until the one before has returned.
     fn do_calls(&mut self, now: Time, out: &mut Outputs) {
         while let Some(own) = &mut self.transactions {
+            // A `send` that has not returned keeps the application from saying more.
+            if !self.blocked.is_empty() && !own.is_over() {
+                return;
+            }
             let may = match (own.calls.front(), own.state()) {
                 (None, _) => return,
                 (_, State::FatalError(_)) => true,

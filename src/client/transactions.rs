@@ -116,19 +116,6 @@ impl Transactions {
         self.state
     }
 
-    /// Kafka's word for its state.
-    pub fn state_name(&self) -> &'static str {
-        match self.state {
-            State::Initializing => "INITIALIZING",
-            State::Ready => "READY",
-            State::InTransaction => "IN_TRANSACTION",
-            State::Ending { commit: true } => "COMMITTING_TRANSACTION",
-            State::Ending { commit: false } => "ABORTING_TRANSACTION",
-            State::AbortableError(_) => "ABORTABLE_ERROR",
-            State::FatalError(_) => "FATAL_ERROR",
-        }
-    }
-
     /// Why the application gets an exception from this statement; what it said before has been done by then.
     pub fn refuses(&self, call: &Call) -> Option<ErrorCode> {
         if let State::FatalError(error) = self.state {

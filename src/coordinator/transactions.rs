@@ -508,12 +508,6 @@ impl TransactionCoordinator {
         }
         next
     }
-
-    /// A transactional id, for who describes it (KIP-664).
-    pub fn described(&self, id: &str) -> Result<&Transaction, ErrorCode> {
-        let shard = self.shards.get(&self.partition_of(id)).ok_or(ErrorCode::NotCoordinator)?;
-        shard.ids.get(id).ok_or(ErrorCode::TransactionalIdNotFound)
-    }
 }
 
 fn partitions_of(topic: &k::add_partitions_to_txn_request::AddPartitionsToTxnTopic) -> impl Iterator<Item = Partition> + '_ {

@@ -119,7 +119,7 @@ impl Log {
             now_ms,
             delete_retention_ms: self.config().delete_retention_ms,
             last_of_producers: last_of_producers.collect(),
-            transactions: self.cleaned_transactions(),
+            transactions: self.cleaned_transactions(0),
         };
         let count = self.sealed.partition_point(|segment| segment.base_offset() < offsets.end);
         let mut compacted = Compacted { from, to: offsets.end, removed: 0, bytes_before: 0, bytes_after: 0 };
@@ -138,15 +138,16 @@ impl Log {
         Ok(Some(compacted))
     }
 
-    fn cleaned_transactions(&self) -> CleanedTransactions {
-        CleanedTransactions::new(self.producers().transactions().aborted_within(0, i64::MAX))
+    /// What a round that begins at this offset has to know: a marker before it has ended its transaction.
+    fn cleaned_transactions(&self, from: i64) -> CleanedTransactions {
+        CleanedTransactions::new(self.producers().transactions().aborted_within(from, i64::MAX))
     }
 
     /// The last offset of each key in the dirty part, as far as there is room for keys.
     fn offset_map(&self, Range { start: from, end: limit }: Range<i64>, keys_max: usize) -> Result<OffsetMap, BatchError> {
         let mut map = OffsetMap { last: BTreeMap::new(), end: from };
         let dirty = self.sealed_from(from).iter().take_while(|segment| segment.base_offset() < limit);
-        let mut transactions = self.cleaned_transactions();
+        let mut transactions = self.cleaned_transactions(from);
         for batch in dirty.flat_map(|segment| segment.batches()).filter(|batch| from <= batch.last_offset()) {
             let header = batch.header()?;
             // Records that go anyway have no say.

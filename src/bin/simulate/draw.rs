@@ -52,6 +52,10 @@ enum Act {
     Reassign,
     AlterConfigs,
     DeleteRecords,
+    AddTransactional,
+    Transact,
+    AddCommittedReader,
+    MoveTransactions,
 }
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -174,11 +178,32 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::Send, 2),
         ],
     },
+    Scenario {
+        name: "transactions",
+        sentence: "transactions begin and end, their producers have heirs, their coordinators move and crash, messages fail",
+        weights: &[
+            (Act::AddTransactional, 3),
+            (Act::Transact, 14),
+            (Act::AddCommittedReader, 3),
+            (Act::RemoveConsumer, 1),
+            (Act::RemoveProducer, 1),
+            (Act::MoveTransactions, 2),
+            (Act::CrashBroker, 2),
+            (Act::RestartBroker, 4),
+            (Act::FaultMessage, 5),
+            (Act::DropNext, 2),
+            (Act::CutLink, 1),
+            (Act::HealLinks, 3),
+            (Act::FreezeBroker, 1),
+        ],
+    },
     Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)] },
 ];
 
 /// An application that takes 5 ms for each record does not make it when more than 100 of them wait.
 const SHORT_POLL_INTERVAL: &str = "500";
+/// Fewer than producers: some are another's heirs.
+const TRANSACTIONAL_IDS: &[&str] = &["mover-a", "mover-b"];
 const GROUPS: &[&str] = &["group-a", "group-b"];
 /// What some subscribe to instead of the topics that there are: all, or some.
 const PATTERNS: &[&str] = &["topic-.*", "topic-[0-4]", "(?i)TOPIC-\\d+"];
@@ -234,6 +259,7 @@ impl Drawer {
             "log.initial.task.delay.ms": "3000",
             "log.retention.check.interval.ms": "3000",
             "log.cleaner.backoff.ms": "3000",
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
             "broker.session.timeout.ms": session_timeout.to_string(),
             "broker.heartbeat.interval.ms": (session_timeout / 5).to_string(),
             "brokerlab.metadata.records.between.snapshots": self.one_of(&["10", "40", "1000"]),
@@ -499,6 +525,29 @@ impl Drawer {
                 // Now and then a tombstone, of this key or of a producer's.
                 let value = if self.chance.below(3) == 0 { Value::Null } else { json!(self.name("value")) };
                 json!({ "type": "send", "topic": self.one_of(&topics)?, "key": self.one_of(&["by hand", "key-0"]), "value": value })
+            }
+            Act::AddTransactional if producers.len() < CLIENTS_MAX && !topics.is_empty() => {
+                let mut producer = self.producer(&topics);
+                let request_timeout = producer["configs"]["request.timeout.ms"].clone();
+                producer["configs"] = json!({
+                    "acks": "all", "transactional.id": self.one_of(TRANSACTIONAL_IDS), "linger.ms": self.one_of(&["0", "50"]),
+                    "transaction.timeout.ms": self.one_of(&["2000", "10000"]), "request.timeout.ms": request_timeout,
+                });
+                producer
+            }
+            Act::Transact => {
+                let named: Vec<&String> =
+                    view.producers.iter().filter(|one| one.configs.contains_key("transactional.id")).map(|one| &one.id).collect();
+                let what = self.one_of(&["beginTransaction", "beginTransaction", "commitTransaction", "abortTransaction"]);
+                json!({ "type": what, "producer": self.one_of(&named)? })
+            }
+            Act::AddCommittedReader if view.consumers.len() < CLIENTS_MAX && !topics.is_empty() => {
+                let mut consumer = self.consumer(&topics)?;
+                consumer["configs"]["isolation.level"] = json!(self.one_of(&["read_committed", "read_committed", "read_uncommitted"]));
+                consumer
+            }
+            Act::MoveTransactions => {
+                json!({ "type": "moveCoordinator", "transactionalId": self.one_of(TRANSACTIONAL_IDS), "broker": self.one_of(&running)? })
             }
             Act::AddConsumer if view.consumers.len() < CLIENTS_MAX && !topics.is_empty() => self.consumer(&topics)?,
             Act::RemoveConsumer => json!({ "type": "removeConsumer", "id": self.one_of(&alive)? }),
