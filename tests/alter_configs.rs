@@ -154,7 +154,7 @@ fn what_is_wrong_changes_nothing_at_all() {
         (other("topic", "no/good"), "INVALID_TOPIC_EXCEPTION", "name"),
         (other("topic", ""), "INVALID_REQUEST", "name"),
         (other("broker", "1"), "INVALID_CONFIG", "set.retention.ms"),
-        (other("group", "g"), "UNSUPPORTED_VERSION", "resource"),
+        (other("group", "g"), "INVALID_CONFIG", "set.retention.ms"),
         (other("table", "t"), "INVALID_ARGUMENT", "resource"),
     ] {
         let refusal = cluster.refused(command.clone());
@@ -220,7 +220,7 @@ fn a_request_is_done_for_each_topic_as_a_whole_or_not_at_all() {
     let twice = vec![topic("orders", vec![good.clone()]), topic("orders", vec![])];
     assert_eq!(asked(&cluster, twice, false), (vec!["INVALID_REQUEST"; 2], had()));
     assert_eq!(asked(&cluster, vec![topic("orders", vec![good.clone()])], true), (vec!["NONE"], had()), "only validated");
-    for (kind, error) in [(4, "INVALID_CONFIG"), (8, "UNSUPPORTED_VERSION"), (32, "UNSUPPORTED_VERSION"), (-1, "UNSUPPORTED_VERSION")] {
+    for (kind, error) in [(4, "INVALID_CONFIG"), (8, "UNSUPPORTED_VERSION"), (32, "INVALID_CONFIG"), (-1, "UNSUPPORTED_VERSION")] {
         let other = topic("1", vec![good.clone()]).with_resource_type(kind);
         assert_eq!(asked(&cluster, vec![other], false), (vec![error], had()), "resource type {kind}");
     }

@@ -315,6 +315,8 @@ fn hostile_batches_are_appended_whole_or_refused_with_kafkas_code_and_the_log_as
         E::UnknownServerError,
         E::OutOfOrderSequenceNumber,
         E::InvalidProducerEpoch,
+        // Of a transaction, and the request names no transactional id.
+        E::TransactionalIdAuthorizationFailed,
     ];
     let mut known = codes.map(ErrorCode::code);
     known.sort_unstable();

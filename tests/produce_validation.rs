@@ -317,14 +317,13 @@ fn a_topic_with_a_codec_of_its_own_compresses_anew_and_changes_nothing_else() {
     {
         for source in Codec::ALL {
             let times = [START_MS + 3, START_MS, START_MS + 9];
-            let options = BatchOptions { producer_id: 4, producer_epoch: 2, base_sequence: 17, transactional: true, ..compressed(source) };
+            let options = BatchOptions { producer_id: 4, producer_epoch: 2, base_sequence: 17, ..compressed(source) };
             let sent = batch_at(options, &times);
             let (stored, records) = Leader::of_topic(json!({ "compression.type": name })).appends(sent.clone());
             let header = stored.header().expect("a header");
             assert_eq!(header.codec(), Ok(codec));
             assert_eq!(stored.bytes == sent, source == codec, "bytes are kept exactly where the codec is the same");
             assert_eq!((header.producer_id, header.producer_epoch, header.base_sequence), (4, 2, 17));
-            assert!(header.is_transactional());
             assert_eq!((header.base_timestamp, header.max_timestamp), (START_MS + 3, START_MS + 9));
             assert_eq!(records.iter().map(|record| record.timestamp).collect::<Vec<_>>(), times);
             assert_eq!(records.iter().map(|record| record.offset).collect::<Vec<_>>(), [1, 2, 3]);

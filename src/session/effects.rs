@@ -129,14 +129,11 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "group.max.size",
             "group.min.session.timeout.ms",
             "group.share.delivery.count.limit",
-            "group.share.heartbeat.interval.ms",
             "group.share.max.record.lock.duration.ms",
             "group.share.max.share.sessions",
-            "group.share.max.size",
             "group.share.min.record.lock.duration.ms",
             "group.share.partition.max.record.locks",
             "group.share.record.lock.duration.ms",
-            "group.share.session.timeout.ms",
             "leader.imbalance.check.interval.seconds",
             "leader.replication.throttled.rate",
             "log.cleaner.backoff.ms",
@@ -211,14 +208,9 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "unclean.leader.election.enable",
             "unclean.leader.election.interval.ms",
         ],
-        Scope::Group => &[
-            "share.auto.offset.reset",
-            "share.delivery.count.limit",
-            "share.heartbeat.interval.ms",
-            "share.partition.max.record.locks",
-            "share.record.lock.duration.ms",
-            "share.session.timeout.ms",
-        ],
+        Scope::Group => {
+            &["share.auto.offset.reset", "share.delivery.count.limit", "share.partition.max.record.locks", "share.record.lock.duration.ms"]
+        }
     }
 }
 
