@@ -5,8 +5,8 @@
 //! no record (at least once).
 
 use super::Verdict;
-use crate::node::{NodeId, Partition};
-use crate::ordered::OrderedMap;
+use crate::node::{NodeId, Partition, TopicName};
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::group_records::{GroupKey, OffsetValue};
 use crate::protocol::{Batch, BatchHeader};
 use crate::sim::{Application, World};
@@ -29,6 +29,8 @@ pub struct Commits {
     /// What was committed of each partition when a consumer was closed last, which commits what it was handed and has not come to yet; or when its
     /// topic was deleted, for a commit may be on its way.
     closed: OrderedMap<Partition, i64>,
+    /// Names of topics that were deleted.
+    deleted: OrderedSet<TopicName>,
 }
 
 impl Commits {
@@ -62,6 +64,11 @@ impl Commits {
         self.read.get(offsets).copied().unwrap_or(0)
     }
 
+    /// A topic is deleted.
+    pub fn deleted(&mut self, topic: &TopicName) {
+        self.deleted.insert(topic.clone());
+    }
+
     /// G7: a coordinator tells that an offset is committed.
     pub fn is_logged(&self, group: &Arc<str>, partition: &Partition, offset: i64) -> Verdict {
         let logged = self.logged.get(&(group.clone(), partition.clone()));
@@ -93,10 +100,9 @@ impl Commits {
             .flat_map(|known| &known.offsets)
             .map(|((topic, index), committed)| (Partition { topic: topic.clone(), index: *index }, committed.offset))
             .collect();
-        // Of topics that are deleted by now a coordinator forgets the offsets as soon as it takes over.
-        let exists = |partition: &Partition| world.broker(broker).is_some_and(|(own, _)| own.image().topic(&partition.topic).is_some());
-        expected.retain(|partition, _| exists(partition));
-        found.retain(|partition, _| exists(partition));
+        // Of a topic that was deleted, and perhaps made anew, a coordinator forgets the offsets as soon as it takes over.
+        expected.retain(|partition, _| !self.deleted.contains(&partition.topic));
+        found.retain(|partition, _| !self.deleted.contains(&partition.topic));
         if found == expected {
             return Ok(());
         }

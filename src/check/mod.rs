@@ -287,6 +287,7 @@ impl Checker {
                     check.deleted();
                 }
                 self.deliveries.deleted(topic);
+                self.commits.deleted(topic);
                 Ok(())
             }
             NoteKind::BrokerCrashed | NoteKind::PowerLost | NoteKind::BrokerStopped => {
