@@ -500,7 +500,9 @@ impl Checker {
         let log = self.partitions.or_default(offsets.clone());
         self.commits.extend(&offsets, log.committed_from(self.commits.read_to(&offsets)));
         let NodeId::Broker(broker) = node else { return Ok(()) };
-        match replica(world, &offsets, broker) {
+        // Who stood still may take over what another leads by now; it will write nothing.
+        let leads = |own: &&Replica| decided(world, &offsets).is_some_and(|state| state.leader_epoch == own.leader_epoch());
+        match replica(world, &offsets, broker).filter(leads) {
             Some(own) if !log.is_unclean() => {
                 // What the new leader has written by now came after it.
                 let tail = own.log.batches_from(self.commits.read_to(&offsets)).filter(|batch| batch.leader_epoch < own.leader_epoch());
