@@ -128,7 +128,7 @@ impl PartitionCheck {
         let held = replica(world, name, leader);
         let end = held.map_or(0, |replica| replica.log.end_offset());
         let lost = if self.unclean { 0 } else { (self.committed.end() - end).max(0) as u64 };
-        let lacks = 0 < lost || held.is_some_and(|replica| self.parting(&replica.log, 0).is_some());
+        let lacks = 0 < lost || held.is_some_and(|replica| self.parting(&replica.log, self.start(leader)).is_some());
         self.unclean |= reason != UncleanReason::LastKnownLeader || lacks;
         lost
     }
@@ -146,7 +146,7 @@ impl PartitionCheck {
         let has_disk = |member: &&i32| world.broker(**member).is_some() && !self.emptied.contains(*member);
         for member in state.elr.iter().filter(has_disk) {
             let held = replica(world, name, *member);
-            let lacks = held.map_or(0 < self.committed.end(), |replica| self.parting(&replica.log, 0).is_some());
+            let lacks = held.map_or(0 < self.committed.end(), |replica| self.parting(&replica.log, self.start(*member)).is_some());
             if lacks {
                 return Err(("R14", format!("broker {member} is eligible to lead {name} and lacks what is committed")));
             }
@@ -179,7 +179,7 @@ impl PartitionCheck {
             let committed = self.committed.end();
             return Err(("R9", format!("broker {leader} was elected to lead {name} with a log to {end}, and {committed} is committed")));
         }
-        match held.and_then(|replica| self.parting(&replica.log, 0)) {
+        match held.and_then(|replica| self.parting(&replica.log, self.start(leader))) {
             Some(offset) => {
                 Err(("R9", format!("broker {leader} was elected to lead {name} and holds something else at committed offset {offset}")))
             }
@@ -402,7 +402,7 @@ impl PartitionCheck {
         }
     }
 
-    /// The latest offset that a broker's log has started at.
+    /// The latest offset that a broker's log has started at. A crash may take the start back; what was let go is gone all the same.
     fn start(&self, broker: i32) -> i64 {
         self.starts.get(&broker).copied().unwrap_or(0)
     }

@@ -42,9 +42,7 @@ impl PartitionCheck {
         if self.is_unclean() && !leads {
             return Ok(());
         }
-        // Nobody has to keep what any log starts behind of: the others hear of that.
-        let start = self.latest_start().max(own.log.start_offset());
-        self.readable(world, name, own, start)
+        self.readable(world, name, own)
     }
 
     /// Records were read from the remote store for a consumer, the last of them of this epoch.
@@ -57,10 +55,12 @@ impl PartitionCheck {
     /// In the end leaders serve everything.
     pub fn tiers_in_full(&self, world: &World, name: &Partition) -> Verdict {
         let leader = decided(world, name).and_then(|state| state.leader).and_then(|leader| replica(world, name, leader));
-        leader.map_or(Ok(()), |own| self.readable(world, name, own, own.log.start_offset()))
+        leader.map_or(Ok(()), |own| self.readable(world, name, own))
     }
 
-    fn readable(&self, world: &World, name: &Partition, own: &Replica, start: i64) -> Verdict {
+    fn readable(&self, world: &World, name: &Partition, own: &Replica) -> Verdict {
+        // Nobody has to keep what any log starts behind of: the others hear of that, and a crash may take a start back that was not written to disk.
+        let start = self.latest_start().max(own.log.start_offset());
         let limit = own.log.local_start_offset();
         let remote = remote_log(world, name).map_or_else(Vec::new, |remote| remote.all_batches(&own.log, start, limit));
         let (mut next, mut committed) = (start, self.committed_from(start).iter());
