@@ -101,6 +101,11 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("producer-ids-twice", "the controller gives the same block of producer ids to whoever asks"),
     ("duplicate-told-the-end", "a batch that comes again is answered with the log's end"),
     ("lost-counts-as-sent", "a producer takes a request without an answer for a success"),
+    ("stable-offset-ignores-open", "the last stable offset is the high watermark, whatever transaction is open"),
+    ("aborted-list-empty", "a fetch tells of no aborted transactions"),
+    ("markers-delivered", "applications are given the records of markers"),
+    ("ongoing-outlives-its-producer", "a transaction without its producer is not ended when its time is over"),
+    ("transactions-unverified", "a leader takes records of a transaction without asking its coordinator"),
     ("assigned-before-revoked", "a partition is given to a member while another has not given it up (KIP-848)"),
 ];
 

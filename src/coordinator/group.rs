@@ -142,16 +142,7 @@ impl Group {
     pub(super) fn replay_offset(&mut self, topic: &str, partition: i32, value: Option<OffsetValue>) {
         let key = (Arc::from(topic), partition);
         match value {
-            Some(value) => self.offsets.insert(
-                key,
-                CommittedOffset {
-                    offset: value.offset,
-                    leader_epoch: value.leader_epoch,
-                    metadata: value.metadata,
-                    timestamp: value.commit_timestamp,
-                    expires: value.expire_timestamp,
-                },
-            ),
+            Some(value) => self.offsets.insert(key, CommittedOffset::of(value)),
             None => self.offsets.remove(&key),
         };
     }

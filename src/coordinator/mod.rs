@@ -128,6 +128,8 @@ pub enum Then {
         reply: ReplyTo,
         response: Arc<k::ConsumerGroupHeartbeatResponse>,
     },
+    /// Members are taken out that were not heard of. `before`: the group as it was, if that cannot be written.
+    MembersTakenOut { group: Arc<str>, before: Box<ConsumerGroup> },
     /// The state of a share partition is stored: for the share coordinator, which hears of it from the broker.
     ShareState(Box<share_state::Stored>),
     /// Nothing waits for it.
@@ -188,6 +190,14 @@ pub fn partition_for(group: &str, partitions: i32) -> i32 {
 /// `String.hashCode`
 fn java_hash(text: &str) -> i32 {
     text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
+}
+
+/// When members are looked at again whose expiry could not be written (`CoordinatorRuntime`'s timers).
+const EXPIRY_RETRY: Time = 500 * crate::node::MS;
+
+/// What is in the log and was not replicated in time may still come to be committed.
+fn may_be_in_the_log(error: ErrorCode) -> bool {
+    matches!(error, ErrorCode::NotEnoughReplicasAfterAppend | ErrorCode::RequestTimedOut)
 }
 
 impl Coordinator {
@@ -296,7 +306,7 @@ impl Coordinator {
     pub fn committed(&mut self, now: Time, then: Then, effects: &mut Effects, out: &mut Outputs) {
         match then {
             Then::OffsetsCommitted { group, offsets, reply, response, producer_id: Some(producer), .. } => {
-                self.offsets_pending(producer, &group, offsets, out);
+                self.offsets_pending(producer, &group, offsets);
                 effects.replies.push((reply, offsets::in_transaction(&response)));
             }
             Then::OffsetsCommitted { group, offsets, generations: (generation, current), reply, response, .. } => {
@@ -334,7 +344,7 @@ impl Coordinator {
                 }
             }
             Then::HeartbeatStored { reply, response, .. } => effects.replies.push((reply, Response::ConsumerGroupHeartbeat(response))),
-            Then::Transaction(_) | Then::ShareState(_) | Then::Stored => {}
+            Then::MembersTakenOut { .. } | Then::Transaction(_) | Then::ShareState(_) | Then::Stored => {}
         }
     }
 
@@ -362,9 +372,7 @@ impl Coordinator {
                 }
             }
             Then::HeartbeatStored { group, before, reply, .. } => {
-                // What is in the log and not replicated in time may still come to be committed.
-                let is_in_the_log = matches!(error, ErrorCode::NotEnoughReplicasAfterAppend | ErrorCode::RequestTimedOut);
-                if let Some(state) = self.group_mut(&group).filter(|_| !is_in_the_log) {
+                if let Some(state) = self.group_mut(&group).filter(|_| !may_be_in_the_log(error)) {
                     state.consumer = before;
                     let was_made = state.is_nothing();
                     if let Some(shard) = self.shards.get_mut(&partition_for(&group, self.config.partitions)).filter(|_| was_made) {
@@ -372,6 +380,12 @@ impl Coordinator {
                     }
                 }
                 effects.replies.push((reply, consumer_group::refused(coordinator_error(error), None)));
+            }
+            Then::MembersTakenOut { group, mut before } => {
+                if let Some(state) = self.group_mut(&group).filter(|_| !may_be_in_the_log(error)) {
+                    before.put_off(now + EXPIRY_RETRY);
+                    state.consumer = Some(before);
+                }
             }
             Then::OffsetsDeleted { reply, .. } => {
                 let response = k::OffsetDeleteResponse::default().with_error_code(coordinator_error(error).code());

@@ -94,28 +94,10 @@ impl Coordinator {
     }
 
     /// Offsets in a transaction are in the log.
-    pub(super) fn offsets_pending(
-        &mut self,
-        producer: i64,
-        group: &Arc<str>,
-        offsets: Vec<(OffsetKey, CommittedOffset)>,
-        out: &mut Outputs,
-    ) {
-        let Some(shard) = self.shards.get_mut(&partition_for(group, self.config.partitions)) else { return };
-        for (key, committed) in offsets {
-            if mutant::is("offsets-before-the-commit") {
-                let partition = crate::node::Partition { topic: key.0.clone(), index: key.1 };
-                out.note(NoteKind::OffsetCommitted {
-                    group: group.clone(),
-                    partition,
-                    offset: committed.offset,
-                    generation: -1,
-                    current: -1,
-                });
-                shard.group(group).offsets.insert(key, committed);
-            } else {
-                shard.open.or_default(producer).insert((group.clone(), key), committed);
-            }
+    pub(super) fn offsets_pending(&mut self, producer: i64, group: &Arc<str>, offsets: Vec<(OffsetKey, CommittedOffset)>) {
+        if let Some(shard) = self.shards.get_mut(&partition_for(group, self.config.partitions)) {
+            let open = shard.open.or_default(producer);
+            open.extend(offsets.into_iter().map(|(key, committed)| ((group.clone(), key), committed)));
         }
     }
 
@@ -312,7 +294,7 @@ impl Coordinator {
                             let is_open = |open: &OrderedMap<(Arc<str>, OffsetKey), CommittedOffset>| {
                                 open.keys().any(|(group, open)| **group == *asked.group_id.as_str() && *open == key)
                             };
-                            if message.require_stable && shard.open.values().any(is_open) && !mutant::is("unstable-offsets-told") {
+                            if message.require_stable && shard.open.values().any(is_open) {
                                 partition.error_code = ErrorCode::UnstableOffsetCommit.code();
                             }
                             partition.committed_offset = committed.map_or(-1, |committed| committed.offset);

@@ -180,6 +180,11 @@ fn put_batches(out: &mut Vec<u8>, batches: &[StateBatch]) {
 /// start is forgotten; neighbours in one state become one.
 pub fn lay_over(batches: &mut Vec<StateBatch>, newer: &[StateBatch], start: i64) {
     for new in newer.iter().filter(|new| new.first <= new.last) {
+        // The ordinary case: it lies behind all that is known.
+        if batches.last().is_none_or(|last| last.last < new.first) {
+            batches.push(*new);
+            continue;
+        }
         let mut laid = Vec::with_capacity(batches.len() + 2);
         let mut next = Some(new.first);
         for old in batches.drain(..) {

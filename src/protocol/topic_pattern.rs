@@ -2,8 +2,8 @@
 //! for a consumer of the classic protocol.
 //!
 //! The house's own, for the page must stay small (`regex-lite` adds 27 KB to it, a tenth of that is enough for names): a name is ASCII and is matched
-//! as a whole, so that a set of characters is 128 bits and nobody asks which group matched what. Matching takes time by the product of both lengths,
-//! whatever is written: all ways are gone at once (Thompson). Source: `com.google.re2j.Parser` for what is refused, and in which words.
+//! as a whole, so that a set of characters is 128 bits and nobody asks which group matched what. Matching takes time by the product of both lengths, and
+//! of a lookahead by the name's length once more, whatever is written: all ways are gone at once (Thompson). Source: `com.google.re2j.Parser` for what is refused, and in which words.
 
 use std::str::Chars;
 
@@ -66,7 +66,7 @@ pub struct TopicPattern {
 impl TopicPattern {
     /// What is wrong with it comes in RE2's words.
     pub fn parse(text: &str, dialect: Dialect) -> Result<TopicPattern, &'static str> {
-        let mut parser = Parser { rest: text.chars(), dialect, folds: false, depth: 0 };
+        let mut parser = Parser { rest: text.chars(), dialect, folds: false, depth: 0, looks_ahead: false };
         let steps = parser.either()?;
         match parser.rest.next() {
             None => Ok(TopicPattern { text: text.to_owned(), steps }),
@@ -87,6 +87,9 @@ fn runs(steps: &[Step], text: &[u8], from: usize, whole: bool) -> bool {
     for place in from..=text.len() {
         if here[steps.len()] && (!whole || place == text.len()) {
             return true;
+        }
+        if !here.contains(&true) {
+            break;
         }
         let Some(byte) = text.get(place) else { break };
         let mut next = vec![false; steps.len() + 1];
@@ -135,6 +138,13 @@ struct Parser<'a> {
     /// `(?i)`: both cases of a letter are meant.
     folds: bool,
     depth: u32,
+    /// It is within a lookahead.
+    looks_ahead: bool,
+}
+
+/// How many steps these are, with those of lookaheads.
+fn weight(steps: &[Step]) -> usize {
+    steps.iter().map(|step| if let Step::At(Place::Ahead(_, inner)) = step { 1 + inner.len() } else { 1 }).sum()
 }
 
 impl Parser<'_> {
@@ -150,26 +160,38 @@ impl Parser<'_> {
 
     /// `a|b|c`
     fn either(&mut self) -> Steps {
-        let mut steps = self.sequence()?;
+        let mut last = self.sequence()?;
+        let (mut ways, mut length, mut weighs) = (Vec::new(), last.len(), weight(&last));
         while self.eat("|") {
-            let other = self.sequence()?;
-            steps.insert(0, Step::Both(1, steps.len() as isize + 2));
-            steps.push(jump(other.len() as isize + 1));
-            steps.extend(other);
+            let way = std::mem::replace(&mut last, self.sequence()?);
+            (length, weighs) = (length + last.len() + 2, weighs + weight(&last) + 2);
+            if STEPS_MAX < weighs {
+                return Err("invalid repeat count");
+            }
+            ways.push(way);
         }
+        let mut steps = Vec::with_capacity(length);
+        for way in ways {
+            steps.push(Step::Both(1, way.len() as isize + 2));
+            steps.extend(way);
+            steps.push(jump((length - steps.len()) as isize));
+        }
+        steps.extend(last);
         Ok(steps)
     }
 
     fn sequence(&mut self) -> Steps {
-        let mut steps = Vec::new();
+        let (mut steps, mut weighs) = (Vec::new(), 0);
         while self.peek().is_some_and(|next| !matches!(next, '|' | ')')) {
             let is_quoted = self.eat("\\Q");
             let mut atom = if is_quoted { self.quoted() } else { self.atom()? };
             // Of what is quoted an operator repeats the last.
             let last = atom.split_off(if is_quoted { atom.len().saturating_sub(1) } else { 0 });
+            let repeated = self.repeated(last)?;
+            weighs += weight(&atom) + weight(&repeated);
             steps.extend(atom);
-            steps.extend(self.repeated(last)?);
-            if STEPS_MAX < steps.len() {
+            steps.extend(repeated);
+            if STEPS_MAX < weighs {
                 return Err("invalid repeat count");
             }
         }
@@ -183,7 +205,7 @@ impl Parser<'_> {
         if self.repetition()?.is_some() {
             return Err("invalid nested repetition operator");
         }
-        if STEPS_MAX < atom.len() * most.unwrap_or(least).max(1) {
+        if STEPS_MAX < weight(&atom) * most.unwrap_or(least).max(1) {
             return Err("invalid repeat count");
         }
         let length = atom.len() as isize;
@@ -290,7 +312,11 @@ impl Parser<'_> {
         if DEPTH_MAX < self.depth {
             return Err("nesting depth exceeded");
         }
+        if ahead.is_some() && std::mem::replace(&mut self.looks_ahead, true) {
+            return Err("lookaheads within lookaheads are not understood");
+        }
         let steps = self.either()?;
+        self.looks_ahead &= ahead.is_none();
         self.depth -= 1;
         self.folds = folds;
         if !self.eat(")") {

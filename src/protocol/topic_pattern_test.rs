@@ -119,3 +119,25 @@ fn time_is_bounded_whatever_is_written() {
         assert!(!pattern.matches(&name));
     }
 }
+
+#[test]
+fn steps_are_counted_wherever_they_stand() {
+    let ways = "|".repeat(32_767);
+    let repeated = format!("({}){{1000}}", "a|".repeat(500));
+    for pattern in ["(?=(a{1000}){20}){1000}", "(?=a{1000}){1000}", &ways, &repeated] {
+        assert_eq!(
+            TopicPattern::parse(pattern, Dialect::Java).map(|pattern| pattern.text),
+            Err("invalid repeat count"),
+            "{}",
+            &pattern[..20]
+        );
+    }
+    for nested in ["(?=.*(?=.*x))", "(?!a(b(?=c)))"] {
+        assert_eq!(
+            TopicPattern::parse(nested, Dialect::Java).map(|pattern| pattern.text),
+            Err("lookaheads within lookaheads are not understood")
+        );
+    }
+    let beside = TopicPattern::parse("(?=a)(?!.*b)(?:a|c)*", Dialect::Java).expect("a pattern");
+    assert!(beside.matches("aca") && !beside.matches("caa") && !beside.matches("ab"));
+}

@@ -131,10 +131,10 @@ impl Producers {
     pub fn check_marker(&self, producer_id: i64, producer_epoch: i16, coordinator_epoch: i32, raises_epoch: bool) -> Result<(), ErrorCode> {
         let Some(known) = self.states.get(&producer_id) else { return Ok(()) };
         let is_late = raises_epoch && producer_epoch == known.epoch && known.transaction.is_some();
-        if (producer_epoch < known.epoch || is_late) && !mutant::is("marker-of-an-older-epoch") {
+        if producer_epoch < known.epoch || is_late {
             return Err(ErrorCode::InvalidProducerEpoch);
         }
-        if coordinator_epoch < known.coordinator_epoch && !mutant::is("marker-of-a-former-coordinator") {
+        if coordinator_epoch < known.coordinator_epoch {
             return Err(ErrorCode::TransactionCoordinatorFenced);
         }
         Ok(())

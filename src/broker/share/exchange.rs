@@ -7,7 +7,6 @@ use super::Known;
 use super::partition::{AcknowledgeType, Acknowledgement, Acquired};
 use super::persister::Ask;
 use super::sessions::{Wanted, Whose};
-use crate::mutant;
 use crate::node::{Connection, MS, NoteKind, Outputs, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::share_records::ShareKey;
@@ -180,14 +179,6 @@ impl Broker {
                     changes.push((key, change));
                 }
             }
-        }
-        if mutant::is("share-answered-before-stored") {
-            exchange.storing.drain(..).for_each(|place| _ = exchange.acknowledged.insert(place, ErrorCode::None));
-            for (key, change) in &changes {
-                self.note_settled(key, change, out);
-                self.share.active(key).into_iter().for_each(|partition| partition.settled(change.number, true));
-            }
-            changes.clear();
         }
         self.share.exchanges.insert(number, exchange);
         for (key, change) in changes {

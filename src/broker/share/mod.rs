@@ -13,7 +13,6 @@ mod sessions;
 pub use partition::{AcknowledgeType, Acknowledgement, Acquired, Change, InFlight, RecordState, SharePartition};
 
 use super::Broker;
-use crate::mutant;
 use crate::node::{Connection, MS, NoteKind, Outputs, Partition, SettledBy, Time, Timer};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
@@ -129,8 +128,10 @@ impl Broker {
         state: Option<ShareState>,
         out: &mut Outputs,
     ) {
-        // The leadership, or the partition, may be gone meanwhile.
-        if !matches!(self.share.partitions.get(key), Some(Known::Loading)) {
+        // The leadership, or the partition, may be gone meanwhile, and even be back.
+        let place = PartitionKey { topic: key.topic, index: key.index };
+        let leads = self.replica(place).is_ok_and(|own| own.leader().is_some_and(|leader| leader.epoch == leader_epoch));
+        if !leads || !matches!(self.share.partitions.get(key), Some(Known::Loading)) {
             return;
         }
         let begun = match state.filter(|_| error == ErrorCode::None) {
@@ -150,7 +151,7 @@ impl Broker {
             Err(error) => Known::Failed(error),
         };
         self.share.partitions.insert(key.clone(), known);
-        self.try_share_fetches(now, PartitionKey { topic: key.topic, index: key.index }, out);
+        self.try_share_fetches(now, place, out);
         self.set_share_alarm(now, out);
     }
 
@@ -273,7 +274,7 @@ impl Broker {
     /// Sets the one alarm: for the first lock that ends, the first request that has waited long enough, and the first thing to be asked again.
     fn set_share_alarm(&mut self, now: Time, out: &mut Outputs) {
         let locks = self.share.partitions.values().filter_map(|known| match known {
-            Known::Active(partition) if !mutant::is("share-lock-for-ever") => partition.next_expiry(),
+            Known::Active(partition) => partition.next_expiry(),
             _ => None,
         });
         let waits = self.share.exchanges.values().filter_map(Exchange::waits_until);

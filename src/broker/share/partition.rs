@@ -4,7 +4,6 @@
 //! or the share coordinator: what has to be stored it hands out, and is told when it is. Kafka tracks whole batches and splits them into single offsets
 //! where their states part; here ranges are split and joined as needed. Source: `SharePartition`, `InFlightBatch`, `InFlightState`.
 
-use crate::mutant;
 use crate::node::{SettledBy, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
@@ -122,7 +121,8 @@ impl SharePartition {
             start,
             end: start,
             in_flight: OrderedMap::new(),
-            changes: 0,
+            // No number of an earlier leadership is given again: its answers may still come.
+            changes: u64::from(leader_epoch.unsigned_abs()) << 32,
         };
         for batch in state.batches.iter().filter(|batch| start <= batch.first && batch.first <= batch.last) {
             // Of what lies between nothing was stored: it was acquired by somebody, or never read.
@@ -272,9 +272,7 @@ impl SharePartition {
         if meant.peek().is_none() || self.end <= said.last {
             return Err(ErrorCode::InvalidRequest);
         }
-        let is_own = |range: &InFlight| {
-            range.is_held() && (range.member.as_deref() == Some(member) || mutant::is("share-acknowledgement-of-another"))
-        };
+        let is_own = |range: &InFlight| range.is_held() && range.member.as_deref() == Some(member);
         if meant.all(|(_, range)| is_own(range)) { Ok(()) } else { Err(ErrorCode::InvalidRecordState) }
     }
 
@@ -290,9 +288,6 @@ impl SharePartition {
 
     /// What was not acknowledged in time goes back at once, whether or not that can be stored.
     pub fn expire(&mut self, now: Time) -> Option<Change> {
-        if mutant::is("share-lock-for-ever") {
-            return None;
-        }
         let deliveries_max = self.deliveries_max;
         let mut changes = Vec::new();
         self.change(i64::MIN, i64::MAX, &mut changes, |range| {
@@ -398,9 +393,7 @@ fn ranges_from(in_flight: &mut OrderedMap<i64, InFlight>, from: i64) -> impl Ite
 impl InFlight {
     fn give(&mut self, member: &Arc<str>, first: i64, locked_until: Time) -> Acquired {
         self.state = RecordState::Acquired;
-        if !mutant::is("share-delivery-not-counted") {
-            self.deliveries += 1;
-        }
+        self.deliveries += 1;
         self.member = Some(member.clone());
         self.locked_until = locked_until;
         Acquired { first, last: self.last, deliveries: self.deliveries }

@@ -222,7 +222,10 @@ impl Consumer {
         match message.coordinators.first() {
             Some(found) if found.error_code == 0 => {
                 self.membership.coordinator = Some(found.node_id.0);
-                self.membership.heartbeat_at = now + self.config.heartbeat_interval;
+                // Who reports to the coordinator does so at once: that is how it joins.
+                if !self.config.reports {
+                    self.membership.heartbeat_at = now + self.config.heartbeat_interval;
+                }
             }
             _ => self.find_coordinator_again(now),
         }

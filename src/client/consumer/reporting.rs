@@ -153,6 +153,10 @@ impl Consumer {
     pub(super) fn report_answered(&mut self, now: Time, message: &k::ConsumerGroupHeartbeatResponse) {
         let membership = &mut self.membership;
         membership.heartbeat_under_way = false;
+        // It has left since it asked.
+        if membership.reporting.fenced {
+            return;
+        }
         let interval = MS * Time::try_from(message.heartbeat_interval_ms).unwrap_or(0);
         match ErrorCode::of(message.error_code) {
             ErrorCode::None => {

@@ -6,7 +6,7 @@
 //! (KIP-848's migration) are refused.
 
 use super::super::admin::group_tombstone;
-use super::super::{Append, Coordinator, CoordinatorConfig, Effects, ReplyTo, Then, partition_for};
+use super::super::{Append, Coordinator, CoordinatorConfig, Effects, GroupState, ReplyTo, Then, partition_for};
 use super::assign::KnownTopics;
 use super::{ConsumerGroup, ConsumerMember, LEAVES_FOR_A_WHILE, MemberState, Records, ServerAssignor};
 use crate::node::{LeaveReason, MS, NoteKind, Outputs, Time};
@@ -84,7 +84,7 @@ impl Coordinator {
         let id: &str = &message.group_id;
         let shard = self.shard_mut(id).map_err(|error| (error, ""))?;
         let known = shard.groups.get(id);
-        let before = match known.map(|group| (group.consumer.clone(), group.is_idle())) {
+        let before = match known.map(|group| (group.consumer.clone(), group.is_idle() && group.state == GroupState::Empty)) {
             Some((Some(group), _)) => Some(group),
             // An empty classic group becomes one of the new protocol.
             None | Some((None, true)) if message.member_epoch == JOINS => None,
@@ -133,6 +133,7 @@ impl Coordinator {
                     () => None,
                 })
                 .collect();
+            let before = Box::new(group.clone());
             let mut change = Change { id: &known.id, group: std::mem::take(group), records: Records::new() };
             for (member, reason) in due {
                 change.take_out(&member, reason, out);
@@ -141,7 +142,8 @@ impl Coordinator {
             change.raise_epoch(out);
             let Change { group: changed, records, .. } = change;
             *group = changed;
-            effects.appends.push(Append { partition: partition_for(&known.id, partitions), records, then: Then::Stored });
+            let then = Then::MembersTakenOut { group: known.id.clone(), before };
+            effects.appends.push(Append { partition: partition_for(&known.id, partitions), records, then });
         }
     }
 }
@@ -342,13 +344,15 @@ impl Change<'_> {
     ) -> ConsumerMember {
         let member = self.group.members.get(id).cloned().unwrap_or_default();
         let mut next = self.group.reconciled(id, &member, owned);
-        if before.is_none_or(|before| before.to_current_value() != next.to_current_value()) {
+        let has_changed = before.is_none_or(|before| before.to_current_value() != next.to_current_value());
+        if has_changed {
             let key = self.key(|group, member| ConsumerGroupKey::CurrentMember { group, member }, id);
             self.records.push((key, Some(next.to_current_value().to_bytes())));
         }
         next.expires = now + config.consumer_session_timeout;
-        let revokes = next.state == MemberState::UnrevokedPartitions;
-        next.revokes_by = revokes.then(|| next.revokes_by.unwrap_or(now + next.rebalance_timeout));
+        // For what it has to give up now it has its time anew.
+        let until = next.revokes_by.filter(|_| !has_changed).unwrap_or(now + next.rebalance_timeout);
+        next.revokes_by = (next.state == MemberState::UnrevokedPartitions).then_some(until);
         self.group.members.insert(id.clone(), next.clone());
         next
     }

@@ -189,6 +189,14 @@ impl ConsumerGroup {
         keys.map(|key| (key.to_bytes(), None)).collect()
     }
 
+    /// Nobody is taken out before this time.
+    pub(super) fn put_off(&mut self, until: Time) {
+        for member in self.members.values_mut() {
+            member.expires = member.expires.max(until);
+            member.revokes_by = member.revokes_by.map(|at| at.max(until));
+        }
+    }
+
     /// When something has to be looked at.
     pub(super) fn next_deadline(&self) -> Option<Time> {
         self.members.values().map(|member| member.revokes_by.unwrap_or(member.expires).min(member.expires)).min()
@@ -210,6 +218,7 @@ impl ConsumerGroup {
                     own.rebalance_timeout = MS * Time::try_from(known.rebalance_timeout_ms).unwrap_or(0);
                     own.assignor = known.assignor.as_deref().and_then(ServerAssignor::of);
                     own.expires = now + session;
+                    own.revokes_by = (own.state == MemberState::UnrevokedPartitions).then(|| now + own.rebalance_timeout);
                 }
             }
             (ConsumerGroupKey::Member { member, .. }, None) => _ = self.members.remove(member.as_str()),
@@ -220,9 +229,11 @@ impl ConsumerGroup {
                 }
             }
             (ConsumerGroupKey::TargetMember { member, .. }, None) => _ = self.target.remove(member.as_str()),
+            // Compaction leaves it before what the member is, if that has changed since.
             (ConsumerGroupKey::CurrentMember { member, .. }, Some(value)) => {
-                let known = self.members.get_mut(member.as_str());
-                if let (Some(own), Ok(current)) = (known, CurrentMemberValue::read(value)) {
+                if let Ok(current) = CurrentMemberValue::read(value) {
+                    let own = self.members.or_default(Arc::from(member.as_str()));
+                    own.expires = now + session;
                     (own.epoch, own.previous_epoch) = (current.epoch, current.previous_epoch);
                     (own.assigned, own.pending_revocation) = (current.assigned, current.pending_revocation);
                     own.state = match current.state {
