@@ -129,13 +129,7 @@ fn another_coordinator_goes_on_with_what_the_expressions_stand_for() {
         add(&mut cluster, id, "consumer", "orders-.*", json!({}));
     }
     cluster.advance(25_000.0);
-    let before = cluster.group("g");
-    cluster.apply(json!({ "type": "crashBroker", "broker": before.coordinator.expect("a coordinator") }));
-    let seen = cluster.events_after(|cluster| cluster.advance(40_000.0));
-    let after = cluster.group("g");
-    assert_ne!(after.coordinator, before.coordinator);
-    assert_eq!((after.state, after.generation, after.members), (before.state, before.generation, before.members));
-    assert!(!seen.iter().any(|event| event.kind == "assignmentLost" || event.kind == "assignmentRevoked"));
+    cluster.coordinator_fails_over("g");
 }
 
 #[test]

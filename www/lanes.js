@@ -22,8 +22,15 @@ const SIZES = [1, 2, 3, 4, 5];
 const isSized = (code) => SIZED_I32_CONST < code && code <= SIZED_I32_CONST + SIZES.length;
 
 /** The lanes go by number; the constants', one for each size, follow these. */
-const [REST, BODY_SIZES, LOCALS, OPCODES, TYPES, LABELS, CALLS, VARIABLES, ALIGNMENTS, OFFSETS, LONGS, RARE, CONSTANTS] = Array(13).keys();
+const [REST, BODY_SIZES, LOCALS, OPCODES, TYPES, LABELS, CALLS, VARIABLES, ASSIGNED, ALIGNMENTS, OFFSETS, LONGS, RARE, MORE_LOCALS, MORE_OFFSETS, MORE_RARE, CONSTANTS] =
+  Array(17).keys();
 const LANES = CONSTANTS + SIZES.length;
+/** Of these numbers the first byte is as unlike the further ones as if they were of another kind. */
+const FURTHER = new Map([
+  [LOCALS, MORE_LOCALS],
+  [OFFSETS, MORE_OFFSETS],
+  [RARE, MORE_RARE],
+]);
 
 /** By opcode: the lane of its operands, and how many there are. All are numbers that end in a byte below CONTINUES. */
 const OPERANDS = new Map();
@@ -34,7 +41,8 @@ operands(0x02, 0x04, TYPES, 1); // block, loop, if
 operands(0x0c, 0x0d, LABELS, 1); // br, br_if
 operands(0x10, 0x10, CALLS, 1);
 operands(0x11, 0x11, RARE, 2); // call_indirect
-operands(0x20, 0x22, VARIABLES, 1); // local.get, .set, .tee
+operands(0x20, 0x20, VARIABLES, 1); // local.get
+operands(0x21, 0x22, ASSIGNED, 1); // local.set, .tee
 operands(0x23, 0x26, RARE, 1); // of globals and tables
 operands(0x3f, 0x40, RARE, 1); // memory.size, .grow
 operands(0x42, 0x42, LONGS, 1);
@@ -54,8 +62,8 @@ function walk({ copy, opcode, more }) {
     moved += count;
   };
   const number = (lane) => {
-    for (let value = 0, shift = 1; ; shift *= CONTINUES) {
-      const byte = copy(lane);
+    for (let value = 0, shift = 1, next = lane; ; shift *= CONTINUES, next = FURTHER.get(lane) ?? lane) {
+      const byte = copy(next);
       moved++;
       value += (byte % CONTINUES) * shift;
       if (byte < CONTINUES) return value;

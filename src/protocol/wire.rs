@@ -15,6 +15,28 @@ pub type ProduceBatches = Arc<[Batch]>;
 /// The batches of each partition of a Fetch response, in the message's order.
 pub type FetchBatches = Arc<[Vec<Batch>]>;
 
+/// What nobody asks but clients from outside, which come through the gateway. The page has none: there no such request can be, and the compiler leaves
+/// out what would answer it.
+#[cfg(not(target_arch = "wasm32"))]
+pub type Outside<T> = Arc<T>;
+#[cfg(target_arch = "wasm32")]
+pub type Outside<T> = absent::Absent<T>;
+
+#[cfg(target_arch = "wasm32")]
+mod absent {
+    /// A message that cannot be.
+    #[derive(Clone, Debug)]
+    pub struct Absent<T>(std::convert::Infallible, std::marker::PhantomData<T>);
+
+    impl<T> std::ops::Deref for Absent<T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            match self.0 {}
+        }
+    }
+}
+
 /// The message is shared: an event is small and moved several times, and a snapshot of the world copies none that is on its way.
 #[derive(Clone, Debug)]
 pub enum Request {
@@ -46,30 +68,30 @@ pub enum Request {
     IncrementalAlterConfigs(Arc<k::IncrementalAlterConfigsRequest>),
     FetchSnapshot(Arc<k::FetchSnapshotRequest>),
     DeleteRecords(Arc<k::DeleteRecordsRequest>),
-    ListPartitionReassignments(Arc<k::ListPartitionReassignmentsRequest>),
+    ListPartitionReassignments(Outside<k::ListPartitionReassignmentsRequest>),
     InitProducerId(Arc<k::InitProducerIdRequest>),
     AllocateProducerIds(Arc<k::AllocateProducerIdsRequest>),
-    ListGroups(Arc<k::ListGroupsRequest>),
-    DescribeGroups(Arc<k::DescribeGroupsRequest>),
-    DeleteGroups(Arc<k::DeleteGroupsRequest>),
-    OffsetDelete(Arc<k::OffsetDeleteRequest>),
-    DescribeConfigs(Arc<k::DescribeConfigsRequest>),
-    DescribeCluster(Arc<k::DescribeClusterRequest>),
-    DescribeLogDirs(Arc<k::DescribeLogDirsRequest>),
+    ListGroups(Outside<k::ListGroupsRequest>),
+    DescribeGroups(Outside<k::DescribeGroupsRequest>),
+    DeleteGroups(Outside<k::DeleteGroupsRequest>),
+    OffsetDelete(Outside<k::OffsetDeleteRequest>),
+    DescribeConfigs(Outside<k::DescribeConfigsRequest>),
+    DescribeCluster(Outside<k::DescribeClusterRequest>),
+    DescribeLogDirs(Outside<k::DescribeLogDirsRequest>),
     ConsumerGroupHeartbeat(Arc<k::ConsumerGroupHeartbeatRequest>),
     WriteTxnMarkers(Arc<k::WriteTxnMarkersRequest>),
-    ConsumerGroupDescribe(Arc<k::ConsumerGroupDescribeRequest>),
+    ConsumerGroupDescribe(Outside<k::ConsumerGroupDescribeRequest>),
     AddPartitionsToTxn(Arc<k::AddPartitionsToTxnRequest>),
     TxnOffsetCommit(Arc<k::TxnOffsetCommitRequest>),
     AddOffsetsToTxn(Arc<k::AddOffsetsToTxnRequest>),
     EndTxn(Arc<k::EndTxnRequest>),
-    ShareFetch(Arc<k::ShareFetchRequest>),
-    ShareAcknowledge(Arc<k::ShareAcknowledgeRequest>),
-    InitializeShareGroupState(Arc<k::InitializeShareGroupStateRequest>),
+    ShareFetch(Outside<k::ShareFetchRequest>),
+    ShareAcknowledge(Outside<k::ShareAcknowledgeRequest>),
+    InitializeShareGroupState(Outside<k::InitializeShareGroupStateRequest>),
     ReadShareGroupState(Arc<k::ReadShareGroupStateRequest>),
     WriteShareGroupState(Arc<k::WriteShareGroupStateRequest>),
-    DeleteShareGroupState(Arc<k::DeleteShareGroupStateRequest>),
-    ReadShareGroupStateSummary(Arc<k::ReadShareGroupStateSummaryRequest>),
+    DeleteShareGroupState(Outside<k::DeleteShareGroupStateRequest>),
+    ReadShareGroupStateSummary(Outside<k::ReadShareGroupStateSummaryRequest>),
 }
 
 #[derive(Clone, Debug)]

@@ -136,6 +136,17 @@ impl Cluster {
         self.view().groups.into_iter().find(|group| group.id == id).expect("the group")
     }
 
+    /// A group's coordinator fails, and another one goes on where it stood: nobody gives anything up.
+    pub fn coordinator_fails_over(&mut self, group: &str) {
+        let before = self.group(group);
+        self.apply(json!({ "type": "crashBroker", "broker": before.coordinator.expect("a coordinator") }));
+        let seen = self.events_after(|cluster| cluster.advance(40_000.0));
+        let after = self.group(group);
+        assert_ne!(after.coordinator, before.coordinator);
+        assert_eq!((after.state, after.generation, after.members), (before.state, before.generation, before.members));
+        assert!(!seen.iter().any(|event| event.kind == "assignmentLost" || event.kind == "assignmentRevoked"));
+    }
+
     /// What each client of a group owns, by client.
     pub fn owned(&self, group: &str) -> Vec<(String, Vec<i32>)> {
         let owned =

@@ -9,6 +9,8 @@ mod describe;
 mod heartbeat;
 mod reconcile;
 mod regex;
+#[cfg(test)]
+mod replay_test;
 
 use assign::KnownTopics;
 pub use assign::ServerAssignor;
