@@ -3,7 +3,7 @@
 
 mod cluster;
 
-use brokerlab::node::NodeId;
+use brokerlab::node::{Body, NodeId, Send};
 use brokerlab::protocol::wire::{Request, Response, topic as named};
 use brokerlab::protocol::{Batch, BatchBuilder, BatchOptions, ErrorCode};
 use brokerlab::view::{self, Isolation, MessageQuery};
@@ -28,7 +28,16 @@ fn produce(topic: Uuid, producer_epoch: i16, base_sequence: i32, transactional: 
 }
 
 fn written(broker: &mut Direct, request: Request) -> ErrorCode {
-    match broker.ask(request) {
+    let mut out = broker.does(NodeId::Client(99), request);
+    let asked = |sent: &Send| match &sent.body {
+        Body::Request(Request::AddPartitionsToTxn(message)) => Some((sent.correlation, message.clone())),
+        _ => None,
+    };
+    if let Some((correlation, message)) = out.sends.iter().find_map(asked) {
+        out = broker.is_told(correlation, added(&message));
+    }
+    let answer = out.sends.into_iter().find_map(|sent| if let Body::Response(response) = sent.body { Some(response) } else { None });
+    match answer {
         Some(Response::Produce(answer)) => ErrorCode::of(answer.responses[0].partition_responses[0].error_code),
         answer => panic!("no answer to a Produce request: {answer:?}"),
     }
@@ -88,10 +97,25 @@ fn latest(broker: &mut Direct, isolation_level: i8) -> i64 {
     }
 }
 
-/// A single broker that leads `orders-0`, and asks no coordinator whether a transaction is open.
+/// A coordinator that has put all partitions into the transaction, or knows them to be in it.
+fn added(message: &k::AddPartitionsToTxnRequest) -> Response {
+    let topic = |topic: &k::add_partitions_to_txn_request::AddPartitionsToTxnTopic| {
+        let partition =
+            |index: &i32| k::add_partitions_to_txn_response::AddPartitionsToTxnPartitionResult::default().with_partition_index(*index);
+        let told = k::add_partitions_to_txn_response::AddPartitionsToTxnTopicResult::default().with_name(topic.name.clone());
+        told.with_results_by_partition(topic.partitions.iter().map(partition).collect())
+    };
+    let topics = message.transactions.iter().flat_map(|asked| &asked.topics).map(topic).collect();
+    let result = k::add_partitions_to_txn_response::AddPartitionsToTxnResult::default().with_topic_results(topics);
+    Response::AddPartitionsToTxn(Arc::new(k::AddPartitionsToTxnResponse::default().with_results_by_transaction(vec![result])))
+}
+
+/// A single broker that leads `orders-0`.
 fn leader(version: &str) -> (Direct, Uuid) {
-    let configs = json!({ "brokerlab.transaction.version": version, "transaction.partition.verification.enable": "false" });
+    let configs = json!({ "brokerlab.transaction.version": version });
     let mut cluster = Cluster::configured(1, configs).topic("orders", 1, 1);
+    // The topic with the coordinators' state comes with the first who looks for one.
+    cluster.apply(json!({ "type": "addProducer", "id": "p", "topic": "orders", "configs": { "transactional.id": "first" } }));
     cluster.advance(1_000.0);
     (Direct::of(&cluster, 1), topic_id(&cluster, "orders"))
 }
@@ -342,4 +366,108 @@ fn the_application_is_refused_where_kafkas_producer_throws() {
     add_producer(&mut cluster, "slow", json!({ "transactional.id": "slow", "transaction.timeout.ms": "900001" }));
     cluster.advance(1_000.0);
     assert_eq!(events(&cluster, "transactionFailed")[0].error, Some("INVALID_TRANSACTION_TIMEOUT"));
+}
+
+#[test]
+fn who_asks_the_coordinator_before_it_appends() {
+    let asks = |broker: &mut Direct, topic| {
+        let out = broker.does(NodeId::Client(99), produce(topic, 0, 0, true));
+        out.sends.iter().any(|sent| matches!(&sent.body, Body::Request(Request::AddPartitionsToTxn(_))))
+    };
+    let set = |broker: &str, value: &str| json!({ "type": "alterConfigs", "resource": "broker", "name": broker, "set": { "transaction.partition.verification.enable": value } });
+    for (version, started, altered, expected) in [
+        ("1", "true", None, true),
+        ("1", "false", None, false),
+        ("1", "true", Some("false"), false),
+        ("1", "false", Some("true"), true),
+        ("2", "false", None, true),
+    ] {
+        let configs = json!({ "brokerlab.transaction.version": version, "transaction.partition.verification.enable": started });
+        let mut cluster = Cluster::configured(1, configs).topic("orders", 1, 1);
+        cluster.apply(json!({ "type": "addProducer", "id": "p", "topic": "orders", "configs": { "transactional.id": "first" } }));
+        altered.into_iter().for_each(|value| _ = cluster.apply(set("1", value)));
+        cluster.advance(1_000.0);
+        let mut broker = Direct::of(&cluster, 1);
+        assert_eq!(asks(&mut broker, topic_id(&cluster, "orders")), expected, "version {version}, {started}, then {altered:?}");
+    }
+}
+
+#[test]
+fn a_transaction_ends_where_a_partition_of_it_is_gone() {
+    for version in ["1", "2"] {
+        let mut cluster = cluster(version);
+        act(&mut cluster, "beginTransaction", "mover");
+        send(&mut cluster, "mover", 0, "a");
+        send(&mut cluster, "mover", 1, "b");
+        cluster.advance(500.0);
+        cluster.apply(json!({ "type": "deleteTopic", "name": "out" }));
+        cluster.apply(json!({ "type": "createTopic", "name": "out", "partitions": 1, "replicationFactor": 3 }));
+        cluster.advance(500.0);
+        act(&mut cluster, "commitTransaction", "mover");
+        cluster.advance(2_000.0);
+        assert_eq!(states(&cluster).last().map(String::as_str), Some("CompleteCommit"), "version {version}");
+    }
+}
+
+#[test]
+fn statements_behind_an_error_throw_and_an_abort_makes_the_producer_good_again() {
+    for version in ["1", "2"] {
+        let configs = json!({ "brokerlab.transaction.version": version });
+        let mut cluster = Cluster::configured(3, configs).topic("in", 1, 3).topic("out", 2, 3);
+        add_producer(&mut cluster, "mover", json!({ "max.request.size": "1000" }));
+        // The application says all of it before the producer has its id.
+        for value in ["x".repeat(2_000), "a".to_owned()] {
+            act(&mut cluster, "beginTransaction", "mover");
+            send(&mut cluster, "mover", 0, &value);
+            act(&mut cluster, "commitTransaction", "mover");
+        }
+        cluster.advance(3_000.0);
+        let failed = events(&cluster, "transactionFailed");
+        assert_eq!(failed.iter().map(|event| event.error).collect::<Vec<_>>(), [Some("MESSAGE_TOO_LARGE")], "version {version}");
+        assert_eq!(cluster.refused(json!({ "type": "commitTransaction", "producer": "mover" })).code, "MESSAGE_TOO_LARGE");
+        act(&mut cluster, "abortTransaction", "mover");
+        act(&mut cluster, "beginTransaction", "mover");
+        send(&mut cluster, "mover", 0, "b");
+        act(&mut cluster, "commitTransaction", "mover");
+        cluster.advance(2_000.0);
+        assert_eq!(values(&cluster, Isolation::ReadCommitted), ["b"], "version {version}");
+    }
+}
+
+#[test]
+fn who_closes_after_an_error_aborts() {
+    let mut cluster = cluster("2");
+    add_producer(&mut cluster, "other", json!({ "transactional.id": "other", "max.request.size": "1000" }));
+    act(&mut cluster, "beginTransaction", "other");
+    send(&mut cluster, "other", 0, "a");
+    send(&mut cluster, "other", 0, &"x".repeat(2_000));
+    act(&mut cluster, "commitTransaction", "other");
+    cluster.apply(json!({ "type": "removeProducer", "id": "other" }));
+    cluster.advance(3_000.0);
+    assert!(cluster.view().producers.iter().all(|one| one.id != "other"), "it has closed");
+    assert!(values(&cluster, Isolation::ReadUncommitted).is_empty());
+}
+
+#[test]
+fn an_end_that_cannot_be_written_is_tried_again_later() {
+    let mut cluster = cluster("2");
+    act(&mut cluster, "beginTransaction", "mover");
+    send(&mut cluster, "mover", 0, "a");
+    cluster.advance(500.0);
+    let view = cluster.view();
+    let topic = view.topics.iter().find(|topic| topic.name == "__transaction_state").expect("its topic");
+    let index = brokerlab::coordinator::partition_for("mover", topic.partitions.len() as i32);
+    let coordinator = topic.partitions[index as usize].leader.expect("a coordinator");
+    act(&mut cluster, "commitTransaction", "mover");
+    while !states(&cluster).contains(&"PrepareCommit".to_owned()) {
+        cluster.advance(0.1);
+    }
+    let others: Vec<i32> = (1..=3).filter(|broker| *broker != coordinator).collect();
+    others.iter().for_each(|broker| _ = cluster.apply(json!({ "type": "crashBroker", "broker": broker })));
+    cluster.advance(20_000.0);
+    assert_eq!(states(&cluster).last().map(String::as_str), Some("PrepareCommit"), "its topic has fewer replicas in sync than it needs");
+    others.iter().for_each(|broker| _ = cluster.apply(json!({ "type": "restartBroker", "broker": broker })));
+    cluster.advance(20_000.0);
+    assert_eq!(states(&cluster).last().map(String::as_str), Some("CompleteCommit"));
+    assert_eq!(values(&cluster, Isolation::ReadCommitted), ["a"]);
 }

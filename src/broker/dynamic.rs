@@ -63,6 +63,7 @@ impl BrokerConfig {
             ("num.io.threads", Value::Number(threads)) => costs.io_threads = threads as usize,
             ("num.network.threads", Value::Number(threads)) => costs.network_threads = threads as u32,
             ("producer.id.expiration.ms", Value::Number(ms)) => self.producer_id_expiration_ms = ms,
+            ("transaction.partition.verification.enable", Value::Boolean(verifies)) => self.verifies_transactions = verifies,
             // What only the controller goes by.
             _ => {}
         }

@@ -7,12 +7,22 @@ use super::verification::Parked;
 use crate::coordinator::{Effects, OFFSETS_TOPIC, ReplyTo, Then, partition_for};
 use crate::node::{Connection, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
+use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::{Request, Response};
 use crate::protocol::{Batch, BatchBuilder, BatchOptions};
 use crate::replica::PartitionKey;
 use bytes::Bytes;
 use kafka_protocol::messages as k;
 use std::sync::Arc;
+use uuid::Uuid;
+
+/// The id of a partition's topic, if the partition exists.
+fn topic_id_in(image: &MetadataImage) -> impl Fn(&str, i32) -> Option<Uuid> + '_ {
+    |topic, index| {
+        let topic = image.topic(topic)?;
+        image.partition(&topic.id, index).map(|_| topic.id)
+    }
+}
 
 impl Broker {
     pub(super) fn group_request(
@@ -26,16 +36,14 @@ impl Broker {
     ) {
         let mut effects = Effects::default();
         let (reply, image) = (ReplyTo { from, correlation }, &self.image);
-        let exists = |topic: &str, index: i32| image.topic(topic).is_some_and(|topic| image.partition(&topic.id, index).is_some());
         match request {
             Request::OffsetCommit(message) => {
-                let topic_id = |topic: &str, index: i32| {
-                    let topic = image.topic(topic)?;
-                    image.partition(&topic.id, index).map(|_| topic.id)
-                };
-                self.coordinator.commit_offsets(now, reply, &message, topic_id, &mut effects);
+                self.coordinator.commit_offsets(now, reply, &message, topic_id_in(image), &mut effects);
             }
-            Request::OffsetDelete(message) => self.coordinator.delete_offsets(reply, &message, exists, &mut effects),
+            Request::OffsetDelete(message) => {
+                let topic_id = topic_id_in(image);
+                self.coordinator.delete_offsets(reply, &message, |topic, index| topic_id(topic, index).is_some(), &mut effects);
+            }
             Request::ConsumerGroupHeartbeat(message) => {
                 self.coordinator.consumer_heartbeat(now, reply, client_id, &message, image, &mut effects, out);
             }
@@ -59,13 +67,12 @@ impl Broker {
     ) {
         let index = partition_for(&message.group_id, self.config.coordinator.partitions);
         let key = self.offsets_key(index).filter(|key| self.replicas.get(key).is_some_and(|replica| replica.leader().is_some()));
-        let known = key.and_then(|key| self.replicas.get(&key)?.log.producers().get(message.producer_id.0));
-        let is_open = known.is_some_and(|known| known.epoch == message.producer_epoch && known.transaction.is_some());
-        let Some(key) = key.filter(|_| !is_open && self.config.verifies_transactions) else {
+        let is_open = |key: &PartitionKey| self.is_in_transaction(*key, (message.producer_id.0, message.producer_epoch));
+        let Some(key) = key.filter(|key| self.asks_coordinator() && !is_open(key)) else {
             self.commit_in_transaction(now, from, correlation, &message, None, out);
             return;
         };
-        let producer = (message.transactional_id.as_str(), message.producer_id.0, message.producer_epoch);
+        let producer = (message.transactional_id.as_str(), (message.producer_id.0, message.producer_epoch));
         if let Err(error) = self.ask_coordinator(now, (from, correlation), producer, &[key], Parked::Offsets(message.clone()), out) {
             self.commit_in_transaction(now, from, correlation, &message, Some(error), out);
         }
@@ -80,14 +87,11 @@ impl Broker {
         refusal: Option<ErrorCode>,
         out: &mut Outputs,
     ) {
-        let (mut effects, image) = (Effects::default(), &self.image);
-        let topic_id = |topic: &str, index: i32| {
-            let topic = image.topic(topic)?;
-            image.partition(&topic.id, index).map(|_| topic.id)
-        };
+        let mut effects = Effects::default();
         // Who is not heard is asked again.
         let refusal = refusal.map(|error| if error == ErrorCode::NetworkException { ErrorCode::CoordinatorLoadInProgress } else { error });
-        self.coordinator.commit_in_transaction(now, ReplyTo { from, correlation }, message, refusal, topic_id, &mut effects);
+        let reply = ReplyTo { from, correlation };
+        self.coordinator.commit_in_transaction(now, reply, message, refusal, topic_id_in(&self.image), &mut effects);
         self.carry_out(now, effects, out);
     }
 

@@ -77,7 +77,7 @@ impl Broker {
         Ok((key, appended))
     }
 
-    /// Tells of the markers that are replicated, once all are.
+    /// Tells of the markers that are replicated, once all are. What one ends in the partition that has moved counts after what was written there before.
     pub(super) fn try_markers(
         &mut self,
         number: u64,
@@ -89,7 +89,7 @@ impl Broker {
     ) {
         let mut ended = Vec::new();
         waiting.retain(|waiting| {
-            let Some(error) = self.outcome(waiting) else { return true };
+            let Some(error) = self.outcome(waiting).filter(|_| waiting.key == key) else { return true };
             let (marker, partition) = waiting.place;
             if error == ErrorCode::None
                 && let (Some(result), Some(commit)) = (response.markers.get(marker), commits.get(marker))

@@ -93,44 +93,48 @@ impl Broker {
         batches: ProduceBatches,
         out: &mut Outputs,
     ) {
-        let (mut unverified, mut producer, mut has_transaction) = (Vec::new(), None, false);
+        let (mut unverified, mut producer, mut refusal) = (Vec::new(), None, None);
         let keys = message
             .topic_data
             .iter()
             .flat_map(|topic| topic.partition_data.iter().map(|partition| PartitionKey { topic: topic.topic_id, index: partition.index }));
         for (key, batch) in keys.zip(batches.iter()) {
             let Some(header) = BatchHeader::read(&batch.bytes).ok().filter(BatchHeader::is_transactional) else { continue };
-            has_transaction = true;
+            let own = (header.producer_id, header.producer_epoch);
+            if message.transactional_id.is_none() {
+                // Who has no transactional id may write to no transaction.
+                refusal = Some(ErrorCode::TransactionalIdAuthorizationFailed);
+            } else if 0 <= own.0 && *producer.get_or_insert(own) != own {
+                refusal = Some(ErrorCode::InvalidProducerIdMapping);
+            }
             let leads = self.replicas.get(&key).is_some_and(|replica| replica.leader().is_some());
-            if leads && self.config.verifies_transactions && !self.is_in_transaction(key, &header) {
+            if leads && self.asks_coordinator() && !self.is_in_transaction(key, own) {
                 unverified.push(key);
-                producer.get_or_insert((header.producer_id, header.producer_epoch));
             }
         }
-        let id = message.transactional_id.as_ref().map(|id| id.as_str()).filter(|_| has_transaction);
-        let (Some(id), Some((producer_id, epoch))) = (id, producer) else {
-            // Who has no transactional id may write to no transaction.
-            let refusal = (has_transaction && message.transactional_id.is_none()).then_some(ErrorCode::TransactionalIdAuthorizationFailed);
-            let verdicts = refusal.map_or_else(Verdicts::new, |error| unverified.iter().map(|key| (*key, (-1, error))).collect());
-            self.produce_verified(now, from, correlation, &message, &batches, &verdicts, out);
-            return;
-        };
-        let parked = Parked::Produce(message.clone(), batches.clone());
-        if let Err(error) = self.ask_coordinator(now, (from, correlation), (id, producer_id, epoch), &unverified, parked, out) {
-            let verdicts = unverified.iter().map(|key| (*key, (-1, error))).collect();
-            self.produce_verified(now, from, correlation, &message, &batches, &verdicts, out);
+        if let Some(id) = message.transactional_id.as_ref().filter(|_| refusal.is_none() && !unverified.is_empty())
+            && let Some(producer) = producer
+        {
+            let parked = Parked::Produce(message.clone(), batches.clone());
+            match self.ask_coordinator(now, (from, correlation), (id, producer), &unverified, parked, out) {
+                Ok(()) => return,
+                Err(error) => {
+                    let verdicts = unverified.iter().map(|key| (*key, (-1, error))).collect();
+                    return self.produce_verified(now, from, correlation, (&message, &batches), Ok(&verdicts), out);
+                }
+            }
         }
+        self.produce_verified(now, from, correlation, (&message, &batches), refusal.map_or(Ok(&Verdicts::new()), Err), out);
     }
 
-    /// Appends what may be appended, by what the coordinators of the records' transactions say.
+    /// Appends what may be appended, by what the coordinators of the records' transactions say; `Err`: nothing of the request is taken.
     pub(super) fn produce_verified(
         &mut self,
         now: Time,
         from: Connection,
         correlation: u32,
-        message: &k::ProduceRequest,
-        batches: &[Batch],
-        verdicts: &Verdicts,
+        (message, batches): (&k::ProduceRequest, &[Batch]),
+        verdicts: Result<&Verdicts, ErrorCode>,
         out: &mut Outputs,
     ) {
         let mut response = k::ProduceResponse::default();
@@ -145,9 +149,10 @@ impl Broker {
                 result.index = partition.index;
                 result.base_offset = -1;
                 result.log_append_time_ms = -1;
-                let appended = match batches.next() {
-                    Some(batch) => self.append_verified(now, key, batch, verdicts.get(&key), message.acks, out),
-                    None => Err(ErrorCode::InvalidRecord.into()),
+                let appended = match (verdicts, batches.next()) {
+                    (Err(error), _) => Err(error.into()),
+                    (Ok(verdicts), Some(batch)) => self.append_verified(now, key, batch, verdicts.get(&key), message.acks, out),
+                    (_, None) => Err(ErrorCode::InvalidRecord.into()),
                 };
                 match appended {
                     Err(refused) => {
@@ -199,7 +204,8 @@ impl Broker {
     ) -> Result<Appended, Refused> {
         let header = BatchHeader::read(&batch.bytes).ok().filter(BatchHeader::is_transactional);
         let leads_in = self.replicas.get(&key).and_then(|replica| replica.leader()).map(|leader| leader.epoch);
-        if let Some(header) = header.filter(|header| self.config.verifies_transactions && !self.is_in_transaction(key, header))
+        let is_open = |header: &BatchHeader| self.is_in_transaction(key, (header.producer_id, header.producer_epoch));
+        if let Some(header) = header.filter(|header| self.asks_coordinator() && !is_open(header))
             && let Some(epoch) = leads_in
             && !mutant::is("transactions-unverified")
         {

@@ -242,7 +242,7 @@ impl Broker {
         replica.start_behind_remote(known, behind.log_start, out);
         let aborted =
             self.remote.get(&behind.key).map_or(&[][..], RemoteLog::segments).iter().flat_map(|known| known.aborted.iter().copied());
-        replica.log.transactions_mut().learn_aborted(aborted.filter(|ended| ended.first_offset < known.end));
+        replica.log.transactions_mut().learn_aborted(aborted.filter(|ended| ended.last_offset < known.end));
         self.moved.insert(behind.key);
         self.fetch_undelayed(now, leader, behind.key, out);
     }

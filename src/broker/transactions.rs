@@ -29,12 +29,20 @@ impl Broker {
         &self.transactions
     }
 
-    /// Whether this broker coordinates the id, and has what it knows of it from others, too.
+    /// Whether what this broker knows of a partition's ids is what others have, too; `None`: it does not coordinate them.
+    fn is_loaded(&self, partition: i32) -> Option<bool> {
+        let end = self.transactions.loaded_end(partition)?;
+        let replica = self.replicas.get(&self.transactions_key(partition)?)?;
+        Some(end <= replica.high_watermark())
+    }
+
+    /// Whether this broker may speak of an id.
     fn check_loaded(&self, id: &str) -> Result<(), ErrorCode> {
-        let partition = self.transactions.partition_of(id);
-        let end = self.transactions.loaded_end(partition).ok_or(ErrorCode::NotCoordinator)?;
-        let replica = self.transactions_key(partition).and_then(|key| self.replicas.get(&key)).ok_or(ErrorCode::NotCoordinator)?;
-        if end <= replica.high_watermark() { Ok(()) } else { Err(ErrorCode::CoordinatorLoadInProgress) }
+        match self.is_loaded(self.transactions.partition_of(id)) {
+            Some(true) => Ok(()),
+            Some(false) => Err(ErrorCode::CoordinatorLoadInProgress),
+            None => Err(ErrorCode::NotCoordinator),
+        }
     }
 
     pub(super) fn transaction_request(&mut self, now: Time, from: Connection, correlation: u32, request: Request, out: &mut Outputs) {
@@ -58,7 +66,11 @@ impl Broker {
                 transactions.init_producer_id(now_ms, reply, &message, &mut || self.next_producer_id(now, out), &mut effects);
             }
             Request::EndTxn(message) => transactions.end(now_ms, reply, &message, &mut || self.next_producer_id(now, out), &mut effects),
-            Request::AddPartitionsToTxn(message) => transactions.add_partitions(now_ms, reply, &message, &mut effects),
+            Request::AddPartitionsToTxn(message) => {
+                let exists =
+                    |topic: &str, index: i32| self.image.topic(topic).is_some_and(|topic| self.image.partition(&topic.id, index).is_some());
+                transactions.add_partitions(now_ms, reply, &message, exists, &mut effects);
+            }
             Request::AddOffsetsToTxn(message) => {
                 let index = crate::coordinator::partition_for(&message.group_id, self.config.coordinator.partitions);
                 let partition = Partition { topic: Arc::from(OFFSETS_TOPIC), index };
@@ -90,16 +102,21 @@ impl Broker {
         self.wake_transactions(now, out);
     }
 
-    /// A change is committed, or could not be written.
+    /// A change is committed, or could not be written: then it is tried again later, not at once.
     pub(super) fn transaction_changed(&mut self, now: Time, change: crate::coordinator::Change, error: ErrorCode, out: &mut Outputs) {
         let mut effects = TransactionEffects::default();
         match error {
             // What is replicated stands, whoever is in sync by now.
-            ErrorCode::None | ErrorCode::NotEnoughReplicasAfterAppend => self.transactions.committed(change, &mut effects, out),
-            error => self.transactions.failed(change, error, now, &mut effects),
+            ErrorCode::None | ErrorCode::NotEnoughReplicasAfterAppend => {
+                self.transactions.committed(change, &mut effects, out);
+                self.carry_out_changes(now, effects, out);
+                self.send_markers(now, out);
+            }
+            error => {
+                self.transactions.failed(change, error, now, &mut effects);
+                self.carry_out_changes(now, effects, out);
+            }
         }
-        self.carry_out_changes(now, effects, out);
-        self.send_markers(now, out);
     }
 
     fn transactions_key(&self, index: i32) -> Option<PartitionKey> {
@@ -125,21 +142,16 @@ impl Broker {
         let (now_ms, mut effects) = (self.wall_clock(now), TransactionEffects::default());
         let mut by_leader: OrderedMap<i32, Vec<DueMarker>> = OrderedMap::new();
         for partition in self.transactions.partitions().collect::<Vec<_>>() {
-            let replica = self.transactions_key(partition).and_then(|key| self.replicas.get(&key));
-            let is_loaded =
-                replica.zip(self.transactions.loaded_end(partition)).is_some_and(|(replica, end)| end <= replica.high_watermark());
-            if !is_loaded {
+            if self.is_loaded(partition) != Some(true) {
                 continue;
             }
             for marker in self.transactions.take_due(partition, now) {
-                let leader = self
-                    .image
-                    .topic(&marker.partition.topic)
-                    .map(|topic| self.image.partition(&topic.id, marker.partition.index).and_then(|state| state.leader));
-                match leader {
+                let topic = self.image.topic(&marker.partition.topic);
+                let state = topic.and_then(|topic| self.image.partition(&topic.id, marker.partition.index));
+                match state.map(|state| state.leader) {
                     Some(Some(leader)) => by_leader.or_default(leader).push(marker),
                     Some(None) => self.transactions.marked(now, now_ms, &marker, ErrorCode::LeaderNotAvailable, &mut effects),
-                    // Its topic is deleted: there is nothing to be marked.
+                    // It is deleted: there is nothing to be marked.
                     None => self.transactions.marked(now, now_ms, &marker, ErrorCode::None, &mut effects),
                 }
             }
@@ -189,10 +201,7 @@ impl Broker {
     }
 
     fn wake_transactions(&mut self, now: Time, out: &mut Outputs) {
-        let is_loading = self.transactions.partitions().any(|partition| {
-            let replica = self.transactions_key(partition).and_then(|key| self.replicas.get(&key));
-            replica.zip(self.transactions.loaded_end(partition)).is_some_and(|(replica, end)| replica.high_watermark() < end)
-        });
+        let is_loading = self.transactions.partitions().any(|partition| self.is_loaded(partition) == Some(false));
         let next = if is_loading { Some(now + MARKER_BACKOFF) } else { self.transactions.next_deadline() };
         if let Some(at) = next.map(|at| at.max(now + 1)).filter(|at| self.transactions_wake.is_none_or(|set| *at < set)) {
             self.transactions_wake = Some(at);

@@ -8,8 +8,8 @@ use super::Broker;
 use crate::coordinator::{TRANSACTIONS_TOPIC, partition_for};
 use crate::node::{Channel, Connection, NodeId, Outputs, Time};
 use crate::ordered::OrderedMap;
+use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, ProduceBatches, Request};
-use crate::protocol::{BatchHeader, ErrorCode};
 use crate::replica::PartitionKey;
 use kafka_protocol::messages as k;
 use std::sync::Arc;
@@ -36,10 +36,15 @@ pub(super) enum Parked {
 pub(super) type Verdicts = OrderedMap<PartitionKey, (i32, ErrorCode)>;
 
 impl Broker {
+    /// Whether a transaction's coordinator is asked before records are appended. Under version 2 nobody else adds their partition.
+    pub(super) fn asks_coordinator(&self) -> bool {
+        self.config.verifies_transactions || self.config.transaction_version == 2
+    }
+
     /// Whether records of this producer's transaction may be appended without the coordinator's word.
-    pub(super) fn is_in_transaction(&self, key: PartitionKey, header: &BatchHeader) -> bool {
-        let known = self.replicas.get(&key).and_then(|replica| replica.log.producers().get(header.producer_id));
-        known.is_some_and(|known| known.epoch == header.producer_epoch && known.transaction.is_some())
+    pub(super) fn is_in_transaction(&self, key: PartitionKey, (producer_id, epoch): (i64, i16)) -> bool {
+        let known = self.replicas.get(&key).and_then(|replica| replica.log.producers().get(producer_id));
+        known.is_some_and(|known| known.epoch == epoch && known.transaction.is_some())
     }
 
     /// Asks the coordinator about these partitions. `Err`: it cannot be asked.
@@ -47,7 +52,7 @@ impl Broker {
         &mut self,
         now: Time,
         (from, correlation): (Connection, u32),
-        (id, producer_id, producer_epoch): (&str, i64, i16),
+        (id, (producer_id, producer_epoch)): (&str, (i64, i16)),
         partitions: &[PartitionKey],
         request: Parked,
         out: &mut Outputs,
@@ -109,7 +114,9 @@ impl Broker {
     fn go_on(&mut self, now: Time, verification: Verification, out: &mut Outputs) {
         let Verification { from, correlation, request, verdicts, .. } = verification;
         match request {
-            Parked::Produce(message, batches) => self.produce_verified(now, from, correlation, &message, &batches, &verdicts, out),
+            Parked::Produce(message, batches) => {
+                self.produce_verified(now, from, correlation, (&message, &batches), Ok(&verdicts), out);
+            }
             Parked::Offsets(message) => {
                 let error = verdicts.values().map(|(_, error)| *error).find(|error| *error != ErrorCode::None);
                 self.commit_in_transaction(now, from, correlation, &message, error, out);

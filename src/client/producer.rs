@@ -313,7 +313,7 @@ impl Producer {
     pub(super) fn take(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>, out: &mut Outputs) {
         self.counts.sent += 1;
         if self.config.max_request_size < record.size_upper_bound() {
-            self.fail(None, topic, 1, ErrorCode::MessageTooLarge, out);
+            self.refuse(None, topic, ErrorCode::MessageTooLarge, out);
             return;
         }
         // Order: who blocks first is sent first.
@@ -333,7 +333,7 @@ impl Producer {
         }
         if let Some(chosen) = record.partition.filter(|chosen| !(0..partitions.len() as i32).contains(chosen)) {
             let partition = Partition { topic: topic.clone(), index: chosen };
-            self.fail(Some(partition), topic, 1, ErrorCode::UnknownTopicOrPartition, out);
+            self.refuse(Some(partition), topic, ErrorCode::UnknownTopicOrPartition, out);
             return true;
         }
         let (index, is_sticky) = match record.partition {
@@ -394,7 +394,7 @@ impl Producer {
         while let Some(blocked) = self.blocked.pop_front_if(|blocked| blocked.deadline <= now) {
             let known = self.network.topics.contains_key(&blocked.topic);
             let error = if known { ErrorCode::RequestTimedOut } else { ErrorCode::UnknownTopicOrPartition };
-            self.fail(None, &blocked.topic, 1, error, out);
+            self.refuse(None, &blocked.topic, error, out);
         }
         if let Some(limit) = now.checked_sub(self.config.delivery_timeout) {
             for (partition, batch) in self.accumulator.expired(limit) {
@@ -676,6 +676,12 @@ impl Producer {
         }
         self.counts.acknowledged += records as u64;
         out.note(NoteKind::RecordAcknowledged { partition, base_offset, records, acks: self.config.acks });
+    }
+
+    /// `send` throws: a transaction can only be aborted after that (`KafkaProducer.doSend`).
+    fn refuse(&mut self, partition: Option<Partition>, topic: &TopicName, error: ErrorCode, out: &mut Outputs) {
+        self.fail(partition, topic, 1, error, out);
+        self.transaction_fails(error, out);
     }
 
     pub(super) fn fail(&mut self, partition: Option<Partition>, topic: &TopicName, records: i32, error: ErrorCode, out: &mut Outputs) {

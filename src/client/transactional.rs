@@ -58,11 +58,16 @@ impl Producer {
                 return;
             }
             let may = match (own.calls.front(), own.state()) {
+                // What an application leaves behind when it closes is aborted (`Sender.run`).
+                (None, State::AbortableError(_)) if self.closing => {
+                    own.calls.push_back(Call::End { commit: false });
+                    true
+                }
                 (None, _) => return,
-                (_, State::FatalError(_)) => true,
+                // It throws.
+                (_, State::FatalError(_) | State::AbortableError(_)) => true,
                 (Some(Call::Begin), state) => state == State::Ready,
-                (Some(Call::End { commit: false }), State::AbortableError(_)) => true,
-                (Some(_), state) => matches!(state, State::InTransaction | State::AbortableError(_)),
+                (Some(_), state) => state == State::InTransaction,
             };
             let Some(call) = own.calls.pop_front_if(|_| may) else { return };
             let fails = match own.state() {
@@ -80,12 +85,12 @@ impl Producer {
                     out.note(NoteKind::TransactionBegun { id: own.config.id.clone() });
                 }
                 Call::Offsets(offsets) if fails.is_none() => own.add_offsets(offsets),
-                Call::End { commit } => {
-                    if own.end(commit) && !commit {
-                        self.drop_batches(false, ErrorCode::TransactionAbortable, out);
-                    } else {
-                        // A commit sends what is buffered without waiting for more.
+                Call::End { commit } if own.end(commit) => {
+                    if commit {
+                        // It sends what is buffered without waiting for more.
                         self.accumulator.is_flushing = true;
+                    } else {
+                        self.drop_batches(false, ErrorCode::TransactionAbortable, out);
                     }
                 }
                 _ => {}
@@ -241,10 +246,18 @@ impl Producer {
         own.done(step);
     }
 
-    /// Something of the transaction has failed: it can only be aborted, and what has not left stays here. A fenced producer can do nothing any more.
+    /// Something of the transaction has failed: it can only be aborted, and what has not left stays here. A fenced producer can do nothing any more
+    /// (`TransactionManager.maybeTransitionToErrorState`).
     pub(super) fn transaction_fails(&mut self, error: ErrorCode, out: &mut Outputs) {
         let Some(own) = &mut self.transactions else { return };
-        if matches!(error, ErrorCode::ProducerFenced | ErrorCode::InvalidTxnState | ErrorCode::TransactionalIdAuthorizationFailed) {
+        if matches!(
+            error,
+            ErrorCode::ProducerFenced
+                | ErrorCode::InvalidProducerIdMapping
+                | ErrorCode::TransactionalIdAuthorizationFailed
+                | ErrorCode::ClusterAuthorizationFailed
+                | ErrorCode::UnsupportedVersion
+        ) {
             self.transaction_fails_for_good(error, out);
         } else if own.fail(error, false) {
             out.note(NoteKind::TransactionFailed { id: own.config.id.clone(), error, fatal: false });

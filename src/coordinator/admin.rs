@@ -7,7 +7,7 @@ use super::consumer_group::Records;
 use super::offsets::OffsetKey;
 use super::{Append, Coordinator, Effects, Group, GroupState, Member, ReplyTo, Then, coordinator_error, partition_for};
 use crate::node::{NoteKind, Outputs};
-use crate::ordered::OrderedMap;
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::ErrorCode;
 use crate::protocol::consumer_protocol::Subscription;
 use crate::protocol::group_records::GroupKey;
@@ -154,8 +154,9 @@ impl Coordinator {
         for id in &message.groups_names {
             let error = match self.group(id) {
                 Ok(Some(group)) if group.is_empty() => {
-                    let (groups, records) = doomed.or_default(partition_for(id, self.config.partitions));
-                    let offsets: Vec<OffsetKey> = group.offsets.keys().cloned().collect();
+                    let partition = partition_for(id, self.config.partitions);
+                    let (groups, records) = doomed.or_default(partition);
+                    let offsets: Vec<OffsetKey> = self.offsets_of(group).into_iter().cloned().collect();
                     records.extend(group.tombstones(&offsets));
                     groups.push((group.id.clone(), offsets));
                     ErrorCode::None
@@ -231,7 +232,7 @@ impl Coordinator {
                 return;
             }
         };
-        let mut offsets = Vec::new();
+        let (mut offsets, known) = (Vec::new(), self.offsets_of(group));
         let topics = message.topics.iter().map(|topic| {
             let results = topic.partitions.iter().map(|asked| {
                 let key = (Arc::from(topic.name.as_str()), asked.partition_index);
@@ -240,7 +241,7 @@ impl Coordinator {
                 } else if group.is_subscribed_to(&topic.name) {
                     ErrorCode::GroupSubscribedToTopic
                 } else {
-                    offsets.extend(Some(key).filter(|key| group.offsets.contains_key(key)));
+                    offsets.extend(Some(key).filter(|key| known.contains(&key)));
                     ErrorCode::None
                 };
                 k::offset_delete_response::OffsetDeleteResponsePartition::default()
@@ -272,8 +273,14 @@ impl Coordinator {
     }
 
     pub(super) fn forget_offsets(&mut self, group: &str, offsets: &[OffsetKey]) {
-        if let Some(state) = self.group_mut(group) {
-            offsets.iter().for_each(|key| _ = state.offsets.remove(key));
+        if let Some(shard) = self.shards.get_mut(&partition_for(group, self.config.partitions)) {
+            offsets.iter().for_each(|key| shard.take_back(group, key));
         }
+    }
+
+    /// Everything that a group has committed, or would in an open transaction.
+    fn offsets_of<'a>(&'a self, group: &'a Group) -> OrderedSet<&'a OffsetKey> {
+        let shard = self.shards.get(&partition_for(&group.id, self.config.partitions));
+        shard.map_or_else(OrderedSet::new, |shard| shard.offsets_of(group))
     }
 }

@@ -14,11 +14,14 @@ impl Coordinator {
         let now_ms = self.config.timestamp(now);
         for (partition, shard) in &self.shards {
             for group in shard.groups.values() {
+                // What an open transaction speaks of stays until it has ended.
                 let is_expired = |(key, committed): &(&OffsetKey, &CommittedOffset)| {
                     group.is_expired(key, committed, now_ms, self.config.offsets_retention_ms)
+                        && shard.open_of(&group.id).all(|open| open != *key)
                 };
                 let offsets: Vec<OffsetKey> = group.offsets.iter().filter(is_expired).map(|(key, _)| key.clone()).collect();
-                let has_nothing = offsets.len() == group.offsets.len() && group.is_empty() && group.pending.is_empty();
+                let is_all = offsets.len() == group.offsets.len() && shard.open_of(&group.id).next().is_none();
+                let has_nothing = is_all && group.is_empty() && group.pending.is_empty();
                 let (records, then) = if has_nothing {
                     let records = group.tombstones(&offsets);
                     (records, Then::GroupsDeleted { deletion: None, groups: vec![(group.id.clone(), offsets)] })

@@ -9,7 +9,7 @@ use crate::mutant;
 use crate::node::{NoteKind, Outputs, RebalanceReason, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
-use crate::protocol::group_records::{GroupKey, GroupValue, MemberValue, OffsetValue};
+use crate::protocol::group_records::{GroupKey, GroupValue, MemberValue};
 use crate::protocol::wire::{self, Response};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
@@ -137,14 +137,6 @@ impl Group {
     /// How many members it has.
     pub fn size(&self) -> usize {
         self.consumer.as_ref().map_or(self.members.len(), |consumer| consumer.members.len())
-    }
-
-    pub(super) fn replay_offset(&mut self, topic: &str, partition: i32, value: Option<OffsetValue>) {
-        let key = (Arc::from(topic), partition);
-        match value {
-            Some(value) => self.offsets.insert(key, CommittedOffset::of(value)),
-            None => self.offsets.remove(&key),
-        };
     }
 
     /// A loaded group is as it was stored; its members have a whole session to show that they live.

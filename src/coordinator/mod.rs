@@ -158,22 +158,11 @@ pub struct Coordinator {
 #[derive(Clone, Default, Debug)]
 struct Shard {
     groups: OrderedMap<Arc<str>, Group>,
-    /// Offsets in open transactions, by the producers' ids: which group's, and what it is.
-    open: OrderedMap<i64, OrderedMap<(Arc<str>, offsets::OffsetKey), CommittedOffset>>,
+    /// Offsets in open transactions, in the order of the log.
+    open: Vec<offsets::Pending>,
 }
 
 impl Shard {
-    /// A producer's transaction has ended: its offsets count from now on, or never. Returns those that do.
-    fn end_transaction(&mut self, producer: i64, commit: bool) -> Vec<(Arc<str>, offsets::OffsetKey, i64)> {
-        let open = self.open.remove(&producer).filter(|_| commit).unwrap_or_default();
-        let mut counted = Vec::new();
-        for ((group, key), committed) in open {
-            counted.push((group.clone(), key.clone(), committed.offset));
-            self.group(&group).offsets.insert(key, committed);
-        }
-        counted
-    }
-
     /// The group of this name, made if it is not there.
     fn group(&mut self, name: &str) -> &mut Group {
         let id: Arc<str> = Arc::from(name);
@@ -235,9 +224,10 @@ impl Coordinator {
                     match (transaction, value) {
                         (Some(producer), Some(value)) => {
                             let key = (Arc::from(topic), partition);
-                            shard.open.or_default(producer).insert((Arc::from(group), key), CommittedOffset::of(value));
+                            shard.put_open(producer, &Arc::from(group), key, CommittedOffset::of(value));
                         }
-                        (_, value) => shard.group(&group).replay_offset(&topic, partition, value),
+                        (_, Some(value)) => shard.put(&group, (Arc::from(topic), partition), CommittedOffset::of(value)),
+                        (_, None) => shard.take_back(&group, &(Arc::from(topic), partition)),
                     }
                 }
                 Ok(GroupKey::Group { group }) => match record.value.as_ref().map(GroupValue::read) {
@@ -311,12 +301,11 @@ impl Coordinator {
             }
             Then::OffsetsCommitted { group, offsets, generations: (generation, current), reply, response, .. } => {
                 if let Some(shard) = self.shards.get_mut(&partition_for(&group, self.config.partitions)) {
-                    let state = shard.group(&group);
                     for (key, value) in offsets {
                         let partition = crate::node::Partition { topic: key.0.clone(), index: key.1 };
                         out.note(NoteKind::OffsetCommitted { group: group.clone(), partition, offset: value.offset, generation, current });
                         if !mutant::is("commit-not-kept") {
-                            state.offsets.insert(key, value);
+                            shard.put(&group, key, value);
                         }
                     }
                 }

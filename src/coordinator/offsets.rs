@@ -3,10 +3,10 @@
 //! Source: `OffsetMetadataManager`. A commit counts when its record is committed, not before.
 
 use super::admin::tombstone;
-use super::{Append, Coordinator, Effects, GroupState, ReplyTo, Then, partition_for};
+use super::{Append, Coordinator, Effects, Group, GroupState, ReplyTo, Shard, Then, partition_for};
 use crate::mutant;
 use crate::node::{NoteKind, Outputs, Time, TopicName};
-use crate::ordered::OrderedMap;
+use crate::ordered::OrderedSet;
 use crate::protocol::ErrorCode;
 use crate::protocol::consumer_group_records::Place;
 use crate::protocol::group_records::{GroupKey, OffsetValue};
@@ -40,6 +40,68 @@ impl CommittedOffset {
             timestamp: value.commit_timestamp,
             expires: value.expire_timestamp,
         }
+    }
+}
+
+/// An offset in an open transaction.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    producer: i64,
+    pub group: Arc<str>,
+    pub key: OffsetKey,
+    /// `None`: something else was committed after it.
+    committed: Option<CommittedOffset>,
+}
+
+impl Shard {
+    /// Something is committed: what open transactions have said before counts no more.
+    pub(super) fn put(&mut self, group: &str, key: OffsetKey, committed: CommittedOffset) {
+        self.overrule(self.open.len(), group, &key);
+        self.group(group).offsets.insert(key, committed);
+    }
+
+    fn overrule(&mut self, before: usize, group: &str, key: &OffsetKey) {
+        let older = self.open.iter_mut().take(before).filter(|open| *open.group == *group && open.key == *key);
+        older.for_each(|open| open.committed = None);
+    }
+
+    /// The same in a transaction that is open.
+    pub(super) fn put_open(&mut self, producer: i64, group: &Arc<str>, key: OffsetKey, committed: CommittedOffset) {
+        self.group(group);
+        self.open.retain(|open| open.producer != producer || open.group != *group || open.key != key);
+        self.open.push(Pending { producer, group: group.clone(), key, committed: Some(committed) });
+    }
+
+    /// A tombstone takes back what was committed, and what would be.
+    pub(super) fn take_back(&mut self, group: &str, key: &OffsetKey) {
+        self.open.retain(|open| *open.group != *group || open.key != *key);
+        if let Some(state) = self.groups.get_mut(group) {
+            state.offsets.remove(key);
+        }
+    }
+
+    /// What open transactions say of a group.
+    pub(super) fn open_of<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a OffsetKey> {
+        self.open.iter().filter(move |open| *open.group == *group).map(|open| &open.key)
+    }
+
+    /// Everything that a group has committed or would.
+    pub(super) fn offsets_of<'a>(&'a self, group: &'a Group) -> OrderedSet<&'a OffsetKey> {
+        group.offsets.keys().chain(self.open_of(&group.id)).collect()
+    }
+
+    /// A producer's transaction has ended: its offsets count from now on, or never. Returns those that do.
+    pub(super) fn end_transaction(&mut self, producer: i64, commit: bool) -> Vec<(Arc<str>, OffsetKey, i64)> {
+        let mut counted = Vec::new();
+        while let Some(place) = self.open.iter().position(|open| open.producer == producer) {
+            let Pending { group, key, committed, .. } = self.open.remove(place);
+            if let Some(committed) = committed.filter(|_| commit) {
+                self.overrule(place, &group, &key);
+                counted.push((group.clone(), key.clone(), committed.offset));
+                self.group(&group).offsets.insert(key, committed);
+            }
+        }
+        counted
     }
 }
 
@@ -96,8 +158,9 @@ impl Coordinator {
     /// Offsets in a transaction are in the log.
     pub(super) fn offsets_pending(&mut self, producer: i64, group: &Arc<str>, offsets: Vec<(OffsetKey, CommittedOffset)>) {
         if let Some(shard) = self.shards.get_mut(&partition_for(group, self.config.partitions)) {
-            let open = shard.open.or_default(producer);
-            open.extend(offsets.into_iter().map(|(key, committed)| ((group.clone(), key), committed)));
+            for (key, committed) in offsets {
+                shard.put_open(producer, group, key, committed);
+            }
         }
     }
 
@@ -206,8 +269,8 @@ impl Coordinator {
     pub fn partitions_deleted(&mut self, deleted: &[(TopicName, i32)], effects: &mut Effects) {
         for (partition, shard) in &self.shards {
             for group in shard.groups.values() {
-                let gone = |key: &&OffsetKey| deleted.iter().any(|(topic, count)| *topic == key.0 && (0..*count).contains(&key.1));
-                let offsets: Vec<OffsetKey> = group.offsets.keys().filter(gone).cloned().collect();
+                let gone = |key: &&&OffsetKey| deleted.iter().any(|(topic, count)| *topic == key.0 && (0..*count).contains(&key.1));
+                let offsets: Vec<OffsetKey> = shard.offsets_of(group).iter().filter(gone).copied().cloned().collect();
                 if offsets.is_empty() {
                     continue;
                 }
@@ -291,10 +354,8 @@ impl Coordinator {
                             let mut partition = k::offset_fetch_response::OffsetFetchResponsePartitions::default();
                             partition.partition_index = *index;
                             // Whether it stands is not decided yet (KIP-447).
-                            let is_open = |open: &OrderedMap<(Arc<str>, OffsetKey), CommittedOffset>| {
-                                open.keys().any(|(group, open)| **group == *asked.group_id.as_str() && *open == key)
-                            };
-                            if message.require_stable && shard.open.values().any(is_open) {
+                            let is_open = shard.open_of(&asked.group_id).any(|open| *open == key);
+                            if message.require_stable && is_open {
                                 partition.error_code = ErrorCode::UnstableOffsetCommit.code();
                             }
                             partition.committed_offset = committed.map_or(-1, |committed| committed.offset);

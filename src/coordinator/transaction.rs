@@ -279,3 +279,7 @@ impl Transaction {
 fn is_last(epoch: i16) -> bool {
     i16::MAX - 1 <= epoch
 }
+
+#[cfg(test)]
+#[path = "transaction_test.rs"]
+mod tests;

@@ -232,12 +232,13 @@ impl TransactionCoordinator {
         self.change(id, Some(next), follows, effects);
     }
 
-    /// Adds partitions to transactions, or only says whether they are in them.
+    /// Adds partitions to transactions, or only says whether they are in them. Of those that are not all there (`exists`) none is added.
     pub fn add_partitions(
         &mut self,
         now_ms: i64,
         reply: ReplyTo,
         message: &k::AddPartitionsToTxnRequest,
+        exists: impl Fn(&str, i32) -> bool,
         effects: &mut TransactionEffects,
     ) {
         self.next_addition += 1;
@@ -246,14 +247,19 @@ impl TransactionCoordinator {
         let mut open = Vec::new();
         for (place, asked) in message.transactions.iter().enumerate() {
             let partitions: Vec<Partition> = asked.topics.iter().flat_map(partitions_of).collect();
-            let checked =
-                self.prepare_addition(&asked.transactional_id, (asked.producer_id.0, asked.producer_epoch), &partitions, asked.verify_only);
+            let producer = (asked.producer_id.0, asked.producer_epoch);
+            let checked = if partitions.iter().all(|partition| exists(&partition.topic, partition.index)) {
+                self.prepare_addition(&asked.transactional_id, producer, &partitions, asked.verify_only)
+            } else {
+                Err(ErrorCode::OperationNotAttempted)
+            };
             let mut result = k::add_partitions_to_txn_response::AddPartitionsToTxnResult::default();
             result.transactional_id = asked.transactional_id.clone();
             for topic in &asked.topics {
                 let mut told = k::add_partitions_to_txn_response::AddPartitionsToTxnTopicResult::default().with_name(topic.name.clone());
                 for partition in partitions_of(topic) {
                     let error = match &checked {
+                        _ if !exists(&partition.topic, partition.index) => ErrorCode::UnknownTopicOrPartition,
                         Err(error) => *error,
                         Ok((lacking, false)) if asked.verify_only && lacking.contains(&partition) => ErrorCode::TransactionAbortable,
                         Ok(_) => ErrorCode::None,
@@ -303,6 +309,8 @@ impl TransactionCoordinator {
         let lacking: Vec<Partition> =
             partitions.iter().filter(|partition| !is_open || !own.partitions.contains(*partition)).cloned().collect();
         let adds = !verify_only && !lacking.is_empty();
+        // Whoever names it once more in the same request is too early.
+        own.is_changing = adds;
         Ok((lacking, adds))
     }
 
@@ -501,6 +509,8 @@ impl TransactionCoordinator {
             let later = own.marks.values().filter_map(|mark| if let Mark::Later(at) = mark { Some(*at) } else { None }).min();
             let due = match own.state {
                 TransactionState::Ongoing => Some(self.looked.0 + self.config.abort_interval),
+                // What is left to do is to say that it is complete, and could not be written.
+                state if state.is_ending() && own.marks.is_empty() && !own.is_changing => Some(self.looked.0 + self.config.abort_interval),
                 state if state.is_ending() => later,
                 _ => Some(self.looked.1 + self.config.expiry_interval),
             };

@@ -521,7 +521,9 @@ impl Response {
             Response::TxnOffsetCommit(m) => quorum_error(0, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::AddPartitionsToTxn(m) => {
                 let results = m.results_by_transaction.iter().flat_map(|r| &r.topic_results).flat_map(|t| &t.results_by_partition);
-                quorum_error(m.error_code, results.map(|p| p.partition_error_code))
+                // Why something was not attempted stands at another partition.
+                let is_reason = |code: &i16| *code != ErrorCode::OperationNotAttempted.code();
+                quorum_error(m.error_code, results.map(|p| p.partition_error_code).filter(is_reason))
             }
             Response::WriteTxnMarkers(m) => {
                 let results = m.markers.iter().flat_map(|marker| &marker.topics).flat_map(|t| &t.partitions);

@@ -39,9 +39,10 @@ impl<T> Purgatory<T> {
         number
     }
 
-    /// Takes out every operation that waits for this partition, to be tried again.
+    /// Takes out every operation that waits for this partition, to be tried again, in the order in which they began.
     pub fn take_watching(&mut self, key: PartitionKey) -> Vec<(u64, T)> {
         let Some(watching) = self.watchers.get_mut(&key) else { return Vec::new() };
+        watching.sort_unstable();
         std::mem::take(watching).into_iter().filter_map(|number| Some((number, self.operations.remove(&number)?))).collect()
     }
 

@@ -242,7 +242,9 @@ impl Log {
             if self.config.remote && self.start < offset {
                 // What is before is in the remote store. Kafka's log would start here and, if it leads one day, let go what is there (`truncateTo`).
                 let (start, epochs) = (self.start, self.epochs().to_vec());
+                let aborted: Vec<_> = self.producers.transactions().aborted_within(0, offset).copied().collect();
                 self.restart_behind_remote(offset, start, &epochs, States::default());
+                self.transactions_mut().learn_aborted(aborted.into_iter().filter(|ended| ended.last_offset < offset));
             } else {
                 self.restart(offset);
             }

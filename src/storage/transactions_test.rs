@@ -196,3 +196,21 @@ fn compaction_takes_aborted_records_at_once_and_markers_when_readers_have_had_th
     assert_eq!(compact(&mut log, 50_100), "A a C c d C C");
     assert_eq!((compact(&mut log, 50_198), compact(&mut log, 50_199)), ("A a C c d C C".to_owned(), "a C c d C C".to_owned()));
 }
+
+#[test]
+fn a_log_that_is_cut_back_to_what_is_in_the_remote_store_knows_what_was_aborted_there() {
+    let mut log = Log::new(LogConfig { remote: true, ..LogConfig::default() });
+    data(&mut log, 1, "a");
+    end(&mut log, 1, Outcome::Abort);
+    data(&mut log, 2, "a");
+    end(&mut log, 2, Outcome::Abort);
+    let epochs = log.epochs().to_vec();
+    log.restart_behind_remote(4, 0, &epochs, Default::default());
+    log.transactions_mut().learn_aborted(
+        [(1, 0, 1), (2, 2, 3)]
+            .map(|(producer_id, first_offset, last_offset)| super::EndedTransaction { producer_id, first_offset, last_offset })
+            .into_iter(),
+    );
+    log.truncate(3);
+    assert_eq!(aborted(&log, 0, 9), [(1, 0, 1)], "the marker at 3 is gone");
+}

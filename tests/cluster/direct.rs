@@ -8,6 +8,7 @@ use brokerlab::node::{Body, Channel, Connection, Input, NodeId, Outputs, Timer};
 use brokerlab::protocol::wire::{Request, Response};
 use brokerlab::replica::{PartitionKey, Replica};
 use kafka_protocol::messages as k;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
@@ -49,6 +50,31 @@ impl Direct {
         waiting.for_each(|(at, timer)| self.broker.handle(at, Input::Timer(timer), &mut out));
         let said = answer(out, from, self.correlation);
         self.broker.handle(self.now, Input::Disconnected { peer, channel: None }, &mut Outputs::default());
+        said
+    }
+
+    /// What it says after it has asked itself whatever it asks of the only broker that there is.
+    pub fn ask_alone(&mut self, request: Request) -> Option<Response> {
+        let (from, out) = self.hand_in(NodeId::Client(99), request);
+        let (own, itself) = (self.correlation, NodeId::Broker(self.broker.id()));
+        let mut sends = VecDeque::from(out.sends);
+        // What it was asked as, and what it had asked as.
+        let mut asked = BTreeMap::new();
+        let mut said = None;
+        while let Some(sent) = sends.pop_front() {
+            match sent.body {
+                Body::Response(response) if sent.to == from && sent.correlation == own => said = Some(response),
+                Body::Response(response) if sent.to.peer == itself => {
+                    sends.extend(asked.remove(&sent.correlation).into_iter().flat_map(|of| self.is_told(of, response.clone()).sends));
+                }
+                Body::Request(request) if sent.to.peer == itself => {
+                    let (_, out) = self.hand_in(itself, request);
+                    asked.insert(self.correlation, sent.correlation);
+                    sends.extend(out.sends);
+                }
+                _ => {}
+            }
+        }
         said
     }
 

@@ -1,0 +1,93 @@
+//! What Kafka's `TransactionMetadataTest` and `TransactionCoordinatorTest` say of a producer's epochs.
+
+use super::*;
+
+/// Of a producer 7, as a record says.
+fn of(state: TransactionState, epoch: i16) -> Transaction {
+    let value = TransactionValue {
+        producer_id: 7,
+        previous_producer_id: -1,
+        next_producer_id: -1,
+        producer_epoch: epoch,
+        timeout_ms: 60_000,
+        state: state as i8,
+        partitions: None,
+        updated_ms: 0,
+        started_ms: 0,
+        transaction_version: 2,
+    };
+    Transaction::of(value).expect("a state")
+}
+
+fn initialized(own: &Transaction, expected: Option<(i64, i16)>) -> Result<(i64, i16), ErrorCode> {
+    own.initialized(expected, 60_000, 0, &mut || Some(8)).map(|next| (next.producer_id, next.epoch))
+}
+
+#[test]
+fn who_begins_gets_another_epoch_and_who_asks_again_the_same() {
+    assert_eq!(initialized(&of(Empty, -1), None), Ok((7, 0)));
+    assert_eq!(initialized(&of(CompleteCommit, 3), None), Ok((7, 4)));
+    let next = of(CompleteCommit, 3).initialized(Some((7, 3)), 60_000, 0, &mut || None).expect("an epoch");
+    assert_eq!((next.epoch, initialized(&next, Some((7, 3)))), (4, Ok((7, 4))), "its answer was lost");
+    assert_eq!(initialized(&next, Some((7, 2))), Err(ErrorCode::ProducerFenced));
+}
+
+#[test]
+fn nobody_gets_the_last_epoch_but_another_producer_id() {
+    assert_eq!(initialized(&of(CompleteCommit, 32_765), None), Ok((7, 32_766)));
+    assert_eq!(initialized(&of(CompleteCommit, 32_766), None), Ok((8, 0)));
+    assert_eq!(initialized(&of(CompleteCommit, 32_766), Some((7, 32_766))), Ok((8, 0)));
+    let mut open = of(Ongoing, 32_766);
+    open.fence();
+    assert_eq!(open.epoch, i16::MAX, "it is there to fence with");
+    // The end of a transaction in the last but one goes over to the next producer id, and is known again as that.
+    let prepared = of(Ongoing, 32_766).ended(true, true, 8, 0);
+    assert_eq!((prepared.producer_id, prepared.epoch, prepared.identity_afterwards()), (7, i16::MAX, (8, 0)));
+    let complete = prepared.completed(0);
+    assert_eq!((complete.producer_id, complete.epoch, complete.state), (8, 0, CompleteCommit));
+    assert_eq!(complete.may_end_raising(7, 32_766, true), Ok(false), "its answer was lost");
+    assert_eq!(complete.may_end_raising(7, 32_766, false), Err(ErrorCode::InvalidTxnState));
+    assert_eq!(complete.may_end_raising(7, 3, true), Err(ErrorCode::InvalidProducerIdMapping));
+    assert_eq!(complete.may_end_raising(8, 0, false), Ok(true));
+}
+
+#[test]
+fn an_epoch_that_was_raised_in_vain_is_raised_once() {
+    let mut own = of(Ongoing, 3);
+    own.fence();
+    own.fence();
+    assert_eq!(own.epoch, 4, "the first could not be written, and nobody was told of it");
+    let mut ended = own.ended(false, false, NO_PRODUCER_ID, 0);
+    ended.fence();
+    assert_eq!(ended.epoch, 5);
+}
+
+#[test]
+fn what_may_end_when() {
+    let end = |state, epoch, commit| of(state, 3).may_end_raising(7, epoch, commit);
+    for (state, epoch, commit, expected) in [
+        (Ongoing, 3, true, Ok(true)),
+        (Ongoing, 2, true, Err(ErrorCode::ProducerFenced)),
+        (Ongoing, 4, true, Err(ErrorCode::ProducerFenced)),
+        (Empty, 3, true, Err(ErrorCode::InvalidTxnState)),
+        (Empty, 3, false, Ok(true)),
+        (PrepareCommit, 2, true, Err(ErrorCode::ConcurrentTransactions)),
+        (PrepareCommit, 2, false, Err(ErrorCode::InvalidTxnState)),
+        (PrepareCommit, 3, true, Err(ErrorCode::ProducerFenced)),
+        (PrepareAbort, 2, false, Err(ErrorCode::ConcurrentTransactions)),
+        (CompleteCommit, 2, true, Ok(false)),
+        (CompleteCommit, 2, false, Err(ErrorCode::InvalidTxnState)),
+        (CompleteCommit, 3, false, Ok(true)),
+        (CompleteAbort, 2, false, Ok(false)),
+        (CompleteAbort, 3, true, Err(ErrorCode::InvalidTxnState)),
+    ] {
+        assert_eq!(end(state, epoch, commit), expected, "{} {epoch} {commit}", state.name());
+    }
+    // Under version 1 the epoch stands, and tells nothing from its repetition.
+    let end = |state, epoch, commit| of(state, 3).may_end(7, epoch, commit);
+    assert_eq!(
+        (end(Ongoing, 3, true), end(CompleteCommit, 3, true), end(CompleteCommit, 3, false)),
+        (Ok(true), Ok(false), Err(ErrorCode::InvalidTxnState))
+    );
+    assert_eq!((end(Ongoing, 2, true), end(Empty, 3, true)), (Err(ErrorCode::ProducerFenced), Err(ErrorCode::InvalidTxnState)));
+}
