@@ -215,3 +215,93 @@ fn what_is_deleted_is_not_committed_by_an_open_transaction() {
         assert_eq!((told(&mut broker), loaded(&broker, &cluster)), ((Ok(-1), Ok(-1)), None));
     }
 }
+
+/// State, producer and partitions of a transactional id.
+type Described = (String, (i64, i16), Vec<i32>);
+
+/// What is told of a transactional id, or why it is not.
+fn described(broker: &mut Direct, id: &str) -> Result<Described, E> {
+    let message = k::DescribeTransactionsRequest::default().with_transactional_ids(vec![k::TransactionalId(text(id))]);
+    match broker.ask(Request::DescribeTransactions(Arc::new(message))) {
+        Some(Response::DescribeTransactions(answer)) => {
+            let told = &answer.transaction_states[0];
+            assert_eq!(told.transactional_id.as_str(), id);
+            if told.error_code != 0 {
+                return Err(E::of(told.error_code));
+            }
+            assert_eq!(told.transaction_timeout_ms, 60_000);
+            assert_eq!(0 < told.transaction_start_time_ms, !told.topics.is_empty(), "there is a start where there is a transaction");
+            let partitions = told.topics.iter().flat_map(|topic| topic.partitions.clone()).collect();
+            Ok((told.transaction_state.to_string(), (told.producer_id.0, told.producer_epoch), partitions))
+        }
+        answer => panic!("no answer to DescribeTransactions: {answer:?}"),
+    }
+}
+
+/// The ids that are listed, and the states that there are not.
+fn listed(broker: &mut Direct, message: k::ListTransactionsRequest) -> (Vec<String>, Vec<String>) {
+    match broker.ask(Request::ListTransactions(Arc::new(message))) {
+        Some(Response::ListTransactions(answer)) if answer.error_code == 0 => {
+            let ids = answer.transaction_states.iter().map(|told| told.transactional_id.to_string()).collect();
+            (ids, answer.unknown_state_filters.iter().map(|name| name.to_string()).collect())
+        }
+        answer => panic!("no answer to ListTransactions: {answer:?}"),
+    }
+}
+
+#[test]
+fn transactions_are_described_and_listed_by_their_coordinator() {
+    let (mut broker, _) = alone("1");
+    let mover = init(&mut broker, "mover");
+    assert_eq!(described(&mut broker, "mover"), Ok(("Empty".to_owned(), mover, vec![])));
+    assert_eq!(add(&mut broker, &[("mover", mover, &[1, 0])]), [E::None, E::None]);
+    assert_eq!(described(&mut broker, "mover"), Ok(("Ongoing".to_owned(), mover, vec![0, 1])));
+    assert_eq!((described(&mut broker, "nobody"), described(&mut broker, "")), (Err(E::TransactionalIdNotFound), Err(E::InvalidRequest)));
+    let all = k::ListTransactionsRequest::default;
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(listed(&mut broker, all()).0, ["first", "mover"]);
+    let states = vec![text("Ongoing"), text("Sleeping")];
+    assert_eq!(listed(&mut broker, all().with_state_filters(states)), (names(&["mover"]), names(&["Sleeping"])));
+    assert_eq!(listed(&mut broker, all().with_state_filters(vec![text("Sleeping")])).0, names(&[]));
+    assert_eq!(listed(&mut broker, all().with_producer_id_filters(vec![k::ProducerId(mover.0)])).0, ["mover"]);
+    assert_eq!(listed(&mut broker, all().with_transactional_id_pattern(Some(text("f.*t")))).0, ["first"]);
+    assert_eq!(listed(&mut broker, all().with_transactional_id_pattern(Some(text("")))).0, ["first", "mover"]);
+    broker.now += 5_000_000;
+    // One that has never had a transaction lasts since 1970, as in Kafka.
+    assert_eq!(listed(&mut broker, all().with_duration_filter(5_000)).0, ["first"]);
+    assert_eq!(listed(&mut broker, all().with_duration_filter(4_999)).0, ["first", "mover"]);
+    let wrong = all().with_transactional_id_pattern(Some(text("(")));
+    let answer = broker.ask(Request::ListTransactions(Arc::new(wrong))).expect("an answer");
+    assert_eq!(answer.error(), E::InvalidRegularExpression);
+}
+
+/// What a replica tells of partitions' producers.
+fn producers(broker: &mut Direct, asked: &[(&str, &[i32])]) -> Vec<k::describe_producers_response::PartitionResponse> {
+    let topic = |(name, indexes): &(&str, &[i32])| {
+        k::describe_producers_request::TopicRequest::default().with_name(named(name)).with_partition_indexes(indexes.to_vec())
+    };
+    let message = k::DescribeProducersRequest::default().with_topics(asked.iter().map(topic).collect());
+    match broker.ask(Request::DescribeProducers(Arc::new(message))) {
+        Some(Response::DescribeProducers(answer)) => answer.topics.iter().flat_map(|topic| topic.partitions.clone()).collect(),
+        answer => panic!("no answer to DescribeProducers: {answer:?}"),
+    }
+}
+
+#[test]
+fn a_replica_tells_of_its_producers() {
+    let (mut broker, cluster) = alone("2");
+    let mover = init(&mut broker, "mover");
+    assert_eq!(produce(&mut broker, &cluster, Some("mover"), &[mover]), [E::None]);
+    let told = producers(&mut broker, &[("out", &[0, 1, 2]), ("no", &[0]), ("a/b", &[0])]);
+    let errors: Vec<E> = told.iter().map(|told| E::of(told.error_code)).collect();
+    assert_eq!(errors, [E::None, E::None, E::UnknownTopicOrPartition, E::UnknownTopicOrPartition, E::InvalidTopicException]);
+    let state = |own: &k::describe_producers_response::ProducerState| {
+        (own.producer_id.0, own.producer_epoch, own.last_sequence, own.coordinator_epoch, own.current_txn_start_offset)
+    };
+    assert_eq!(told[0].active_producers.iter().map(state).collect::<Vec<_>>(), [(mover.0, 0, 0, -1, 0)]);
+    assert!(told[1].active_producers.is_empty());
+    assert_eq!(end(&mut broker, mover, true).0, E::None);
+    let own = producers(&mut broker, &[("out", &[0])])[0].active_producers[0].clone();
+    assert_eq!((own.producer_epoch, own.last_sequence, own.current_txn_start_offset), (1, -1, -1), "its marker began an epoch");
+    assert!(0 <= own.coordinator_epoch);
+}

@@ -9,6 +9,7 @@ mod connections;
 mod controllers;
 mod delete_records;
 mod deletion;
+mod describe_transactions;
 mod dynamic;
 mod fetch;
 mod fetch_sessions;
@@ -470,6 +471,18 @@ impl Broker {
             Request::DescribeLogDirs(message) => {
                 let response = self.describe_log_dirs(&message);
                 self.respond(from, correlation, Response::DescribeLogDirs(Arc::new(response)), out);
+            }
+            Request::DescribeTransactions(message) => {
+                let response = self.describe_transactions(&message);
+                self.respond(from, correlation, Response::DescribeTransactions(Arc::new(response)), out);
+            }
+            Request::ListTransactions(message) => {
+                let response = self.list_transactions(now, &message);
+                self.respond(from, correlation, Response::ListTransactions(Arc::new(response)), out);
+            }
+            Request::DescribeProducers(message) => {
+                let response = self.describe_producers(&message);
+                self.respond(from, correlation, Response::DescribeProducers(Arc::new(response)), out);
             }
             Request::WriteTxnMarkers(message) => self.write_markers(now, from, correlation, &message, out),
             Request::DeleteRecords(message) => self.delete_records(now, from, correlation, &message, out),

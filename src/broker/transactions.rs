@@ -30,14 +30,14 @@ impl Broker {
     }
 
     /// Whether what this broker knows of a partition's ids is what others have, too; `None`: it does not coordinate them.
-    fn is_loaded(&self, partition: i32) -> Option<bool> {
+    pub(super) fn is_loaded(&self, partition: i32) -> Option<bool> {
         let end = self.transactions.loaded_end(partition)?;
         let replica = self.replicas.get(&self.transactions_key(partition)?)?;
         Some(end <= replica.high_watermark())
     }
 
     /// Whether this broker may speak of an id.
-    fn check_loaded(&self, id: &str) -> Result<(), ErrorCode> {
+    pub(super) fn check_loaded(&self, id: &str) -> Result<(), ErrorCode> {
         match self.is_loaded(self.transactions.partition_of(id)) {
             Some(true) => Ok(()),
             Some(false) => Err(ErrorCode::CoordinatorLoadInProgress),

@@ -37,6 +37,11 @@ impl TransactionState {
         TransactionState::ALL.get(usize::try_from(number).ok()?).copied()
     }
 
+    /// Whether one of its states has this name.
+    pub fn is_name(name: &str) -> bool {
+        TransactionState::ALL.iter().any(|state| state.name() == name)
+    }
+
     /// Its end is decided, and its markers are being written.
     pub fn is_ending(self) -> bool {
         matches!(self, PrepareCommit | PrepareAbort)

@@ -92,6 +92,9 @@ pub enum Request {
     WriteShareGroupState(Arc<k::WriteShareGroupStateRequest>),
     DeleteShareGroupState(Outside<k::DeleteShareGroupStateRequest>),
     ReadShareGroupStateSummary(Outside<k::ReadShareGroupStateSummaryRequest>),
+    DescribeTransactions(Outside<k::DescribeTransactionsRequest>),
+    ListTransactions(Outside<k::ListTransactionsRequest>),
+    DescribeProducers(Outside<k::DescribeProducersRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -151,6 +154,9 @@ pub enum Response {
     WriteShareGroupState(Arc<k::WriteShareGroupStateResponse>),
     DeleteShareGroupState(Arc<k::DeleteShareGroupStateResponse>),
     ReadShareGroupStateSummary(Arc<k::ReadShareGroupStateSummaryResponse>),
+    DescribeTransactions(Arc<k::DescribeTransactionsResponse>),
+    ListTransactions(Arc<k::ListTransactionsResponse>),
+    DescribeProducers(Arc<k::DescribeProducersResponse>),
 }
 
 /// Bytes of records as they travel.
@@ -216,10 +222,13 @@ pub enum Api {
     WriteShareGroupState,
     DeleteShareGroupState,
     ReadShareGroupStateSummary,
+    DescribeTransactions,
+    ListTransactions,
+    DescribeProducers,
 }
 
 impl Api {
-    pub const ALL: [Api; 52] = [
+    pub const ALL: [Api; 55] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -272,6 +281,9 @@ impl Api {
         Api::WriteShareGroupState,
         Api::DeleteShareGroupState,
         Api::ReadShareGroupStateSummary,
+        Api::DescribeTransactions,
+        Api::ListTransactions,
+        Api::DescribeProducers,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -328,6 +340,9 @@ impl Api {
             Api::WriteShareGroupState => "WriteShareGroupState",
             Api::DeleteShareGroupState => "DeleteShareGroupState",
             Api::ReadShareGroupStateSummary => "ReadShareGroupStateSummary",
+            Api::DescribeTransactions => "DescribeTransactions",
+            Api::ListTransactions => "ListTransactions",
+            Api::DescribeProducers => "DescribeProducers",
         }
     }
 }
@@ -395,6 +410,9 @@ impl Request {
             Request::WriteShareGroupState(_) => Api::WriteShareGroupState,
             Request::DeleteShareGroupState(_) => Api::DeleteShareGroupState,
             Request::ReadShareGroupStateSummary(_) => Api::ReadShareGroupStateSummary,
+            Request::DescribeTransactions(_) => Api::DescribeTransactions,
+            Request::ListTransactions(_) => Api::ListTransactions,
+            Request::DescribeProducers(_) => Api::DescribeProducers,
         }
     }
 }
@@ -464,6 +482,9 @@ impl Response {
             Response::WriteShareGroupState(_) => Api::WriteShareGroupState,
             Response::DeleteShareGroupState(_) => Api::DeleteShareGroupState,
             Response::ReadShareGroupStateSummary(_) => Api::ReadShareGroupStateSummary,
+            Response::DescribeTransactions(_) => Api::DescribeTransactions,
+            Response::ListTransactions(_) => Api::ListTransactions,
+            Response::DescribeProducers(_) => Api::DescribeProducers,
         }
     }
 
@@ -545,6 +566,9 @@ impl Response {
             Response::WriteShareGroupState(m) => quorum_error(0, m.results.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::DeleteShareGroupState(m) => quorum_error(0, m.results.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::ReadShareGroupStateSummary(m) => quorum_error(0, m.results.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
+            Response::DescribeTransactions(m) => quorum_error(0, m.transaction_states.iter().map(|state| state.error_code)),
+            Response::ListTransactions(m) => m.error_code,
+            Response::DescribeProducers(m) => quorum_error(0, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),

@@ -570,7 +570,25 @@ impl Fields<'_> {
 
     fn about_transactions(&mut self) -> Request {
         let (id, producer_id, epoch) = (self.transactional_id(), k::ProducerId(self.long(0)), self.int(0) as i16);
-        match self.below(5) {
+        match self.below(8) {
+            5 => {
+                let message = k::DescribeTransactionsRequest::default();
+                Request::DescribeTransactions(Arc::new(message.with_transactional_ids(self.several(Fields::transactional_id))))
+            }
+            6 => {
+                let message = k::ListTransactionsRequest::default().with_duration_filter(self.long(-1));
+                let pattern = self.pick(&[None, Some(""), Some(".*"), Some("("), Some("mover")]).map(wire::text);
+                let states = self.several(|fields| wire::text(fields.pick(&["Empty", "Ongoing", "nothing", ""])));
+                let message = message.with_state_filters(states).with_transactional_id_pattern(pattern);
+                Request::ListTransactions(Arc::new(message.with_producer_id_filters(self.several(|fields| k::ProducerId(fields.long(0))))))
+            }
+            7 => {
+                let topics = self.several(|fields| {
+                    let topic = k::describe_producers_request::TopicRequest::default().with_name(fields.topic_name());
+                    topic.with_partition_indexes(fields.several(|fields| fields.int(0)))
+                });
+                Request::DescribeProducers(Arc::new(k::DescribeProducersRequest::default().with_topics(topics)))
+            }
             0 => {
                 let message = k::InitProducerIdRequest::default().with_transactional_id(Some(id)).with_producer_id(producer_id);
                 Request::InitProducerId(Arc::new(message.with_producer_epoch(epoch).with_transaction_timeout_ms(self.int(60_000))))
