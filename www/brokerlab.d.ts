@@ -88,7 +88,7 @@ interface BrokerlabView {
       remoteSegments?: { baseOffset: number; lastOffset: number; bytes: number; state: "COPY_SEGMENT_STARTED" | "COPY_SEGMENT_FINISHED" | "DELETE_SEGMENT_STARTED"; leaderEpoch: number }[];
     }[];
   }[];
-  producers: { id: string; topic: string; sent: number; acknowledged: number; failed: number; retries: number; buffered: number; inFlight: number; configs: Record<string, string> }[];
+  producers: { id: string; topic: string; sent: number; acknowledged: number; failed: number; retries: number; buffered: number; inFlight: number; transaction?: string; configs: Record<string, string> }[];
   consumers: { id: string; group: string | null; state: string; consumed: number; positions: (BrokerlabTopicPartition & { position: number })[]; configs: Record<string, string> }[];
   groups: {
     id: string;
@@ -99,6 +99,16 @@ interface BrokerlabView {
     assignor: string | null;
     members: { memberId: string; clientId: string; instanceId: string | null; assignment: BrokerlabTopicPartition[] }[];
     offsets: (BrokerlabTopicPartition & { committed: number | null; logEndOffset: number; lag: number | null })[];
+  }[];
+  transactions?: {
+    id: string;
+    state: "Empty" | "Ongoing" | "PrepareCommit" | "PrepareAbort" | "CompleteCommit" | "CompleteAbort";
+    coordinator: number;
+    producerId: number;
+    producerEpoch: number;
+    timeoutMs: number;
+    started: number | null;
+    partitions: BrokerlabTopicPartition[];
   }[];
 }
 

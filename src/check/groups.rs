@@ -29,7 +29,11 @@ impl GroupsCheck {
     pub fn rebalanced(&mut self, world: &World, node: NodeId, group: &Arc<str>, generation: i32) -> Verdict {
         let (NodeId::Broker(broker), Some(term)) = (node, term(world, node, group)) else { return Ok(()) };
         let before = self.generations.insert((group.clone(), broker), (term, generation));
-        if let Some(known) = coordinated(world, group).and_then(|known| known.consumer.as_ref()) {
+        if let Some((coordinator, known)) = coordinated(world, group).and_then(|(id, known)| Some((id, known.consumer.as_ref()?))) {
+            // What a former one begins comes to nothing.
+            if coordinator != broker {
+                return Ok(());
+            }
             // Under the new protocol epochs that could not be written, and that nobody was told, are given again.
             let told = world.clients().filter_map(member_of).filter(|(id, _)| known.members.contains_key(*id));
             return match told.map(|(_, epoch)| epoch).max().filter(|told| generation < *told) {
@@ -114,15 +118,15 @@ fn member_of(client: &ClientNode) -> Option<(&str, i32)> {
     }
 }
 
-/// The group as its coordinator has it.
-fn coordinated<'w>(world: &'w World, group: &str) -> Option<&'w Group> {
+/// The broker that coordinates a group, and the group as it has it.
+fn coordinated<'w>(world: &'w World, group: &str) -> Option<(i32, &'w Group)> {
     let leader = decided(world, &offsets_partition(world, group)).and_then(|state| state.leader)?;
-    world.broker(leader)?.0.coordinator().groups().find(|known| *known.id == *group)
+    Some((leader, world.broker(leader)?.0.coordinator().groups().find(|known| *known.id == *group)?))
 }
 
 /// G3 by what the coordinator says.
 fn consistent(world: &World, group: &str) -> Verdict {
-    let Some(consumer) = coordinated(world, group).and_then(|known| known.consumer.as_deref()) else { return Ok(()) };
+    let Some(consumer) = coordinated(world, group).and_then(|(_, known)| known.consumer.as_deref()) else { return Ok(()) };
     let mut owners: OrderedMap<_, &Arc<str>> = OrderedMap::new();
     for (id, member) in &consumer.members {
         if consumer.target_epoch < member.epoch || consumer.epoch < consumer.target_epoch {
@@ -143,7 +147,7 @@ fn consistent(world: &World, group: &str) -> Verdict {
 /// cooperative static member that was away for a whole generation comes back with what it was given before, and others have meanwhile.
 fn broken(world: &World, group: &str, one: NodeId, (other, given): Owner) -> Option<&'static str> {
     let (own, others) = (membership(world, one)?, membership(world, other)?);
-    let known = coordinated(world, group)?;
+    let (_, known) = coordinated(world, group)?;
     if let Some(consumer) = &known.consumer {
         let are_members = consumer.members.contains_key(own.0) && consumer.members.contains_key(others.0);
         let (own, others) = (owned_places(world, one), owned_places(world, other));

@@ -37,6 +37,21 @@ pub enum State {
     FatalError(ErrorCode),
 }
 
+impl State {
+    /// Kafka's own word.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Initializing => "INITIALIZING",
+            State::Ready => "READY",
+            State::InTransaction => "IN_TRANSACTION",
+            State::Ending { commit: true } => "COMMITTING_TRANSACTION",
+            State::Ending { commit: false } => "ABORTING_TRANSACTION",
+            State::AbortableError(_) => "ABORTABLE_ERROR",
+            State::FatalError(_) => "FATAL_ERROR",
+        }
+    }
+}
+
 /// What the application says.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Call {

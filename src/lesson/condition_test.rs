@@ -52,6 +52,7 @@ fn producer(id: &str, topic: &str, acknowledged: u64, failed: u64) -> ProducerVi
         retries: 0,
         buffered: 0,
         in_flight: 0,
+        transaction: None,
         configs: Configs::new(),
     }
 }
@@ -129,6 +130,7 @@ fn scene() -> View {
             positions: vec![PositionView { topic: "t".to_owned(), partition: 0, position: 3 }],
             configs: Configs::new(),
         }],
+        transactions: Vec::new(),
         groups: vec![
             group("g", vec![member("c", &[0, 1]), member("d", &[])], vec![offset(0, Some(3)), offset(1, Some(5))]),
             group("empty", Vec::new(), vec![offset(0, None)]),

@@ -21,4 +21,4 @@ pub use producers::{BATCHES_KEPT, ProducerState, Producers, Written};
 pub use remote::{RemoteLog, RemoteSegment};
 pub use retention::Deleted;
 pub use segment::Segment;
-pub use transactions::{EndedTransaction, Transactions};
+pub use transactions::{EndedTransaction, Standing, Transactions};

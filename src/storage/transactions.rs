@@ -16,6 +16,14 @@ pub struct EndedTransaction {
     pub last_offset: i64,
 }
 
+/// Where a transaction stands in this log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    Open,
+    Committed,
+    Aborted,
+}
+
 /// The transactions of one log.
 #[derive(Clone, Default, Debug)]
 pub struct Transactions {
@@ -56,6 +64,17 @@ impl Transactions {
     pub fn aborted_within(&self, from: i64, to: i64) -> impl Iterator<Item = &EndedTransaction> {
         let first = self.aborted.partition_point(|ended| ended.last_offset < from);
         self.aborted[first..].iter().filter(move |ended| ended.first_offset < to)
+    }
+
+    /// Where the transaction stands that this producer's records from an offset to another are of.
+    pub fn standing(&self, producer_id: i64, from: i64, to: i64) -> Standing {
+        if self.open.iter().any(|(first, producer)| *producer == producer_id && *first < to) {
+            Standing::Open
+        } else if self.aborted_within(from, to).any(|ended| ended.producer_id == producer_id) {
+            Standing::Aborted
+        } else {
+            Standing::Committed
+        }
     }
 
     /// What ended at or behind this offset is not known any more; `open` are those that were open there.

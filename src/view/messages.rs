@@ -10,6 +10,7 @@ use crate::replica::PartitionKey;
 use crate::session::Session;
 use crate::session::command::Refusal;
 use crate::session::fields::{FromValue, Misfit, Read, object};
+use crate::storage::Standing;
 use serde_json::Value;
 
 /// Records in one answer, unless asked for fewer.
@@ -82,8 +83,8 @@ pub fn messages(session: &Session, query: &MessageQuery) -> Result<Vec<MessageVi
         let header = BatchHeader::read(&batch.bytes).ok();
         let marker = batch.marker();
         let is_aborted = |header: &BatchHeader| {
-            let mut aborted = transactions.aborted_within(batch.base_offset, batch.next_offset());
-            header.is_transactional() && aborted.any(|ended| ended.producer_id == header.producer_id)
+            let standing = transactions.standing(header.producer_id, batch.base_offset, batch.next_offset());
+            header.is_transactional() && standing == Standing::Aborted
         };
         let is_control = header.as_ref().is_some_and(BatchHeader::is_control);
         if query.isolation.is_some() && is_control || is_committed && header.as_ref().is_some_and(is_aborted) {

@@ -13,18 +13,18 @@ pub use messages::{Isolation, MessageQuery, messages};
 use crate::broker::{Broker, Machine};
 use crate::client::consumer::Reads;
 use crate::controller::Controller;
-use crate::coordinator::{ConsumerMember, Group, OFFSETS_TOPIC, partition_for};
+use crate::coordinator::{ConsumerMember, Group, OFFSETS_TOPIC, Transaction, partition_for};
 use crate::cost::HEALTHY_DISK;
 use crate::node::{MS, Time};
 use crate::ordered::{OrderedMap, OrderedSet, sort_by};
-use crate::protocol::Batch;
 use crate::protocol::consumer_protocol::Assignment;
 use crate::protocol::metadata::{MetadataImage, TopicMetadata};
-use crate::protocol::{murmur2, topic_id_base64};
+use crate::protocol::{Batch, BatchHeader, murmur2, topic_id_base64};
 use crate::replica::{PartitionKey, Replica};
 use crate::session::{Session, effective_topic_configs};
 use crate::sim::{Application, CERTAIN, ClientNode, DropNext, End, Link, Odds, ProcessState, World};
-use crate::storage::RemoteSegment;
+use crate::storage::{RemoteSegment, Standing};
+use std::sync::Arc;
 use uuid::Uuid;
 
 pub use shape::*;
@@ -49,6 +49,7 @@ pub fn view(session: &Session) -> View {
         producers: world.clients().filter_map(producer_view).collect(),
         consumers: world.clients().filter_map(consumer_view).collect(),
         groups: group_views(world),
+        transactions: transaction_views(world),
         links: world.links().iter().map(|link| link_view(world, link)).collect(),
         drops: world.drops().iter().map(drop_view).collect(),
     }
@@ -204,8 +205,29 @@ fn producer_view(client: &ClientNode) -> Option<ProducerView> {
         retries: counts.retries,
         buffered: producer.buffered(),
         in_flight: producer.in_flight(),
+        transaction: producer.transactions().map(|own| own.state().name()),
         configs: configs.clone(),
     })
+}
+
+/// What the leaders of `__transaction_state` know.
+fn transaction_views(world: &World) -> Vec<TransactionView> {
+    let mut views = Vec::new();
+    for (broker, _) in world.brokers().filter(|(_, state)| state.is_up()) {
+        let view = |(id, own): (&Arc<str>, &Transaction)| TransactionView {
+            id: id.to_string(),
+            state: own.state.name(),
+            coordinator: broker.id(),
+            producer_id: own.producer_id,
+            producer_epoch: own.epoch,
+            timeout_ms: own.timeout_ms,
+            started: Some(own.started_ms).filter(|started| 0 <= *started),
+            partitions: own.partitions.iter().map(|p| AssignedView { topic: p.topic.to_string(), partition: p.index }).collect(),
+        };
+        views.extend(broker.transactions().all().map(view));
+    }
+    views.sort_by(|one, other| one.id.cmp(&other.id));
+    views
 }
 
 fn consumer_view(client: &ClientNode) -> Option<ConsumerView> {
@@ -370,6 +392,7 @@ fn cells_from(replica: &Replica, first: i64, decompressed: &mut Decompressed) ->
     let mut cells = Vec::new();
     for batch in replica.log.batches_from(first) {
         let place = batch.bytes.as_ptr() as usize;
+        let before = cells.len();
         if !batch.is_compressed() {
             cells.extend(cells_of(batch));
         } else if let Some(known) = decompressed.get(&place) {
@@ -379,16 +402,34 @@ fn cells_from(replica: &Replica, first: i64, decompressed: &mut Decompressed) ->
             cells.extend_from_slice(&known);
             decompressed.insert(place, known);
         }
+        let kind = kind_of(replica, batch);
+        cells[before..].iter_mut().for_each(|cell| cell.kind = kind);
     }
     cells.retain(|cell| first <= cell.offset);
     cells
 }
 
+fn kind_of(replica: &Replica, batch: &Batch) -> CellKind {
+    let header = BatchHeader::read(&batch.bytes).ok().filter(BatchHeader::is_transactional);
+    let Some(header) = header else { return CellKind::Record };
+    if let Some(marker) = batch.marker() {
+        return CellKind::Marker(marker.outcome);
+    }
+    match replica.log.producers().transactions().standing(header.producer_id, batch.base_offset, batch.next_offset()) {
+        Standing::Open => CellKind::Open,
+        Standing::Aborted => CellKind::Aborted,
+        Standing::Committed => CellKind::Record,
+    }
+}
+
 fn cells_of(batch: &Batch) -> impl Iterator<Item = Cell> {
     let leader_epoch = batch.leader_epoch;
+    let is_marker = batch.marker().is_some();
     batch.records().flatten().map(move |record| Cell {
         offset: record.offset,
-        key_hash: record.key.as_ref().map(|key| murmur2(key) as u32),
+        kind: CellKind::Record,
+        // What a marker has for a key is Kafka's own.
+        key_hash: record.key.as_ref().filter(|_| !is_marker).map(|key| murmur2(key) as u32),
         leader_epoch,
     })
 }

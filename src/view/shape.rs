@@ -3,6 +3,7 @@
 //! [`View`] is the automation interface's, field for field. [`Picture`] and [`Flight`] are what the page draws besides: windows of log cells and
 //! messages on their way.
 
+use crate::protocol::Outcome;
 use crate::protocol::text::Text;
 use crate::session::command::Configs;
 use serde::{Serialize, Serializer};
@@ -25,6 +26,8 @@ pub struct View {
     pub producers: Vec<ProducerView>,
     pub consumers: Vec<ConsumerView>,
     pub groups: Vec<GroupView>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transactions: Vec<TransactionView>,
     /// What `setLink` says; the last one that fits a pair of nodes holds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<LinkView>,
@@ -205,7 +208,28 @@ pub struct ProducerView {
     pub buffered: u64,
     /// Requests sent and not answered.
     pub in_flight: u64,
+    /// With a transactional id: where its transaction stands, in the words of `TransactionManager.State`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<&'static str>,
     pub configs: Configs,
+}
+
+/// What a transaction coordinator keeps of a transactional id.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TransactionView {
+    /// `transactional.id`
+    pub id: String,
+    /// `Empty`, `Ongoing`, `PrepareCommit`, `PrepareAbort`, `CompleteCommit`, `CompleteAbort`.
+    pub state: &'static str,
+    pub coordinator: i32,
+    pub producer_id: i64,
+    pub producer_epoch: i16,
+    pub timeout_ms: i32,
+    /// Kafka's epoch milliseconds; of no transaction: null.
+    pub started: Option<i64>,
+    /// Those that it has written to, until it ends.
+    pub partitions: Vec<AssignedView>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -325,10 +349,23 @@ pub struct Strip {
     pub cells: Vec<Cell>,
 }
 
+/// What an offset holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CellKind {
+    /// Without a transaction, or of one that is committed.
+    Record,
+    /// Of a transaction that has not ended.
+    Open,
+    Aborted,
+    /// The marker that ended a transaction.
+    Marker(Outcome),
+}
+
 /// One offset of a log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cell {
     pub offset: i64,
+    pub kind: CellKind,
     /// murmur2 of the key, for its colour; `None` without a key.
     pub key_hash: Option<u32>,
     pub leader_epoch: i32,

@@ -1,7 +1,8 @@
 //! Where cells and markers of a partition's row lie: one window of offsets for all its replicas, so that what stands in one column is one offset.
 
 use super::keys::{Keys, Look};
-use crate::view::{GroupView, PartitionView, Picture, ReplicaView};
+use crate::protocol::Outcome;
+use crate::view::{Cell, CellKind, GroupView, PartitionView, Picture, ReplicaView};
 
 /// Width of a cell and its gap, as in the style sheet.
 pub const PITCH: f64 = 18.0;
@@ -21,6 +22,10 @@ pub enum Fill {
     Pending,
     /// A follower's copy, below its high watermark.
     Copy,
+    /// Of an aborted transaction.
+    Aborted,
+    /// The marker of a transaction.
+    Marker(Outcome),
     /// This replica does not have it.
     Absent,
 }
@@ -30,6 +35,8 @@ pub struct CellLook {
     pub offset: i64,
     pub look: Look,
     pub fill: Fill,
+    /// Its transaction has not ended.
+    pub open: bool,
 }
 
 /// A line across the strip with its label under it.
@@ -64,34 +71,45 @@ pub fn cells(
     (window.0..window.0 + window.1 as i64)
         .map(|offset| {
             let cell = known.binary_search_by_key(&offset, |c| c.offset).ok().map(|i| known[i]);
+            let kind = cell.map(|c| c.kind);
             let fill = match cell {
                 None => Fill::Absent,
+                Some(Cell { kind: CellKind::Marker(outcome), .. }) => Fill::Marker(outcome),
+                Some(Cell { kind: CellKind::Aborted, .. }) => Fill::Aborted,
                 Some(_) if offset >= replica.high_watermark => Fill::Pending,
                 Some(_) if leads => Fill::Committed,
                 Some(_) => Fill::Copy,
             };
-            CellLook { offset, look: keys.look(cell.and_then(|c| c.key_hash)), fill }
+            CellLook { offset, look: keys.look(cell.and_then(|c| c.key_hash)), fill, open: kind == Some(CellKind::Open) }
         })
         .collect()
 }
 
-/// High watermark and log end offset, placed so that their labels never cover each other.
+/// Last stable offset (where a transaction keeps it back), high watermark and log end offset, placed so that their labels never cover each other: who
+/// lacks the room speaks through the next.
 pub fn ends(replica: &ReplicaView, first: i64, cells: usize) -> Vec<Marker> {
-    let (hw, leo) = (replica.high_watermark, replica.log_end_offset);
+    let (lso, hw, leo) = (replica.last_stable_offset, replica.high_watermark, replica.log_end_offset);
     let x = |offset: i64| (offset - first).clamp(0, cells as i64) as f64;
+    let mut points = vec![("leo", "LEO", leo)];
+    match hw == leo {
+        true => points[0] = ("hw", "HW = LEO", leo),
+        false => points.insert(0, ("hw", "HW", hw)),
+    }
+    if lso < hw {
+        points.insert(0, ("lso", "LSO", lso));
+    }
     let mut out = Vec::new();
-    let mut put = |class, at: f64, text: String| {
-        let starts = at * PITCH < text.len() as f64 * LETTER;
-        out.push(Marker { class, at, text, starts });
-    };
-    if hw == leo {
-        put("hw", x(hw), format!("HW = LEO {hw}"));
-    } else if x(leo) - x(hw) < 3.0 {
-        put("hw silent", x(hw), String::new());
-        put("leo", x(leo), format!("HW {hw} · LEO {leo}"));
-    } else {
-        put("hw", x(hw), format!("HW {hw}"));
-        put("leo", x(leo), format!("LEO {leo}"));
+    let mut spoken = String::new();
+    for (i, (class, name, offset)) in points.iter().enumerate() {
+        let at = x(*offset);
+        let joint = if spoken.is_empty() { "" } else { " · " };
+        let text = format!("{spoken}{joint}{name} {offset}");
+        spoken = match points.get(i + 1) {
+            Some((_, next, offset)) if (x(*offset) - at) * PITCH < (next.len() + 5) as f64 * LETTER => text.clone(),
+            _ => String::new(),
+        };
+        let text = if spoken.is_empty() { text } else { String::new() };
+        out.push(Marker { class, at, starts: at * PITCH < text.len() as f64 * LETTER, text });
     }
     out
 }

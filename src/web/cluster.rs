@@ -162,6 +162,7 @@ fn row(shot: &Shot, topic: &TopicView, partition: &PartitionView, quorum: usize)
 
 /// What colours, fills and signs mean.
 fn legend(shot: &Shot) -> Html {
+    let view = &shot.view;
     html! {
         <div class="legend" role="note" aria-label="Legend">
             <span class="legend-part">
@@ -170,6 +171,13 @@ fn legend(shot: &Shot) -> Html {
                 <span class="cell copy sample"></span>{ "follower’s copy" }
                 <span class="cell absent sample"></span>{ "absent" }
             </span>
+            if !view.transactions.is_empty() {
+                <span class="legend-part">
+                    <span class="cell copy open sample"></span>{ "of an open transaction" }
+                    <span class="cell aborted sample"></span>{ "aborted" }
+                    <span class="cell marker sample" data-k="✓"></span>{ "marker" }
+                </span>
+            }
             <span class="legend-part">{ icon("star") }{ "leader" }{ icon("star-open") }{ "preferred, but not leading" }</span>
             <span class="legend-part keys">
                 { for shot.keys.named().take(12).map(|(look, name)| html! { <span class="key" key={name.to_owned()}><span class={classes!("cell", "committed", look.class)} data-k={look.letter}></span><span class="mono clip">{ name }</span></span> }) }

@@ -135,9 +135,9 @@ pub fn chip(kind: &'static str, text: impl Into<AttrValue>) -> Html {
 /// The pill's kind for a state of groups, members, brokers.
 pub fn state_kind(state: &str) -> &'static str {
     match state {
-        "Stable" | "running" | "Assigned" | "STABLE" => "ok",
-        "Dead" | "Crashed" | "crashed" => "bad",
-        "Empty" | "Paused" | "stopped" => "",
+        "Stable" | "running" | "Assigned" | "STABLE" | "IN_TRANSACTION" | "Ongoing" => "ok",
+        "Dead" | "Crashed" | "crashed" | "FATAL_ERROR" => "bad",
+        "Empty" | "Paused" | "stopped" | "READY" | "CompleteCommit" | "CompleteAbort" => "",
         _ => "warn",
     }
 }

@@ -3,7 +3,7 @@
 use super::tree::{classes, html};
 use super::{
     act::{Act, Dialog, Selection},
-    parts::{chip, count, fixed, number},
+    parts::{chip, count, fixed, number, state_kind},
     shot::{Shared, Shot},
 };
 use crate::session::command::Command;
@@ -72,12 +72,34 @@ fn card(shot: &Shot, one: &ProducerView, act: &Callback<Act>) -> Html {
                 <span class="slots grow" aria-hidden="true">{ for (0..slots).map(|i| html! { <i class={classes!((i < one.in_flight).then_some("on"))}></i> }) }</span>
                 <span class="mono num">{ number(one.in_flight) }</span>
             </div>
+            { one.transaction.map_or_else(Html::default, |state| transaction(shot, &one.id, state, act)) }
             <div class="row facts">
                 <span class="grow">{ count(one.acknowledged, "acknowledged", "acknowledged") }</span>
                 if one.retries > 0 { <span class="warn">{ count(one.retries, "retry", "retries") }</span> }
                 if one.failed > 0 { <span class="bad">{ format!("{} failed", number(one.failed)) }</span> }
             </div>
         </article>
+    }
+}
+
+/// Where a producer's transaction stands, and what its application may say next.
+fn transaction(shot: &Shot, producer: &str, state: &'static str, act: &Callback<Act>) -> Html {
+    let is_open = state == "IN_TRANSACTION";
+    let said = |word: &'static str, may: bool, why: &'static str, command: Command| {
+        let off = if may { shot.forbids(&command) } else { Some(AttrValue::Static(why)) };
+        html! { <Button class="line" name={format!("{word} transaction of {producer}")} text={word} off={off} ask={Act::Do(command)} act={act} /> }
+    };
+    let producer = || producer.to_owned();
+    let closed = "No transaction is open.";
+    html! {
+        <>
+            <div class="row facts" title="Where its transaction stands"><span class="dim grow">{ "transaction" }</span>{ chip(state_kind(state), state) }</div>
+            <div class="said">
+                { said("Begin", state == "READY", "It is not ready to begin one.", Command::BeginTransaction { producer: producer() }) }
+                { said("Commit", is_open, closed, Command::CommitTransaction { producer: producer() }) }
+                { said("Abort", is_open || state == "ABORTABLE_ERROR", closed, Command::AbortTransaction { producer: producer() }) }
+            </div>
+        </>
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     memo::Draw,
     parts::icon,
 };
+use crate::protocol::Outcome;
 use crate::view::ReplicaView;
 use yew::prelude::*;
 
@@ -90,9 +91,12 @@ fn cell(cell: &CellLook) -> Html {
         Fill::Committed => ("committed", cell.look.letter),
         Fill::Pending => ("pending", cell.look.letter),
         Fill::Copy => ("copy", cell.look.letter),
+        Fill::Aborted => ("aborted", cell.look.letter),
+        Fill::Marker(Outcome::Commit) => ("marker", "✓"),
+        Fill::Marker(Outcome::Abort) => ("marker", "✕"),
         Fill::Absent => return html! { <i key={key} class="cell absent"></i> },
     };
-    html! { <i {key} class={classes!("cell", fill, cell.look.class)} data-k={text} data-offset={cell.offset.to_string()} title={format!("offset {}", cell.offset)}></i> }
+    html! { <i {key} class={classes!("cell", fill, cell.look.class, cell.open.then_some("open"))} data-k={text} data-offset={cell.offset.to_string()} title={format!("offset {}", cell.offset)}></i> }
 }
 
 fn label(m: &Marker) -> Html {

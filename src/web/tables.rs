@@ -3,7 +3,7 @@
 use super::tree::{classes, html};
 use super::{
     act::{Act, Selection},
-    parts::{chip, list, number, size, state_kind},
+    parts::{chip, count, date_text, list, number, size, state_kind},
     shot::Shot,
 };
 use crate::session::command::Command;
@@ -59,8 +59,8 @@ pub fn groups(shot: &Shot, act: &Callback<Act>) -> Html {
                     <tbody key={g.id.clone()}>
                         <tr class="group-row"><th colspan="6" scope="colgroup">{ link(g.id.clone(), Selection::Group(g.id.clone()), act) }
                             { chip(state_kind(&g.state), g.state.clone()) }
-                            <span class="dim fine">{ format!("{} · generation {} · coordinator {} · assignor {} · {} members", g.protocol, g.generation,
-                                g.coordinator.map_or("none".to_owned(), |c| format!("broker {c}")), g.assignor.as_deref().unwrap_or("none"), g.members.len()) }</span></th></tr>
+                            <span class="dim fine">{ format!("{} · generation {} · coordinator {} · assignor {} · {}", g.protocol, g.generation,
+                                g.coordinator.map_or("none".to_owned(), |c| format!("broker {c}")), g.assignor.as_deref().unwrap_or("none"), count(g.members.len() as u64, "member", "members")) }</span></th></tr>
                         { for g.offsets.iter().map(|o| {
                             let owner = g.members.iter().find(|m| m.assignment.iter().any(|a| a.partition == o.partition && a.topic == o.topic));
                             html! {
@@ -85,7 +85,29 @@ pub fn groups(shot: &Shot, act: &Callback<Act>) -> Html {
                 })) }</tbody>
             </table>
             if shot.view.consumers.is_empty() { <p class="empty-line">{ "No consumers yet." }</p> }
+            { transactions(shot) }
         </div>
+    }
+}
+
+/// What the transaction coordinators know.
+fn transactions(shot: &Shot) -> Html {
+    let known = &shot.view.transactions;
+    if known.is_empty() {
+        return Html::default();
+    }
+    html! {
+        <table>
+            <thead><tr><th>{ "Transactional id" }</th><th>{ "State" }</th><th class="num">{ "Coordinator" }</th><th class="num">{ "Producer id" }</th><th class="num">{ "Epoch" }</th>
+                <th>{ "Begun" }</th><th>{ "Partitions" }</th></tr></thead>
+            <tbody>{ for known.iter().map(|t| html! {
+                <tr key={t.id.clone()}>
+                    <td>{ &t.id }</td><td>{ chip(state_kind(t.state), t.state) }</td><td class="num">{ t.coordinator }</td><td class="num">{ t.producer_id }</td><td class="num">{ i32::from(t.producer_epoch) }</td>
+                    <td class="mono">{ t.started.map_or("–".to_owned(), date_text) }</td>
+                    <td>{ t.partitions.iter().map(|p| format!("{}-{}", p.topic, p.partition)).collect::<Vec<_>>().join(", ") }</td>
+                </tr>
+            }) }</tbody>
+        </table>
     }
 }
 

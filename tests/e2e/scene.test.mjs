@@ -233,6 +233,43 @@ test("clients are added and a record is sent through the dialogs", async () => {
   await page.context().close();
 });
 
+test("a transaction is begun, committed and aborted by its producer's buttons, and the strips show what is open, aborted and a marker", async () => {
+  const page = await site.open();
+  await page.evaluate(() => {
+    brokerlab.pause();
+    brokerlab.command({ type: "addProducer", id: "shop", topic: "user-events", configs: { "transactional.id": "till" } });
+    brokerlab.advance(2000);
+  });
+  const button = (word) => page.getByRole("button", { name: `${word} transaction of shop`, exact: true });
+  const stands = (state) => page.waitForFunction((wanted) => brokerlab.view().producers.find((one) => one.id === "shop").transaction === wanted, state);
+  const isOff = async (word) => (await button(word).getAttribute("aria-disabled")) === "true";
+  const send = (value) => page.evaluate((value) => {
+    brokerlab.command({ type: "send", producer: "shop", topic: "user-events", partition: 0, value });
+    brokerlab.advance(300);
+  }, value);
+  const end = async (word) => {
+    await button(word).click();
+    await page.evaluate(() => brokerlab.advance(1000));
+    await stands("READY");
+  };
+  await stands("READY");
+  assert.deepEqual([await isOff("Begin"), await isOff("Commit"), await isOff("Abort")], [false, true, true]);
+  for (const word of ["Commit", "Abort"]) {
+    await button("Begin").click();
+    await stands("IN_TRANSACTION");
+    await send(word);
+    if (word === "Abort") await page.locator(".cell.open").first().waitFor();
+    await end(word);
+  }
+  await page.locator(".cell.aborted").first().waitFor();
+  await page.locator('.cell.marker[data-k="✓"]').first().waitFor();
+  await page.locator('.cell.marker[data-k="✕"]').first().waitFor();
+  await page.getByRole("tab", { name: "Groups" }).click();
+  await page.getByRole("row", { name: /till CompleteAbort/ }).waitFor();
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
+
 test("step, undo, redo and restart by their buttons; what would do nothing says why", async () => {
   const page = await paused();
   const look = () => page.evaluate(() => ({ time: brokerlab.view().time, hash: brokerlab.traceHash() }));

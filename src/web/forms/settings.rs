@@ -39,6 +39,7 @@ pub const PRODUCER: &[Setting] = &[
     Setting { name: "linger.ms", default: "5", choices: &[], help: "How long a batch waits for company." },
     Setting { name: "batch.size", default: "16384", choices: &[], help: "Bytes of a full batch." },
     Setting { name: "enable.idempotence", default: "true", choices: &["true", "false"], help: "A retry never writes a record twice." },
+    Setting { name: "transactional.id", default: "", choices: &[], help: "Records count together or not at all. Empty: no transactions." },
     Setting {
         name: "compression.type",
         default: "none",
