@@ -7,6 +7,7 @@ use super::Broker;
 use super::produce::{ACKS_ALL, Appended, DelayedProduce, Waiting};
 use super::validation::Origin;
 use crate::coordinator::OFFSETS_TOPIC;
+use crate::mutant;
 use crate::node::{Connection, Outputs, Time};
 use crate::protocol::wire::Response;
 use crate::protocol::{Batch, BatchBuilder, ErrorCode, Marker, Outcome};
@@ -70,7 +71,8 @@ impl Broker {
         let topic = self.image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?.id;
         let key = PartitionKey { topic, index };
         let outcome = if marker.transaction_result { Outcome::Commit } else { Outcome::Abort };
-        let written = Marker { outcome, coordinator_epoch: marker.coordinator_epoch };
+        let coordinator_epoch = if mutant::is("marker-without-coordinator-epoch") { 0 } else { marker.coordinator_epoch };
+        let written = Marker { outcome, coordinator_epoch };
         let bytes = BatchBuilder::marker(written, marker.producer_id.0, marker.producer_epoch, self.wall_clock(now));
         let batch = Batch::from_wire(bytes).map_err(|error| error.code())?;
         let appended = self.append(now, key, batch, Origin::Coordinator, ACKS_ALL, out).map_err(|refused| refused.code)?;

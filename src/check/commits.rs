@@ -1,14 +1,14 @@
 //! What groups commit.
 //!
 //! G7: what a coordinator tells to be committed lies below the high watermark of its log, and one that takes over has the offsets that its log says,
-//! read here once more. D1: the members of a group commit nothing beyond what one of them was given, so that a crash costs a repetition and
+//! read here once more. T10: what was committed in a transaction counts when that has committed. D1: the members of a group commit nothing beyond what one of them was given, so that a crash costs a repetition and
 //! no record (at least once).
 
 use super::Verdict;
 use crate::node::{NodeId, Partition, TopicName};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::group_records::{GroupKey, OffsetValue};
-use crate::protocol::{Batch, BatchHeader};
+use crate::protocol::{Batch, BatchHeader, Outcome};
 use crate::sim::{Application, World};
 use std::sync::Arc;
 
@@ -24,6 +24,8 @@ pub struct Commits {
     read: OrderedMap<Partition, i64>,
     /// The newest commits of each key that the log holds below its high watermark, the last one last; `None`: taken back.
     logged: OrderedMap<Key, Vec<Option<i64>>>,
+    /// What is committed there in transactions that are open.
+    open: OrderedMap<Partition, Open>,
     /// Behind the last record that a member of the group was given, or where it was told to begin.
     given: OrderedMap<Key, i64>,
     /// What was committed of each partition when a consumer was closed last, which commits what it was handed and has not come to yet; or when its
@@ -51,7 +53,8 @@ impl Commits {
     pub fn extend(&mut self, offsets: &Partition, batches: &[Batch]) {
         let Some(last) = batches.last() else { return };
         self.read.insert(offsets.clone(), last.next_offset());
-        for (key, value) in batches.iter().flat_map(commits_of) {
+        let open = self.open.or_default(offsets.clone());
+        for (key, value) in batches.iter().flat_map(|batch| open.counting(batch)) {
             let logged = self.logged.or_default(key);
             if logged.len() == REMEMBERED {
                 logged.remove(0);
@@ -75,6 +78,10 @@ impl Commits {
         if logged.is_some_and(|logged| logged.contains(&Some(offset))) {
             return Ok(());
         }
+        let is_open = |open: &Open| open.0.iter().any(|(_, key, told)| key.0 == *group && key.1 == *partition && *told == Some(offset));
+        if self.open.values().any(is_open) {
+            return Err(("T10", format!("group {group} has committed offset {offset} of {partition} before its transaction has")));
+        }
         let told = format!(
             "group {group} was told that offset {offset} of {partition} is committed, and its log has no such commit below the high watermark"
         );
@@ -82,13 +89,21 @@ impl Commits {
     }
 
     /// G7: a broker takes a group over. `tail` is what its log holds beyond what is committed.
-    pub fn loaded<'a>(&self, world: &World, node: NodeId, group: &Arc<str>, tail: impl Iterator<Item = &'a Batch>) -> Verdict {
+    pub fn loaded<'a>(
+        &self,
+        world: &World,
+        node: NodeId,
+        group: &Arc<str>,
+        offsets: &Partition,
+        tail: impl Iterator<Item = &'a Batch>,
+    ) -> Verdict {
         let NodeId::Broker(broker) = node else { return Ok(()) };
         let mut expected: OrderedMap<Partition, i64> = OrderedMap::new();
         for ((_, partition), logged) in self.logged.iter().filter(|((of, _), _)| of == group) {
             logged.last().copied().flatten().map(|offset| expected.insert(partition.clone(), offset));
         }
-        for ((_, partition), value) in tail.flat_map(commits_of).filter(|((of, _), _)| of == group) {
+        let mut open = self.open.get(offsets).cloned().unwrap_or_default();
+        for ((_, partition), value) in tail.flat_map(|batch| open.counting(batch)).filter(|((of, _), _)| of == group) {
             match value {
                 Some(offset) => _ = expected.insert(partition, offset),
                 None => _ = expected.remove(&partition),
@@ -149,6 +164,45 @@ fn group_of(world: &World, consumer: NodeId) -> Option<Arc<str>> {
     match &world.client_at(consumer)?.application {
         Application::Consumer { consumer, .. } => consumer.config().group.clone(),
         Application::Producer { .. } => None,
+    }
+}
+
+/// Commits in open transactions in the order of the log: the producer, whose it is, and the offset unless another came after it.
+#[derive(Clone, Debug, Default)]
+struct Open(Vec<(i64, Key, Option<i64>)>);
+
+impl Open {
+    /// What counts from a batch on, in order; without an offset: taken back.
+    fn counting(&mut self, batch: &Batch) -> Vec<(Key, Option<i64>)> {
+        let producer = batch.header().ok().filter(BatchHeader::is_transactional).map(|header| header.producer_id);
+        let mut counting = Vec::new();
+        match (producer, batch.marker()) {
+            (Some(producer), Some(marker)) => {
+                for place in 0..self.0.len() {
+                    let (of, key, offset) = self.0[place].clone();
+                    if of == producer && marker.outcome == Outcome::Commit && offset.is_some() {
+                        self.0[..place].iter_mut().filter(|(_, older, _)| *older == key).for_each(|older| older.2 = None);
+                        counting.push((key, offset));
+                    }
+                }
+                self.0.retain(|(of, ..)| *of != producer);
+            }
+            (Some(producer), None) => {
+                for (key, offset) in commits_of(batch) {
+                    self.0.retain(|(of, known, _)| (of, known) != (&producer, &key));
+                    self.0.push((producer, key, offset));
+                }
+            }
+            (None, _) => {
+                for (key, offset) in commits_of(batch) {
+                    let of_key = self.0.iter_mut().filter(|(_, known, _)| *known == key);
+                    of_key.for_each(|known| known.2 = None);
+                    self.0.retain(|(_, known, _)| offset.is_some() || *known != key);
+                    counting.push((key, offset));
+                }
+            }
+        }
+        counting
     }
 }
 

@@ -16,13 +16,15 @@
 //!
 //! I1 to I5: records of idempotent producers are written once and in order.
 //!
-//! T5 and T6 are those of transactions in a partition's log; a marker begins an epoch there as records do.
+//! T5 and T6 are those of transactions in a partition's log; a marker begins an epoch there as records do. T1 to T3, T7 and T8 hold them against the log of
+//! their coordinators, T10 is of the offsets in them.
 
 mod commits;
 mod committed;
 mod compaction;
 mod delivery;
 mod groups;
+mod ledger;
 mod metadata;
 mod partition;
 mod sequences;
@@ -30,7 +32,7 @@ mod tiered;
 mod transactions;
 
 use crate::broker::Broker;
-use crate::coordinator::{OFFSETS_TOPIC, partition_for};
+use crate::coordinator::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, partition_for};
 use crate::node::{DeleteReason, NodeId, Note, NoteKind, Partition, Summary, Time, UncleanReason};
 use crate::ordered::OrderedMap;
 use crate::protocol::metadata::PartitionState;
@@ -40,6 +42,7 @@ use crate::sim::{Application, Trace, World};
 use commits::Commits;
 use delivery::Deliveries;
 use groups::GroupsCheck;
+use ledger::Ledger;
 use metadata::MetadataCheck;
 use partition::PartitionCheck;
 use std::sync::Arc;
@@ -169,6 +172,9 @@ pub struct Checker {
     deliveries: Deliveries,
     commits: Commits,
     groups: GroupsCheck,
+    ledger: Ledger,
+    /// Some of the coordinators' log may be lost.
+    is_ledger_torn: bool,
     counts: Counts,
     violations: Vec<Violation>,
 }
@@ -227,6 +233,11 @@ impl Checker {
     /// Whether nothing is promised about committed records of a partition any more.
     pub fn is_unclean(&self, partition: &Partition) -> bool {
         self.partitions.get(partition).is_some_and(PartitionCheck::is_unclean)
+    }
+
+    /// Whether some of the transaction coordinators' log may be lost.
+    pub fn is_ledger_torn(&self) -> bool {
+        self.is_ledger_torn
     }
 
     /// No replica's log of a partition has gaps from here on.
@@ -343,7 +354,8 @@ impl Checker {
             }
             NoteKind::HighWatermarkAdvanced { partition, to, leader, .. } => {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
-                self.partition(partition).advanced(world, partition, broker, *to, *leader)
+                self.partition(partition).advanced(world, partition, broker, *to, *leader)?;
+                self.transactions_advanced(partition)
             }
             NoteKind::Truncated { partition, to, .. } => {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
@@ -494,6 +506,22 @@ impl Checker {
         self.commits.committed(group, partition, offset, by_member, read.committed_from(from))
     }
 
+    /// T1 to T3, T7, T8: more is committed of a partition that may have records of transactions, or is of the coordinators' topic.
+    fn transactions_advanced(&mut self, partition: &Partition) -> Verdict {
+        let check = self.partitions.or_default(partition.clone());
+        if *partition.topic == *TRANSACTIONS_TOPIC {
+            self.is_ledger_torn |= check.is_unclean();
+            let verdict = self.ledger.extend(partition, check.committed_from(self.ledger.read_to(partition)));
+            return if self.is_ledger_torn { Ok(()) } else { verdict };
+        }
+        let news = check.take_news();
+        if self.is_ledger_torn || check.is_unclean() {
+            Ok(())
+        } else {
+            news.iter().try_for_each(|news| self.ledger.happened(partition, news))
+        }
+    }
+
     /// G7 of a coordinator that takes over.
     fn loaded(&mut self, world: &World, node: NodeId, group: &Arc<str>) -> Verdict {
         let offsets = offsets_partition(world, group);
@@ -506,7 +534,7 @@ impl Checker {
             Some(own) if !log.is_unclean() => {
                 // What the new leader has written by now came after it.
                 let tail = own.log.batches_from(self.commits.read_to(&offsets)).filter(|batch| batch.leader_epoch < own.leader_epoch());
-                self.commits.loaded(world, node, group, tail)
+                self.commits.loaded(world, node, group, &offsets, tail)
             }
             _ => Ok(()),
         }

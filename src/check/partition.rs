@@ -4,7 +4,7 @@ use super::committed::{Committed, same};
 use super::compaction::Compaction;
 use super::metadata::MetadataCheck;
 use super::sequences::{SequenceCheck, known_as_written};
-use super::transactions::TransactionCheck;
+use super::transactions::{News, TransactionCheck};
 use super::{Verdict, decided, has_eligible_leaders, replica};
 use crate::node::{Partition, UncleanReason};
 use crate::ordered::{OrderedMap, OrderedSet};
@@ -94,6 +94,11 @@ impl PartitionCheck {
             return Ok(());
         }
         self.transactions.delivered(name, &self.committed, range, records, reads_committed)
+    }
+
+    /// What has happened of transactions.
+    pub fn take_news(&mut self) -> Vec<News> {
+        self.transactions.take_news()
     }
 
     /// Whether nothing is promised about committed records any more.

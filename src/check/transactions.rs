@@ -7,8 +7,17 @@ use super::Verdict;
 use super::committed::Committed;
 use crate::node::Partition;
 use crate::ordered::OrderedMap;
-use crate::protocol::{Batch, BatchHeader, Outcome};
+use crate::protocol::{Batch, BatchHeader, Marker, Outcome};
 use crate::replica::Replica;
+
+/// Something of a transaction is committed.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// The first records of a producer's transaction.
+    Began { producer: i64, epoch: i16 },
+    /// A marker, after one of this producer by a coordinator of epoch `newest`.
+    Marked { producer: i64, epoch: i16, marker: Marker, newest: i32 },
+}
 
 /// What the committed records tell of transactions.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +28,10 @@ pub struct TransactionCheck {
     open: OrderedMap<i64, i64>,
     /// Producer, first offset, and that of the marker.
     aborted: Vec<(i64, i64, i64)>,
+    /// The newest coordinator that has written a marker of each producer.
+    coordinators: OrderedMap<i64, i32>,
+    /// What has happened and was not looked at.
+    news: Vec<News>,
 }
 
 impl TransactionCheck {
@@ -28,16 +41,26 @@ impl TransactionCheck {
             self.seen = batch.next_offset();
             let Some(header) = transactional(batch) else { continue };
             let producer = header.producer_id;
+            let epoch = header.producer_epoch;
             let Some(marker) = batch.marker() else {
-                self.open.or_insert_with(producer, || batch.base_offset);
+                if !self.open.contains_key(&producer) {
+                    self.open.insert(producer, batch.base_offset);
+                    self.news.push(News::Began { producer, epoch });
+                }
                 continue;
             };
+            let newest = self.coordinators.insert(producer, marker.coordinator_epoch).unwrap_or(0);
+            self.news.push(News::Marked { producer, epoch, marker, newest });
             if let Some(first) = self.open.remove(&producer)
                 && marker.outcome == Outcome::Abort
             {
                 self.aborted.push((producer, first, batch.base_offset));
             }
         }
+    }
+
+    pub fn take_news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
     }
 
     pub fn is_stable_rightly(&self, name: &Partition, broker: i32, own: &Replica) -> Verdict {

@@ -86,6 +86,10 @@ impl Generator {
         }
     }
 
+    pub fn made(&self) -> u64 {
+        self.made
+    }
+
     /// When the next records are due.
     pub fn next_at(&self, now: Time) -> Time {
         let due = self.started + self.made.saturating_add(1).saturating_mul(1_000_000_000) / self.millirate;

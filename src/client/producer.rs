@@ -194,6 +194,11 @@ impl Producer {
         self.counts
     }
 
+    /// Records that its generator has made, of which it takes none between transactions.
+    pub fn made(&self) -> u64 {
+        self.generator.as_ref().map_or(0, |(_, generator)| generator.made())
+    }
+
     /// Records that wait in the producer.
     pub fn buffered(&self) -> u64 {
         self.accumulator.records() + self.blocked.len() as u64

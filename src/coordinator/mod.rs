@@ -295,7 +295,9 @@ impl Coordinator {
     /// Records handed out earlier are committed.
     pub fn committed(&mut self, now: Time, then: Then, effects: &mut Effects, out: &mut Outputs) {
         match then {
-            Then::OffsetsCommitted { group, offsets, reply, response, producer_id: Some(producer), .. } => {
+            Then::OffsetsCommitted { group, offsets, reply, response, producer_id: Some(producer), .. }
+                if !mutant::is("offsets-before-the-commit") =>
+            {
                 self.offsets_pending(producer, &group, offsets);
                 effects.replies.push((reply, offsets::in_transaction(&response)));
             }

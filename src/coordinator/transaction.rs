@@ -3,6 +3,7 @@
 //! Owns the states, which change follows which, and the producer's epochs. A change counts when its record is committed, not before: [`super::transactions`]
 //! sees to that. Source: `TransactionMetadata`, `TransactionState`; KIP-98, KIP-360, KIP-890 (each end raises the epoch).
 
+use crate::mutant;
 use crate::node::{Partition, Time};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::ErrorCode;
@@ -113,6 +114,9 @@ impl Transaction {
             started_ms: value.started_ms,
             ..Transaction::new(value.producer_id, value.timeout_ms, value.updated_ms)
         };
+        if own.state == PrepareCommit && mutant::is("failover-aborts") {
+            own.state = PrepareAbort;
+        }
         own.begin_marking();
         Some(own)
     }
@@ -152,7 +156,8 @@ impl Transaction {
     /// After its end was decided: which partitions need a marker.
     pub(super) fn begin_marking(&mut self) {
         if self.state.is_ending() {
-            self.marks = self.partitions.iter().map(|partition| (partition.clone(), Mark::Due)).collect();
+            let all = if mutant::is("one-partition-marked") { 1 } else { usize::MAX };
+            self.marks = self.partitions.iter().take(all).map(|partition| (partition.clone(), Mark::Due)).collect();
         }
     }
 
@@ -174,6 +179,7 @@ impl Transaction {
             return Ok(next);
         }
         (next.epoch, next.last_epoch) = match expected {
+            None if mutant::is("heir-gets-the-epoch") => (self.epoch.max(0), NO_EPOCH),
             None => (self.epoch + 1, NO_EPOCH),
             Some((_, epoch)) if self.epoch == NO_EPOCH || epoch == self.epoch => (self.epoch + 1, self.epoch),
             // Its first try has worked.
@@ -231,7 +237,7 @@ impl Transaction {
         if producer_id != self.producer_id {
             return Err(ErrorCode::InvalidProducerIdMapping);
         }
-        if epoch != self.epoch {
+        if epoch != self.epoch && !mutant::is("end-of-a-fenced-producer") {
             return Err(ErrorCode::ProducerFenced);
         }
         self.answer_to_end(commit)
@@ -249,7 +255,7 @@ impl Transaction {
             PrepareCommit | PrepareAbort => raised,
             CompleteCommit | CompleteAbort => raised || overflown || epoch == self.epoch,
         };
-        if !is_valid {
+        if !is_valid && !mutant::is("end-of-a-fenced-producer") {
             return Err(ErrorCode::ProducerFenced);
         }
         let is_retry = raised || overflown;

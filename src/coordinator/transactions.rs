@@ -217,6 +217,7 @@ impl TransactionCoordinator {
             return Err(ErrorCode::ProducerFenced);
         }
         match own.state {
+            state if state.is_ending() && mutant::is("heir-ends-a-commit") => Ok(None),
             state if state.is_ending() => Err(ErrorCode::ConcurrentTransactions),
             TransactionState::Ongoing if !mutant::is("ongoing-outlives-its-producer") => Ok(None),
             _ => own.initialized(expected, message.transaction_timeout_ms, now_ms, next_id).map(Some),

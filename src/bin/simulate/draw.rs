@@ -1,10 +1,15 @@
 //! What a seed stands for: a cluster, its workload, and one fault after another.
 
+use super::heal::missing;
 use super::history::value_of;
+use brokerlab::client::transactions::State;
+use brokerlab::coordinator::TRANSACTIONS_TOPIC;
 use brokerlab::node::Chance;
 use brokerlab::protocol::wire::Api;
 use brokerlab::session::command::Saved;
-use brokerlab::session::{Session, parse_command, parse_saved};
+use brokerlab::session::{Session, parse_saved};
+use brokerlab::sim::Application;
+use brokerlab::view::shape::PartitionView;
 use brokerlab::view::{self, View};
 use serde_json::{Value, json};
 
@@ -54,6 +59,7 @@ enum Act {
     DeleteRecords,
     AddTransactional,
     Transact,
+    SendOffsets,
     AddCommittedReader,
     MoveTransactions,
 }
@@ -95,6 +101,9 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::Reassign, 3),
             (Act::AlterConfigs, 2),
             (Act::DeleteRecords, 2),
+            (Act::AddTransactional, 1),
+            (Act::Transact, 6),
+            (Act::SendOffsets, 1),
         ],
     },
     Scenario {
@@ -182,8 +191,9 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "transactions",
         sentence: "transactions begin and end, their producers have heirs, their coordinators move and crash, messages fail",
         weights: &[
-            (Act::AddTransactional, 3),
-            (Act::Transact, 14),
+            (Act::AddTransactional, 4),
+            (Act::Transact, 30),
+            (Act::SendOffsets, 5),
             (Act::AddCommittedReader, 3),
             (Act::RemoveConsumer, 1),
             (Act::RemoveProducer, 1),
@@ -201,7 +211,7 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 /// An application that takes 5 ms for each record does not make it when more than 100 of them wait.
-const SHORT_POLL_INTERVAL: &str = "500";
+pub const SHORT_POLL_INTERVAL: &str = "500";
 /// Fewer than producers: some are another's heirs.
 const TRANSACTIONAL_IDS: &[&str] = &["mover-a", "mover-b"];
 const GROUPS: &[&str] = &["group-a", "group-b"];
@@ -292,6 +302,10 @@ impl Drawer {
             ] {
                 configs[name] = json!(value);
             }
+        }
+        // Drawn beside all else, which stays as it was without.
+        if self.chance.fork(0x7a).below(3) == 0 {
+            configs["brokerlab.transaction.version"] = json!("1");
         }
         let mut cluster = json!({ "brokers": brokers, "controllers": controllers, "configs": configs });
         if self.chance.below(2) == 0 {
@@ -457,6 +471,19 @@ impl Drawer {
                 let back = json!({ "type": "setLink", "from": to, "to": from, "cut": true });
                 if self.chance.below(2) == 0 { vec![there] } else { vec![there, back] }
             }
+            Act::MoveTransactions => {
+                // What `moveCoordinator` does, step by step: what a controller decides is looked at before it decides more.
+                let state = view.topics.iter().find(|topic| topic.name == TRANSACTIONS_TOPIC);
+                let partitions: Vec<&PartitionView> = state.iter().flat_map(|topic| &topic.partitions).collect();
+                let Some(one) = self.one_of(&partitions) else { return Vec::new() };
+                let Some(broker) = self.one_of(&one.isr).filter(|broker| one.leader != Some(*broker)) else { return Vec::new() };
+                let others = one.replicas.iter().map(|replica| replica.broker).filter(|other| *other != broker);
+                let replicas: Vec<i32> = [broker].into_iter().chain(others).collect();
+                let of = |kind: &str| json!({ "type": kind, "topic": TRANSACTIONS_TOPIC, "partition": one.partition });
+                let mut reassign = of("reassign");
+                reassign["replicas"] = json!(replicas);
+                vec![reassign, of("electLeader")]
+            }
             Act::DeleteTopic => {
                 let names: Vec<&String> = view.topics.iter().filter(|topic| !topic.internal).map(|topic| &topic.name).collect();
                 let Some(name) = self.one_of(&names) else { return Vec::new() };
@@ -478,6 +505,8 @@ impl Drawer {
         };
         let running = brokers(&["running"]);
         let producers: Vec<String> = view.producers.iter().filter(|one| one.id.starts_with("producer")).map(|one| one.id.clone()).collect();
+        let has_id = |one: &&view::shape::ProducerView| one.configs.contains_key("transactional.id");
+        let transactional: Vec<String> = view.producers.iter().filter(has_id).map(|one| one.id.clone()).collect();
         let alive: Vec<String> = view.consumers.iter().filter(|one| one.state != "crashed").map(|one| one.id.clone()).collect();
         let controllers = |state: &str| view.controllers.iter().filter(|one| one.state == state).map(|one| one.id).collect::<Vec<_>>();
         Some(match act {
@@ -531,23 +560,31 @@ impl Drawer {
                 let request_timeout = producer["configs"]["request.timeout.ms"].clone();
                 producer["configs"] = json!({
                     "acks": "all", "transactional.id": self.one_of(TRANSACTIONAL_IDS), "linger.ms": self.one_of(&["0", "50"]),
-                    "transaction.timeout.ms": self.one_of(&["2000", "10000"]), "request.timeout.ms": request_timeout,
+                    "transaction.timeout.ms": self.one_of(&["2000", "10000", "30000"]), "request.timeout.ms": request_timeout,
                 });
                 producer
             }
             Act::Transact => {
-                let named: Vec<&String> =
-                    view.producers.iter().filter(|one| one.configs.contains_key("transactional.id")).map(|one| &one.id).collect();
-                let what = self.one_of(&["beginTransaction", "beginTransaction", "commitTransaction", "abortTransaction"]);
-                json!({ "type": what, "producer": self.one_of(&named)? })
+                let id = self.one_of(&transactional)?;
+                let Some(Application::Producer { producer, .. }) = session.world().client(&id).map(|client| &client.application) else {
+                    return None;
+                };
+                // What makes sense now, and now and then what does not.
+                let what = match producer.transactions()?.state() {
+                    _ if self.chance.below(8) == 0 => self.one_of(&["beginTransaction", "commitTransaction", "abortTransaction"]),
+                    State::InTransaction => self.one_of(&["commitTransaction", "commitTransaction", "abortTransaction"]),
+                    State::AbortableError(_) => Some("abortTransaction"),
+                    _ => Some("beginTransaction"),
+                };
+                json!({ "type": what, "producer": id })
+            }
+            Act::SendOffsets => {
+                json!({ "type": "sendOffsetsToTransaction", "producer": self.one_of(&transactional)?, "consumer": self.one_of(&alive)? })
             }
             Act::AddCommittedReader if view.consumers.len() < CLIENTS_MAX && !topics.is_empty() => {
                 let mut consumer = self.consumer(&topics)?;
                 consumer["configs"]["isolation.level"] = json!(self.one_of(&["read_committed", "read_committed", "read_uncommitted"]));
                 consumer
-            }
-            Act::MoveTransactions => {
-                json!({ "type": "moveCoordinator", "transactionalId": self.one_of(TRANSACTIONAL_IDS), "broker": self.one_of(&running)? })
             }
             Act::AddConsumer if view.consumers.len() < CLIENTS_MAX && !topics.is_empty() => self.consumer(&topics)?,
             Act::RemoveConsumer => json!({ "type": "removeConsumer", "id": self.one_of(&alive)? }),
@@ -645,45 +682,4 @@ impl Drawer {
             _ => return None,
         })
     }
-}
-
-/// What ends all faults: links, disks and clocks are whole, and nothing new is produced.
-pub fn healing(view: &View) -> Vec<Value> {
-    let machines = view.brokers.iter().flat_map(|broker| {
-        [json!({ "type": "slowDisk", "broker": broker.id, "factor": 1 }), json!({ "type": "skewClock", "broker": broker.id, "ms": 0 })]
-    });
-    let links = [json!({ "type": "setLink", "from": "*", "to": "*" })];
-    let resumes = view.consumers.iter().filter(|one| one.state != "crashed").map(|one| json!({ "type": "resumeConsumer", "id": one.id }));
-    // Who cannot keep up with what it polls never gets anywhere.
-    let slow = view.consumers.iter().filter(|one| one.configs.get("max.poll.interval.ms").is_some_and(|text| text == SHORT_POLL_INTERVAL));
-    let slow = slow.map(|one| json!({ "type": "removeConsumer", "id": one.id }));
-    let ends = view.producers.iter().map(|one| json!({ "type": "removeProducer", "id": one.id }));
-    let replaced = missing(view).into_iter().map(|broker| json!({ "type": "addBroker", "broker": broker }));
-    links.into_iter().chain(replaced).chain(machines).chain(resumes).chain(slow).chain(ends).chain(restarts(view)).collect()
-}
-
-/// Brokers that have replicas assigned to them and are gone.
-fn missing(view: &View) -> Vec<i32> {
-    let assigned = view.topics.iter().flat_map(|topic| &topic.partitions).flat_map(|one| &one.replicas);
-    let gone = assigned.map(|replica| replica.broker).filter(|id| view.brokers.iter().all(|broker| broker.id != *id));
-    gone.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
-}
-
-/// Who is down starts again; one that was about to stop comes to that only later. What nobody may lead even so, for min.insync.replicas was changed
-/// and with that who may is forgotten, is given to anybody, as an admin would.
-pub fn restarts(view: &View) -> Vec<Value> {
-    let down = view.brokers.iter().filter(|broker| matches!(broker.state.name(), "crashed" | "stopped"));
-    let brokers = down.map(|broker| json!({ "type": "restartBroker", "broker": broker.id }));
-    let crashed = view.controllers.iter().filter(|one| one.state == "crashed");
-    let is_up = view.brokers.iter().all(|broker| broker.state.name() == "running");
-    let partitions = view.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |one| (&topic.name, one)));
-    let nobodys =
-        partitions.filter(|(_, one)| is_up && one.leader.is_none() && one.isr.is_empty() && one.eligible_leader_replicas.is_empty());
-    let given = nobodys.map(|(topic, one)| json!({ "type": "electLeader", "topic": topic, "partition": one.partition, "unclean": true }));
-    brokers.chain(crashed.map(|one| json!({ "type": "restartController", "controller": one.id }))).chain(given).collect()
-}
-
-/// Gives a command. One that is refused (no broker is left to lead the new topic, say) changes nothing.
-pub fn give(session: &mut Session, command: Value) -> bool {
-    parse_command(command).and_then(|command| session.apply(command)).is_ok()
 }

@@ -5,13 +5,18 @@
 //! not be: a record acknowledged with acks=all that is not at its offset (R9); a duplicate where nothing was sent twice; records out of order
 //! of a producer that is idempotent or has one request in flight, and lost nothing; a duplicate of one that is idempotent. All else is counted, for Kafka allows it. What consumers skip or read
 //! again is the checker's business (R10): it sees every delivery.
+//!
+//! T4: of a transaction all records are committed that its producer took, or none, and none but where its application said so and heard nothing else.
+//! Under transaction version 1 a late EndTxn may end the next transaction (T9): that is counted.
 
 use brokerlab::check::Checker;
+use brokerlab::client::Producer;
+use brokerlab::client::transactions::{State, Transactions};
 use brokerlab::node::{Note, NoteKind, Partition, TopicName};
-use brokerlab::protocol::Batch;
+use brokerlab::protocol::{Batch, BatchHeader, Outcome};
 use brokerlab::replica::PartitionKey;
 use brokerlab::session::Session;
-use brokerlab::sim::World;
+use brokerlab::sim::{Application, World};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +28,64 @@ struct Sender {
     acks_all: bool,
     failed: bool,
     retried: bool,
+}
+
+/// A transaction as its application sees it.
+struct Transaction {
+    /// What its generator had made, and its producer taken, when it began.
+    made: u64,
+    sent: u64,
+    /// Its application said that it is to commit.
+    commits: bool,
+    /// What the application was told of its end.
+    told: Option<bool>,
+}
+
+/// A transactional producer.
+struct Transactor {
+    topic: String,
+    state: State,
+    sent: u64,
+    transactions: Vec<Transaction>,
+}
+
+impl Transactor {
+    fn look(&mut self, producer: &Producer) {
+        let Some(state) = producer.transactions().map(Transactions::state) else { return };
+        let is_over = matches!(state, State::Ready | State::Initializing | State::InTransaction);
+        let last = self.transactions.last_mut();
+        match self.state {
+            State::Ending { commit } if is_over => last.into_iter().for_each(|last| last.told = Some(commit)),
+            _ => last.into_iter().for_each(|last| last.commits |= state == State::Ending { commit: true }),
+        }
+        if state == State::InTransaction && self.state != state {
+            self.transactions.push(Transaction { made: producer.made(), sent: producer.counts().sent, commits: false, told: None });
+        }
+        (self.state, self.sent) = (state, producer.counts().sent);
+    }
+
+    /// Why its transactions are not all or nothing; `committed` are the sequences of its records that are.
+    /// Where something is gone (`is_whole`), what is missing says nothing.
+    fn torn(&self, name: &str, committed: &[u64], is_whole: bool) -> Option<String> {
+        for (place, own) in self.transactions.iter().enumerate() {
+            let next = self.transactions.get(place + 1);
+            let taken = next.map_or(self.sent, |next| next.sent) - own.sent;
+            let range = own.made + 1..=next.map_or(u64::MAX, |next| next.made);
+            let count = committed.iter().filter(|sequence| range.contains(sequence)).count() as u64;
+            let is_right = if count == 0 {
+                own.told != Some(true) || taken == 0 || !is_whole
+            } else {
+                (count == taken || !is_whole) && own.commits && own.told != Some(false)
+            };
+            if !is_right {
+                let Transaction { commits, told, .. } = own;
+                return Some(format!(
+                    "{count} of {taken} records of {name}'s transaction {place} are committed (commit asked for: {commits}, told: {told:?})"
+                ));
+            }
+        }
+        None
+    }
 }
 
 /// Records that a producer was told to be in the log.
@@ -38,6 +101,8 @@ struct Acknowledged {
 pub struct History {
     seen: u64,
     senders: BTreeMap<String, Sender>,
+    transactors: BTreeMap<String, Transactor>,
+    is_version_one: bool,
     acknowledged: Vec<Acknowledged>,
     /// Topics that were deleted once: their acknowledgements may be of another topic of the name.
     deleted: BTreeSet<TopicName>,
@@ -57,6 +122,10 @@ pub struct Fates {
     pub duplicated: u64,
     /// Appended after a record that their producer sent later.
     pub reordered: u64,
+    /// Transactions that were cut in two under version 1 (T9).
+    pub torn: u64,
+    /// Transactions whose application was told that they have committed.
+    pub committed: u64,
 }
 
 /// Something that must never happen, and did.
@@ -71,6 +140,11 @@ pub fn value_of(sender: &str) -> String {
 }
 
 impl History {
+    /// Whether transactions are of version 1, which knows no late end from one in time.
+    pub fn new(is_version_one: bool) -> History {
+        History { is_version_one, ..History::default() }
+    }
+
     /// A command that is about to be given.
     pub fn given(&mut self, command: &Value) {
         if command["type"] == "addProducer"
@@ -81,6 +155,11 @@ impl History {
             let acks_all = configs["acks"] == "all";
             // By default, where nothing excludes it.
             let is_idempotent = acks_all && configs["enable.idempotence"] != "false";
+            if configs["transactional.id"].is_string() {
+                let topic = command["topic"].as_str().unwrap_or_default().to_owned();
+                let state = State::Initializing;
+                self.transactors.insert(id.to_owned(), Transactor { topic, state, sent: 0, transactions: Vec::new() });
+            }
             self.senders.insert(id.to_owned(), Sender { is_one_in_flight, is_idempotent, acks_all, ..Sender::default() });
         }
     }
@@ -92,6 +171,11 @@ impl History {
             self.note(world, note);
         }
         self.seen = trace.next_index();
+        for (name, own) in &mut self.transactors {
+            if let Some(Application::Producer { producer, .. }) = world.client(name).map(|client| &client.application) {
+                own.look(producer);
+            }
+        }
     }
 
     fn note(&mut self, world: &World, note: &Note) {
@@ -117,23 +201,43 @@ impl History {
     /// What the logs say in the end, once every partition has a leader.
     pub fn fates(&self, world: &World, checker: &Checker) -> (Fates, Option<Broken>) {
         let (mut fates, mut broken) = (Fates::default(), None);
+        // Whether what topics have is what was written, and all of it; and the sequences of what producers have committed.
+        let (mut topics, mut committed) = (BTreeMap::<&str, (bool, bool)>::new(), BTreeMap::<String, Vec<u64>>::new());
         let image = world.controller().image();
         for topic in image.topics.values().filter(|topic| !self.deleted.contains(&topic.name)) {
             for (index, state) in (0..).zip(&topic.partitions) {
                 let partition = Partition { topic: topic.name.clone(), index };
                 let key = PartitionKey { topic: topic.id, index };
                 let leader = state.leader.and_then(|leader| world.broker(leader));
-                let Some(replica) = leader.and_then(|(broker, _)| broker.replicas().get(&key)) else { continue };
-                let readable = world.remote().readable(&key, &replica.log, replica.log.start_offset());
-                let values: Vec<(i64, String)> = values(readable);
+                let (is_true, is_whole) = topics.entry(&topic.name).or_insert((true, true));
+                let Some(replica) = leader.and_then(|(broker, _)| broker.replicas().get(&key)) else {
+                    *is_true = false;
+                    continue;
+                };
+                let readable = || world.remote().readable(&key, &replica.log, replica.log.start_offset());
+                let values: Vec<(i64, String)> = values(readable());
+                add_committed(readable(), &mut committed);
                 let placed: Placed<'_> = values.iter().filter_map(|(offset, value)| Some((*offset, identity(value)?))).collect();
                 // What retention or compaction may have removed says nothing.
                 let kept_from = replica.log.start_offset().max(checker.compacted_end(&partition));
                 let unclean = checker.is_unclean(&partition);
                 broken = broken.or(self.lost(&partition, &placed, kept_from, unclean, &mut fates));
+                *is_true &= !unclean;
+                *is_whole &= kept_from == 0;
                 if kept_from == 0 {
                     broken = broken.or(self.disordered(&partition, &placed, unclean, &mut fates));
                 }
+            }
+        }
+        for (name, own) in &self.transactors {
+            fates.committed += own.transactions.iter().filter(|one| one.told == Some(true)).count() as u64;
+            let (is_true, is_whole) = topics.get(own.topic.as_str()).copied().unwrap_or_default();
+            let torn = own.torn(name, committed.get(name).map_or(&[][..], Vec::as_slice), is_whole);
+            let torn = torn.filter(|_| is_true && !checker.is_ledger_torn());
+            match torn {
+                Some(_) if self.is_version_one => fates.torn += 1,
+                Some(told) => broken = broken.or(Some(("T4", told))),
+                None => {}
             }
         }
         (fates, broken)
@@ -202,6 +306,25 @@ impl History {
             before.insert(*sequence);
         }
         broken
+    }
+}
+
+/// The sequences of records in transactions that a marker has committed, by sender.
+fn add_committed<'a>(batches: impl Iterator<Item = &'a Batch>, committed: &mut BTreeMap<String, Vec<u64>>) {
+    let mut open: BTreeMap<i64, Vec<(String, u64)>> = BTreeMap::new();
+    for batch in batches {
+        let Some(header) = batch.header().ok().filter(BatchHeader::is_transactional) else { continue };
+        if let Some(marker) = batch.marker() {
+            let ended = open.remove(&header.producer_id).unwrap_or_default();
+            ended
+                .into_iter()
+                .filter(|_| marker.outcome == Outcome::Commit)
+                .for_each(|(sender, own)| committed.entry(sender).or_default().push(own));
+            continue;
+        }
+        let values = batch.records().flatten().filter_map(|record| String::from_utf8(record.value?.to_vec()).ok());
+        let own = values.filter_map(|value| identity(&value).map(|(sender, sequence)| (sender.to_owned(), sequence)));
+        open.entry(header.producer_id).or_default().extend(own);
     }
 }
 

@@ -2,6 +2,7 @@
 //! `simulate --replay saved.json [--view]`: a saved session and its trace hash, so that page, tests and native runs can be compared.
 
 mod draw;
+mod heal;
 mod history;
 mod report;
 mod run;

@@ -123,6 +123,8 @@ impl Summary {
         all.lost_acks_all += one.lost_acks_all;
         all.duplicated += one.duplicated;
         all.reordered += one.reordered;
+        all.torn += one.torn;
+        all.committed += one.committed;
         self.found.extend(outcome.found);
     }
 
@@ -131,7 +133,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 45] {
+    fn counted(&self) -> [(&'static str, u64); 47] {
         let (counts, fates) = (&self.counts, &self.fates);
         [
             ("elections", counts.elections),
@@ -165,6 +167,8 @@ impl Summary {
             ("lostAcksAll", fates.lost_acks_all),
             ("duplicated", fates.duplicated),
             ("reordered", fates.reordered),
+            ("transactionsCommitted", fates.committed),
+            ("tornByLateEnds", fates.torn),
             ("segmentsDeleted", counts.segments_deleted),
             ("remoteCopies", counts.remote_copies),
             ("remoteDeletions", counts.remote_deletions),

@@ -1,6 +1,7 @@
 //! Runs seeds: a safety phase with faults, then healing, then what must come to rest.
 
-use super::draw::{Drawer, Scenario, give, healing, restarts};
+use super::draw::{Drawer, Scenario};
+use super::heal::{give, healing, restarts};
 use super::history::{Fates, History};
 use super::report::{Found, Summary};
 use brokerlab::broker::Broker;
@@ -176,7 +177,22 @@ impl Run {
         // (KIP-392): it gets no records and no error, in Kafka as here.
         let is_whole = |name: &Partition| !self.checker.is_unclean(name);
         let view = self.view();
+        let told = told.or_else(|| self.hanging(&view));
         told.or_else(|| unrest(&view, is_whole)).or_else(|| self.unowned(&view))
+    }
+
+    /// T3: a transaction in a partition that nobody ends, so that nobody reads beyond it.
+    fn hanging(&self, view: &View) -> Option<String> {
+        for topic in view.topics.iter().filter(|_| !self.checker.is_ledger_torn()) {
+            for one in &topic.partitions {
+                let name = Partition { topic: Arc::from(topic.name.as_str()), index: one.partition };
+                let leader = one.replicas.iter().find(|replica| Some(replica.broker) == one.leader);
+                if leader.is_some_and(|own| own.last_stable_offset < own.high_watermark) && !self.checker.is_unclean(&name) {
+                    return Some(format!("a transaction in {name} is open"));
+                }
+            }
+        }
+        None
     }
 
     /// G8: a partition of a topic that members of a group subscribe to, and that none of them owns.
@@ -243,7 +259,8 @@ pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
     let mut drawer = Drawer::new(seed);
     let saved = drawer.cluster(seed);
     let session = Session::load(&saved).expect("a drawn cluster starts");
-    let mut run = Run { session, checker: Checker::new(), history: History::default(), second: (0, 0), storm: false };
+    let is_version_one = saved.cluster.configs.get("brokerlab.transaction.version").is_some_and(|version| version == "1");
+    let mut run = Run { session, checker: Checker::new(), history: History::new(is_version_one), second: (0, 0), storm: false };
     run.to(START);
     for command in drawer.workload(&run.view()) {
         run.give(command);
