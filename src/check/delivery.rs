@@ -11,8 +11,6 @@ pub struct Deliveries {
     next: OrderedMap<(NodeId, Partition), i64>,
     /// From where a consumer fetched last, and what lay below every log start offset by then.
     fetched: OrderedMap<(NodeId, Partition), (i64, i64)>,
-    /// The highest offset that any consumer was given, per partition.
-    highest: OrderedMap<Partition, i64>,
 }
 
 impl Deliveries {
@@ -45,7 +43,6 @@ impl Deliveries {
 
     /// Its topic is deleted: a partition of this name has other records. Consumers stay where they are until they find out.
     pub fn deleted(&mut self, topic: &str) {
-        self.highest.retain(|partition, _| &*partition.topic != topic);
         self.fetched.retain(|(_, partition), _| &*partition.topic != topic);
     }
 
@@ -54,8 +51,7 @@ impl Deliveries {
         self.next.get(&(consumer, partition.clone())).copied()
     }
 
-    /// Returns how many of the records had been given to some consumer before. Gaps end before `compacted`, or there: behind what was
-    /// compacted or is hidden.
+    /// Gaps end before `compacted`, or there: behind what was compacted or is hidden.
     pub fn delivered(
         &mut self,
         world: &World,
@@ -63,23 +59,19 @@ impl Deliveries {
         partition: &Partition,
         (first, last): (i64, i64),
         compacted: i64,
-    ) -> (u64, Verdict) {
+    ) -> Verdict {
         let expected = self.next.insert((consumer, partition.clone()), last + 1);
-        let highest = self.highest.or_insert_with(partition.clone(), || -1);
-        let again = (last.min(*highest) - first + 1).max(0) as u64;
-        *highest = last.max(*highest);
         let fetched = self.fetched.get(&(consumer, partition.clone())).filter(|(offset, gone)| *offset <= last && last < *gone);
         if let Some((_, gone)) = fetched {
             let told =
                 format!("{} was given offset {last} of {partition}, and all logs started at {gone} when it asked", world.name(consumer));
-            return (again, Err(("L2", told)));
+            return Err(("L2", told));
         }
-        let verdict = match expected {
+        match expected {
             Some(expected) if first < expected || expected < first && compacted < first => {
                 Err(("R10", format!("{} was given offset {first} of {partition} where {expected} was next", world.name(consumer))))
             }
             _ => Ok(()),
-        };
-        (again, verdict)
+        }
     }
 }

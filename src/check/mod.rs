@@ -27,6 +27,7 @@ mod groups;
 mod ledger;
 mod metadata;
 mod partition;
+mod semantics;
 mod sequences;
 mod tiered;
 mod transactions;
@@ -45,6 +46,7 @@ use groups::GroupsCheck;
 use ledger::Ledger;
 use metadata::MetadataCheck;
 use partition::PartitionCheck;
+use semantics::{Given, Reader, Semantics};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -91,6 +93,11 @@ pub struct Counts {
     pub delivered: u64,
     /// Records that a consumer was given although its group had them before: at least once is no more than that.
     pub redelivered: u64,
+    /// Groups, and consumers without one, by what they were given of what they have read.
+    pub readers_exactly_once: u64,
+    pub readers_at_least_once: u64,
+    pub readers_at_most_once: u64,
+    pub readers_neither: u64,
     /// Segments that retention removed, on any replica.
     pub segments_deleted: u64,
     /// Segments that were copied to the remote store.
@@ -170,6 +177,7 @@ pub struct Checker {
     metadata: MetadataCheck,
     partitions: OrderedMap<Partition, PartitionCheck>,
     deliveries: Deliveries,
+    given: Given,
     commits: Commits,
     groups: GroupsCheck,
     ledger: Ledger,
@@ -214,6 +222,14 @@ impl Checker {
 
     /// Looks at every log of every broker: what no single event shows.
     pub fn in_full(&mut self, world: &World) {
+        for (_, semantics) in self.given.told(world) {
+            *match semantics {
+                Semantics::ExactlyOnce => &mut self.counts.readers_exactly_once,
+                Semantics::AtLeastOnce => &mut self.counts.readers_at_least_once,
+                Semantics::AtMostOnce => &mut self.counts.readers_at_most_once,
+                Semantics::Neither => &mut self.counts.readers_neither,
+            } += 1;
+        }
         for (name, check) in &self.partitions {
             if let Err((invariant, sentence)) = check.in_full(world, name).and_then(|()| check.tiers_in_full(world, name))
                 && self.violations.len() < VIOLATIONS_MAX
@@ -298,6 +314,7 @@ impl Checker {
                     check.deleted();
                 }
                 self.deliveries.deleted(topic);
+                self.given.cut(|partition| partition.topic == *topic, 0);
                 self.commits.deleted(topic);
                 Ok(())
             }
@@ -337,6 +354,8 @@ impl Checker {
                     return Err(("R7", told));
                 }
                 self.counts.lost_unclean += self.partition(partition).elected_uncleanly(world, partition, *leader, *reason);
+                let end = replica(world, partition, *leader).map_or(0, |own| own.log.end_offset());
+                self.given.cut(|own| own == partition, end);
                 Ok(())
             }
             NoteKind::LeaderElected { partition, leader, leader_epoch, .. } => {
@@ -431,16 +450,20 @@ impl Checker {
                     ));
                 }
                 self.commits.delivered(world, node, partition, last_offset + 1);
-                let reads_committed = world.client_at(node).is_some_and(|client| match &client.application {
-                    Application::Consumer { consumer, .. } => consumer.config().read_committed,
-                    Application::Producer { .. } => false,
-                });
                 let range = (*first_offset, *last_offset);
+                let reads_committed = match world.client_at(node).map(|client| (&client.name, &client.application)) {
+                    Some((name, Application::Consumer { consumer, .. })) => {
+                        let group = consumer.config().group.clone();
+                        self.counts.redelivered +=
+                            self.given.add(group.map_or_else(|| Reader::Alone(name.clone()), Reader::Group), partition, range);
+                        consumer.config().read_committed
+                    }
+                    _ => false,
+                };
                 check.delivered(partition, range, *records, reads_committed)?;
                 // Markers and what is aborted leave gaps as compaction does.
                 let hidden = self.deliveries.expected(node, partition).map_or(0, |from| check.end_of_hidden(from, reads_committed));
-                let (again, verdict) = self.deliveries.delivered(world, node, partition, range, compacted.max(hidden));
-                self.counts.redelivered += again;
+                let verdict = self.deliveries.delivered(world, node, partition, range, compacted.max(hidden));
                 if unclean { Ok(()) } else { verdict }
             }
             NoteKind::AssignmentReceived { group, partitions, .. } => {

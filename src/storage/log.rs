@@ -7,8 +7,9 @@ use super::config::LogConfig;
 use super::epochs::{EpochEnd, EpochStart, Epochs};
 use super::producers::{Producers, States};
 use super::segment::{Place, Segment};
+use super::transactions::Standing;
 use crate::mutant;
-use crate::protocol::Batch;
+use crate::protocol::{Batch, BatchHeader};
 use std::sync::Arc;
 
 /// The log of one replica. Offsets are those of records; the log ends at the offset that the next record gets.
@@ -121,6 +122,12 @@ impl Log {
 
     pub fn epochs(&self) -> &[EpochStart] {
         self.epochs.all()
+    }
+
+    /// Where the transaction stands that a batch of this log is of; `None`: it is of none.
+    pub fn standing(&self, batch: &Batch) -> Option<Standing> {
+        let header = BatchHeader::read(&batch.bytes).ok().filter(BatchHeader::is_transactional)?;
+        Some(self.producers().transactions().standing(header.producer_id, batch.base_offset, batch.next_offset()))
     }
 
     /// What is known of those who have written here.

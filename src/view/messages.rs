@@ -77,17 +77,12 @@ pub fn messages(session: &Session, query: &MessageQuery) -> Result<Vec<MessageVi
     let from = query.offset.unwrap_or(0).max(replica.log.start_offset());
     let is_committed = query.isolation == Some(Isolation::ReadCommitted);
     let end = if is_committed { replica.last_stable_offset() } else { replica.high_watermark() };
-    let transactions = replica.log.producers().transactions();
     let mut found = Vec::new();
     for batch in world.remote().readable(&key, &replica.log, from).take_while(|batch| batch.next_offset() <= end) {
         let header = BatchHeader::read(&batch.bytes).ok();
         let marker = batch.marker();
-        let is_aborted = |header: &BatchHeader| {
-            let standing = transactions.standing(header.producer_id, batch.base_offset, batch.next_offset());
-            header.is_transactional() && standing == Standing::Aborted
-        };
         let is_control = header.as_ref().is_some_and(BatchHeader::is_control);
-        if query.isolation.is_some() && is_control || is_committed && header.as_ref().is_some_and(is_aborted) {
+        if query.isolation.is_some() && is_control || is_committed && replica.log.standing(batch) == Some(Standing::Aborted) {
             continue;
         }
         let producer = header.filter(|header| 0 <= header.producer_id);

@@ -19,7 +19,7 @@ use crate::node::{MS, Time};
 use crate::ordered::{OrderedMap, OrderedSet, sort_by};
 use crate::protocol::consumer_protocol::Assignment;
 use crate::protocol::metadata::{MetadataImage, TopicMetadata};
-use crate::protocol::{Batch, BatchHeader, murmur2, topic_id_base64};
+use crate::protocol::{Batch, murmur2, topic_id_base64};
 use crate::replica::{PartitionKey, Replica};
 use crate::session::{Session, effective_topic_configs};
 use crate::sim::{Application, CERTAIN, ClientNode, DropNext, End, Link, Odds, ProcessState, World};
@@ -410,15 +410,13 @@ fn cells_from(replica: &Replica, first: i64, decompressed: &mut Decompressed) ->
 }
 
 fn kind_of(replica: &Replica, batch: &Batch) -> CellKind {
-    let header = BatchHeader::read(&batch.bytes).ok().filter(BatchHeader::is_transactional);
-    let Some(header) = header else { return CellKind::Record };
     if let Some(marker) = batch.marker() {
         return CellKind::Marker(marker.outcome);
     }
-    match replica.log.producers().transactions().standing(header.producer_id, batch.base_offset, batch.next_offset()) {
-        Standing::Open => CellKind::Open,
-        Standing::Aborted => CellKind::Aborted,
-        Standing::Committed => CellKind::Record,
+    match replica.log.standing(batch) {
+        Some(Standing::Open) => CellKind::Open,
+        Some(Standing::Aborted) => CellKind::Aborted,
+        Some(Standing::Committed) | None => CellKind::Record,
     }
 }
 

@@ -103,6 +103,10 @@ impl Summary {
         all.failed += one.failed;
         all.delivered += one.delivered;
         all.redelivered += one.redelivered;
+        all.readers_exactly_once += one.readers_exactly_once;
+        all.readers_at_least_once += one.readers_at_least_once;
+        all.readers_at_most_once += one.readers_at_most_once;
+        all.readers_neither += one.readers_neither;
         all.segments_deleted += one.segments_deleted;
         all.remote_copies += one.remote_copies;
         all.remote_deletions += one.remote_deletions;
@@ -133,7 +137,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 47] {
+    fn counted(&self) -> [(&'static str, u64); 51] {
         let (counts, fates) = (&self.counts, &self.fates);
         [
             ("elections", counts.elections),
@@ -162,6 +166,10 @@ impl Summary {
             ("failed", counts.failed),
             ("delivered", counts.delivered),
             ("redelivered", counts.redelivered),
+            ("readersExactlyOnce", counts.readers_exactly_once),
+            ("readersAtLeastOnce", counts.readers_at_least_once),
+            ("readersAtMostOnce", counts.readers_at_most_once),
+            ("readersNeither", counts.readers_neither),
             ("lostAcks0", fates.lost_acks_none),
             ("lostAcks1", fates.lost_acks_one),
             ("lostAcksAll", fates.lost_acks_all),

@@ -154,6 +154,9 @@ impl Consumer {
             SeekTarget::Offset(offset) => Whence::Offset(offset),
             SeekTarget::Timestamp(timestamp) => Whence::Timestamp { timestamp, asked: false },
         });
+        if let SeekTarget::Offset(offset) = target {
+            out.note(NoteKind::OffsetReset { partition: partition.clone(), offset });
+        }
         self.positions_suspect = true;
         self.processing.retain(|(own, _)| own != partition);
         self.drive(now, out);
