@@ -77,3 +77,15 @@ fn the_view_tells_where_a_transaction_stands_in_the_words_of_producer_and_coordi
     transaction(&mut cluster, Some("abortTransaction"));
     assert_eq!(told(&cluster).1, "CompleteAbort");
 }
+
+#[test]
+fn a_former_coordinator_that_stands_still_is_not_asked() {
+    let mut cluster = shop();
+    transaction(&mut cluster, None);
+    let before = cluster.view().transactions;
+    cluster.apply(json!({ "type": "freezeBroker", "broker": before[0].coordinator, "ms": 60_000 }));
+    cluster.advance(30_000.0);
+    let after = cluster.view().transactions;
+    assert_eq!(after.len(), 1, "{after:?}");
+    assert_ne!(after[0].coordinator, before[0].coordinator);
+}

@@ -57,6 +57,9 @@ enum Step {
     At(Place),
 }
 
+/// Stands for all characters beyond ASCII: one that no name has.
+const BEYOND_ASCII: u8 = 0x7f;
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TopicPattern {
     pub text: String,
@@ -74,9 +77,11 @@ impl TopicPattern {
         }
     }
 
-    /// Whether all of the name is what the pattern says.
-    pub fn matches(&self, topic: &str) -> bool {
-        runs(&self.steps, topic.as_bytes(), 0, true)
+    /// Whether all of the name is what the pattern says. Of a transactional id's characters beyond ASCII, each is what `.` and negated sets take, and
+    /// no letter of a pattern.
+    pub fn matches(&self, name: &str) -> bool {
+        let text: Vec<u8> = name.chars().map(|letter| if letter.is_ascii() { letter as u8 } else { BEYOND_ASCII }).collect();
+        runs(&self.steps, &text, 0, true)
     }
 }
 

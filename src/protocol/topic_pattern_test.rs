@@ -141,3 +141,12 @@ fn steps_are_counted_wherever_they_stand() {
     let beside = TopicPattern::parse("(?=a)(?!.*b)(?:a|c)*", Dialect::Java).expect("a pattern");
     assert!(beside.matches("aca") && !beside.matches("caa") && !beside.matches("ab"));
 }
+
+#[test]
+fn ids_may_have_letters_beyond_ascii() {
+    let takes = |pattern: &str, id: &str| TopicPattern::parse(pattern, Dialect::Re2).expect("a pattern").matches(id);
+    for pattern in [".*", "zahlung-.", "zahlung-[^a-z]", r"\w+-\W"] {
+        assert!(takes(pattern, "zahlung-ü"), "{pattern}");
+    }
+    assert!(!takes("zahlung-..", "zahlung-ü") && !takes("zahlung-[a-z]", "zahlung-ü"));
+}

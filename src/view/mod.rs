@@ -13,7 +13,7 @@ pub use messages::{Isolation, MessageQuery, messages};
 use crate::broker::{Broker, Machine};
 use crate::client::consumer::Reads;
 use crate::controller::Controller;
-use crate::coordinator::{ConsumerMember, Group, OFFSETS_TOPIC, Transaction, partition_for};
+use crate::coordinator::{ConsumerMember, Group, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Transaction, partition_for};
 use crate::cost::HEALTHY_DISK;
 use crate::node::{MS, Time};
 use crate::ordered::{OrderedMap, OrderedSet, sort_by};
@@ -210,8 +210,13 @@ fn producer_view(client: &ClientNode) -> Option<ProducerView> {
     })
 }
 
-/// What the leaders of `__transaction_state` know.
+/// What the leaders of `__transaction_state` know. A former one may not have heard yet that it leads no more: it is not asked.
 fn transaction_views(world: &World) -> Vec<TransactionView> {
+    let image = world.controller().image();
+    let coordinator = |id: &str| {
+        let topic = image.topic(TRANSACTIONS_TOPIC)?;
+        image.partition(&topic.id, partition_for(id, topic.partitions.len() as i32))?.leader
+    };
     let mut views = Vec::new();
     for (broker, _) in world.brokers().filter(|(_, state)| state.is_up()) {
         let view = |(id, own): (&Arc<str>, &Transaction)| TransactionView {
@@ -224,7 +229,7 @@ fn transaction_views(world: &World) -> Vec<TransactionView> {
             started: Some(own.started_ms).filter(|started| 0 <= *started),
             partitions: own.partitions.iter().map(|p| AssignedView { topic: p.topic.to_string(), partition: p.index }).collect(),
         };
-        views.extend(broker.transactions().all().map(view));
+        views.extend(broker.transactions().all().filter(|(id, _)| coordinator(id) == Some(broker.id())).map(view));
     }
     views.sort_by(|one, other| one.id.cmp(&other.id));
     views
