@@ -25,6 +25,9 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "reassign", "topic": "t", "partition": 1, "replicas": [3, 1, -1] }),
         json!({ "type": "addProducer", "id": "p", "topic": "t" }),
         json!({ "type": "addProducer", "id": "p", "topic": "t", "recordsPerSecond": 2.5, "keys": ["a", "b"], "value": "{seq}", "configs": { "acks": "all" } }),
+        json!({ "type": "addProducer", "id": "p", "topic": "t", "keys": ["a"], "keyDistribution": "zipf", "changeDataCapture": true }),
+        json!({ "type": "changeRow", "producer": "p", "key": "k", "value": "{}" }),
+        json!({ "type": "changeRow", "producer": "p", "key": { "base64": "/w==" }, "value": null }),
         json!({ "type": "removeProducer", "id": "p" }),
         json!({ "type": "send", "topic": "t", "key": null, "value": null }),
         json!({ "type": "send", "producer": "p", "topic": "t", "key": "k\u{e9}", "value": { "base64": "/w==" },
@@ -126,6 +129,8 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
         "replicas",
         "transactionalId",
         "pattern",
+        "keyDistribution",
+        "changeDataCapture",
     ];
     let may_in_one = [("addConsumer", "partitions"), ("commit", "offsets"), ("dropNext", "broker"), ("addBroker", "broker")];
     for json in every_command() {
@@ -138,6 +143,7 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
                 (kind, name.as_str()),
                 ("seek" | "electLeader" | "reassign" | "deleteRecords", "partition")
                     | ("resetOffsets", "group")
+                    | ("changeRow", "producer" | "key")
                     | ("beginTransaction" | "commitTransaction" | "abortTransaction" | "sendOffsetsToTransaction", "producer")
             );
             let optional = !required && (may.contains(&name.as_str()) || may_in_one.contains(&(kind, name)));

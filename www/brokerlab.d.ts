@@ -48,7 +48,8 @@ interface BrokerlabSaved {
 
 type BrokerlabCommand =
   | { type: "createTopic"; name: string; partitions: number; replicationFactor: number; configs?: Record<string, string> }
-  | { type: "addProducer"; id: string; topic: string; recordsPerSecond?: number; keys?: string[]; value?: string; configs?: Record<string, string> }
+  | { type: "addProducer"; id: string; topic: string; recordsPerSecond?: number; keys?: string[]; keyDistribution?: "uniform" | "roundRobin" | "zipf"; value?: string /* {seq} {key} {client} {time} {rand} {int:1..6} {float:0.00..9.99} {choice:a|b} */; changeDataCapture?: boolean /* its records are the changes of a table's rows */; configs?: Record<string, string> }
+  | { type: "changeRow"; producer: string; key: BrokerlabBytes; value?: string | null /* null deletes the row */ }
   | { type: "removeProducer"; id: string }
   | { type: "send"; producer?: string; topic: string; key?: BrokerlabBytes | null; value: BrokerlabBytes | null; headers?: [string, BrokerlabBytes | null][]; partition?: number; timestamp?: number }
   | { type: "import"; topic: string; format: "jsonl" | "csv"; text: string; keyField?: string }
@@ -89,7 +90,7 @@ interface BrokerlabView {
     }[];
   }[];
   producers: { id: string; topic: string; sent: number; acknowledged: number; failed: number; retries: number; buffered: number; inFlight: number; transaction?: string; configs: Record<string, string> }[];
-  consumers: { id: string; group: string | null; state: string; consumed: number; positions: (BrokerlabTopicPartition & { position: number })[]; configs: Record<string, string> }[];
+  consumers: { id: string; group: string | null; state: string; consumed: number; positions: (BrokerlabTopicPartition & { position: number })[]; printed: (BrokerlabTopicPartition & { offset: number; timestamp: number; key: BrokerlabBytes | null; value: BrokerlabBytes | null })[]; configs: Record<string, string> }[];
   groups: {
     id: string;
     protocol: "classic" | "consumer" | "share";

@@ -1,8 +1,10 @@
-//! An application that sends records at a steady rate: keys by chance from a list, values from a template.
+//! An application that sends records at a steady rate: keys from a list, values from a template.
 
 use super::producer::Draft;
+use super::template::{Moment, Template};
 use crate::node::{Chance, MS, Time};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Records are made in steps no shorter than this, several at a time where the rate is higher.
 const STEP_MIN: Time = MS;
@@ -12,74 +14,94 @@ const STEP_MIN: Time = MS;
 pub struct Generator {
     /// Records per 1,000 virtual seconds: an integer, so that every machine counts the same.
     millirate: u64,
-    keys: Vec<Bytes>,
+    keys: Keys,
     template: Template,
     /// The newest record's.
     value: String,
+    client: Arc<str>,
+    /// Kafka's epoch milliseconds at virtual time 0.
+    start_timestamp: i64,
     started: Time,
     made: u64,
     chance: Chance,
 }
 
-/// A value with places for what differs from record to record.
+/// How often each key comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyDistribution {
+    /// Each as often as any other, by chance.
+    Uniform,
+    /// One after the other.
+    RoundRobin,
+    /// By chance; the first twice as often as the second, three times as often as the third, and so on (Zipf's law): hot keys.
+    Zipf,
+}
+
+impl KeyDistribution {
+    pub const ALL: [KeyDistribution; 3] = [KeyDistribution::Uniform, KeyDistribution::RoundRobin, KeyDistribution::Zipf];
+
+    /// Its name in the automation interface.
+    pub fn name(self) -> &'static str {
+        match self {
+            KeyDistribution::Uniform => "uniform",
+            KeyDistribution::RoundRobin => "roundRobin",
+            KeyDistribution::Zipf => "zipf",
+        }
+    }
+}
+
+/// The keys of records, and whose turn it is.
 #[derive(Clone, Debug)]
-struct Template {
-    pieces: Vec<Piece>,
-    has_chance: bool,
+struct Keys {
+    all: Vec<Bytes>,
+    distribution: KeyDistribution,
+    /// With Zipf's law: how many of the chances are those of a key and the keys before it.
+    chances: Vec<u64>,
 }
 
-#[derive(Clone, PartialEq, Debug)]
-enum Piece {
-    Text(Box<str>),
-    Sequence,
-    Key,
-    Chance,
-}
+/// Chances of the first key under Zipf's law: whole numbers, also of keys far down.
+const FIRST_CHANCES: u64 = 1 << 32;
 
-/// What a place is called in a template.
-const PLACES: [(&str, Piece); 3] = [("{seq}", Piece::Sequence), ("{key}", Piece::Key), ("{rand}", Piece::Chance)];
-
-impl Template {
-    fn of(text: &str) -> Template {
-        let (mut pieces, mut rest) = (Vec::new(), text);
-        let first =
-            |rest: &str| PLACES.iter().filter_map(|(name, place)| Some((rest.find(name)?, name.len(), place))).min_by_key(|found| found.0);
-        while let Some((at, length, place)) = first(rest) {
-            pieces.extend((at != 0).then(|| Piece::Text(Box::from(&rest[..at]))));
-            pieces.push(place.clone());
-            rest = &rest[at + length..];
-        }
-        if !rest.is_empty() {
-            pieces.push(Piece::Text(Box::from(rest)));
-        }
-        let has_chance = pieces.contains(&Piece::Chance);
-        Template { pieces, has_chance }
+impl Keys {
+    fn new(all: Vec<Bytes>, distribution: KeyDistribution) -> Keys {
+        let mut sum = 0;
+        let ranks = if distribution == KeyDistribution::Zipf { all.len() as u64 } else { 0 };
+        let until = |rank: u64| {
+            sum += FIRST_CHANCES / rank;
+            sum
+        };
+        Keys { chances: (1..=ranks).map(until).collect(), all, distribution }
     }
 
-    /// Writes the value in place of what stood in `value`.
-    fn fill(&self, value: &mut String, sequence: u64, key: &[u8], chance: u64) {
-        value.clear();
-        for piece in &self.pieces {
-            match piece {
-                Piece::Text(text) => value.push_str(text),
-                Piece::Sequence => value.push_str(&sequence.to_string()),
-                // What is not text in the key becomes a sign of its own: values are text.
-                Piece::Key => value.push_str(&String::from_utf8_lossy(key)),
-                Piece::Chance => value.push_str(&chance.to_string()),
-            }
+    /// The key of the `made`th record.
+    fn next(&self, made: u64, chance: &mut Chance) -> Option<&[u8]> {
+        let count = self.all.len() as u64;
+        if count == 0 {
+            return None;
         }
+        let place = match self.distribution {
+            KeyDistribution::Uniform => chance.below(count) as usize,
+            KeyDistribution::RoundRobin => ((made - 1) % count) as usize,
+            KeyDistribution::Zipf => {
+                let drawn = chance.below(self.chances.last().copied().unwrap_or_default());
+                self.chances.partition_point(|until| *until <= drawn)
+            }
+        };
+        self.all.get(place).map(|key| &key[..])
     }
 }
 
 impl Generator {
     /// `millirate` is at least 1.
-    pub fn new(now: Time, millirate: u64, keys: Vec<Bytes>, template: &str, mut chance: Chance) -> Generator {
+    pub fn new(now: Time, millirate: u64, template: Template, mut chance: Chance) -> Generator {
         let phase = chance.below(1_000_000_000 / millirate.max(1) + 1);
         Generator {
             millirate: millirate.max(1),
-            keys,
-            template: Template::of(template),
+            keys: Keys::new(Vec::new(), KeyDistribution::Uniform),
+            template,
             value: String::new(),
+            client: Arc::from(""),
+            start_timestamp: 0,
             started: now + phase,
             made: 0,
             chance,
@@ -88,6 +110,17 @@ impl Generator {
 
     pub fn made(&self) -> u64 {
         self.made
+    }
+
+    pub fn with_keys(mut self, keys: Vec<Bytes>, distribution: KeyDistribution) -> Generator {
+        self.keys = Keys::new(keys, distribution);
+        self
+    }
+
+    /// What its records say of where and when they were made.
+    pub fn of_client(mut self, client: Arc<str>, start_timestamp: i64) -> Generator {
+        (self.client, self.start_timestamp) = (client, start_timestamp);
+        self
     }
 
     /// When the next records are due.
@@ -104,11 +137,12 @@ impl Generator {
     }
 
     /// The next record.
-    pub fn make(&mut self) -> Draft<'_> {
+    pub fn make(&mut self, now: Time) -> Draft<'_> {
         self.made += 1;
-        let key = (!self.keys.is_empty()).then(|| &self.keys[self.chance.below(self.keys.len() as u64) as usize][..]);
-        let chance = if self.template.has_chance { self.chance.below(1_000_000) } else { 0 };
-        self.template.fill(&mut self.value, self.made, key.unwrap_or_default(), chance);
+        let key = self.keys.next(self.made, &mut self.chance);
+        let timestamp = self.start_timestamp + (now / MS) as i64;
+        let moment = Moment { sequence: self.made, key: key.unwrap_or_default(), client: &self.client, timestamp };
+        self.template.fill(&mut self.value, moment, &mut self.chance);
         Draft { key, value: Some(self.value.as_bytes()), headers: &[], partition: None, timestamp: None }
     }
 }
@@ -117,24 +151,23 @@ impl Generator {
 mod tests {
     use super::*;
 
+    /// How often each of the keys a, b, c, d comes in 25,000 records.
+    fn counts(distribution: KeyDistribution) -> [usize; 4] {
+        let names = [&b"a"[..], b"b", b"c", b"d"];
+        let keys = names.map(Bytes::from_static).to_vec();
+        let template = Template::parse("").expect("a template");
+        let mut generator = Generator::new(0, 1_000, template, Chance::new(5)).with_keys(keys, distribution);
+        let made: Vec<Vec<u8>> = (0..25_000).map(|_| generator.make(0).key.expect("a key").to_vec()).collect();
+        names.map(|name| made.iter().filter(|key| key[..] == *name).count())
+    }
+
     #[test]
-    fn a_template_is_filled_in_place_by_place() {
-        for (template, filled) in [
-            ("", ""),
-            ("plain", "plain"),
-            ("{seq}", "7"),
-            ("{seq}{key}{rand}", "7k{seq}9"),
-            ("a{rand}b{seq}{seq}c{rand}", "a9b77c9"),
-            ("{unknown} {key", "{unknown} {key"),
-            ("{{key}}", "{k{seq}}"),
-            ("größer {key}!", "größer k{seq}!"),
-        ] {
-            let mut value = "older".to_owned();
-            Template::of(template).fill(&mut value, 7, b"k{seq}", 9);
-            assert_eq!(value, filled, "{template}");
+    fn keys_come_as_often_as_their_distribution_says() {
+        assert_eq!(counts(KeyDistribution::RoundRobin), [6_250; 4]);
+        assert!(counts(KeyDistribution::Uniform).iter().all(|count| count.abs_diff(6_250) < 250));
+        // 1 : 1/2 : 1/3 : 1/4 of 25/12.
+        for (count, expected) in counts(KeyDistribution::Zipf).into_iter().zip([12_000, 6_000, 4_000, 3_000]) {
+            assert!(count.abs_diff(expected) < 250, "{count} of {expected}");
         }
-        let mut value = String::new();
-        Template::of("{key}").fill(&mut value, 1, &[b'a', 0xff], 0);
-        assert_eq!(value, "a\u{fffd}");
     }
 }

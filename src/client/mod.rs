@@ -13,9 +13,13 @@ pub mod links;
 pub mod network;
 pub mod partitioner;
 pub mod producer;
+mod table;
+mod template;
 mod transactional;
 pub mod transactions;
 
 pub use consumer::{Consumer, ConsumerConfig};
-pub use generator::Generator;
+pub use generator::{Generator, KeyDistribution};
 pub use producer::{Producer, ProducerConfig};
+pub use table::Table;
+pub use template::Template;

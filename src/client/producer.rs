@@ -8,6 +8,7 @@ use super::generator::Generator;
 use super::idempotence::{Idempotence, Identity, Sequence};
 use super::network::{Alarm, Network, NetworkConfig, Pending};
 use super::partitioner::{Partitioner, PartitionerConfig};
+use super::table::Table;
 use super::transactions::{Call, Step, Transactions, TransactionsConfig};
 use crate::mutant;
 use crate::node::{Chance, Channel, Input, MS, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
@@ -156,6 +157,8 @@ pub struct Producer {
     pub(super) idempotence: Option<Idempotence>,
     pub(super) transactions: Option<Transactions>,
     generator: Option<(TopicName, Generator)>,
+    /// What it sends are the changes of a table's rows.
+    pub(super) table: Option<Table>,
     counts: Counts,
     pub(super) closing: bool,
     alarm: Alarm,
@@ -177,6 +180,7 @@ impl Producer {
             idempotence: config.idempotent.then(Idempotence::default),
             transactions: config.transactions.clone().map(Transactions::new),
             generator,
+            table: None,
             counts: Counts::default(),
             closing: false,
             alarm: Alarm::default(),
@@ -297,9 +301,14 @@ impl Producer {
         // Between its transactions an application makes records as little as while it is blocked.
         let takes = self.transactions.as_ref().is_none_or(Transactions::takes_records);
         for _ in 0..due {
-            let record = generator.make();
             // An application whose `send` blocks makes no more records meanwhile.
-            if self.blocked.is_empty() && takes {
+            let takes = takes && self.blocked.is_empty();
+            if self.table.is_some() {
+                self.change_some_row(now, &topic, takes, &mut generator, out);
+                continue;
+            }
+            let record = generator.make(now);
+            if takes {
                 self.enqueue(now, &topic, &record, out);
             }
         }
@@ -307,7 +316,7 @@ impl Producer {
         self.generator = Some((topic, generator));
     }
 
-    fn enqueue(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>, out: &mut Outputs) {
+    pub(super) fn enqueue(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>, out: &mut Outputs) {
         if let Some(own) = self.transactions.as_mut().filter(|own| !own.takes_records()) {
             own.calls.push_back(Call::Send(topic.clone(), record.keep()));
             return;

@@ -128,6 +128,7 @@ fn scene() -> View {
             state: "Stable".to_owned(),
             consumed: 3,
             positions: vec![PositionView { topic: "t".to_owned(), partition: 0, position: 3 }],
+            printed: Vec::new(),
             configs: Configs::new(),
         }],
         transactions: Vec::new(),

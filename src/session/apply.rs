@@ -4,6 +4,7 @@
 
 use super::command::{Command, CommitOffset, ConfigResource, Configs, Refusal, SeekEdge, SeekTo, TopicPartition};
 use super::configs::Warning;
+use super::sources::{self, SourceSpec};
 use super::written::Object;
 use super::{brokers, configs, faults, groups, import, topics, transactions};
 use crate::broker::EARLIEST_TIMESTAMP;
@@ -11,7 +12,7 @@ use crate::broker::LATEST_TIMESTAMP;
 use crate::client::consumer::{Reads, SeekTarget};
 use crate::client::producer::Outgoing;
 use crate::client::transactions::Call;
-use crate::client::{Consumer, Generator, Producer};
+use crate::client::{Consumer, Producer, Table};
 use crate::node::{MS, NodeId, Note, NoteKind, Outputs, Partition, Time};
 use crate::protocol::text::decimal;
 use crate::protocol::{Dialect, ErrorCode, TopicPattern, validate_topic_name};
@@ -24,8 +25,6 @@ use std::sync::Arc;
 pub const DEFAULT_PRODUCER: &str = "console-producer";
 /// Clients at one time, at the most.
 const CLIENTS_MAX: usize = 500;
-/// Records per second that one producer makes, at the most.
-const RATE_MAX: f64 = 100_000.0;
 /// Characters of a client's id, at the most.
 const ID_MAX: usize = 200;
 
@@ -43,10 +42,17 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         }
         Command::ElectLeader { topic, partition, unclean } => topics::elect_leader(world, trace, topic, *partition, *unclean == Some(true)),
         Command::Reassign { topic, partition, replicas } => topics::reassign(world, trace, topic, *partition, replicas.as_deref()),
-        Command::AddProducer { id, topic, records_per_second, keys, value, configs } => {
-            let generator = GeneratorSpec { rate: *records_per_second, keys, template: value.as_deref() };
-            add_producer(world, trace, id, topic, &generator, configs)
+        Command::AddProducer { id, topic, records_per_second, keys, key_distribution, value, change_data_capture, configs } => {
+            let spec = SourceSpec {
+                rate: *records_per_second,
+                keys,
+                distribution: *key_distribution,
+                template: value.as_deref(),
+                captures: *change_data_capture == Some(true),
+            };
+            add_producer(world, trace, id, topic, &spec, configs)
         }
+        Command::ChangeRow { producer, key, value } => sources::change_row(world, trace, producer, &key.0, value.as_deref()),
         Command::RemoveProducer { id } => remove_producer(world, trace, id),
         Command::Send { producer, topic, key, value, headers, partition, timestamp } => {
             let headers = headers.iter().map(|(name, value)| (Bytes::from(name.clone()), value.clone().map(|text| text.0)));
@@ -120,42 +126,27 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
     }
 }
 
-/// What a producer's application sends by itself.
-struct GeneratorSpec<'a> {
-    rate: Option<f64>,
-    keys: &'a [String],
-    template: Option<&'a str>,
-}
-
 fn add_producer(
     world: &mut World,
     trace: &mut Trace,
     id: &str,
     topic: &str,
-    spec: &GeneratorSpec<'_>,
+    spec: &SourceSpec<'_>,
     given: &Configs,
 ) -> Result<Value, Refusal> {
     free_name(world, id)?;
     checked_topic(topic)?;
     let chance = world.client_chance();
     let topic: Arc<str> = Arc::from(topic);
-    let generator = match spec.rate {
-        None => None,
-        Some(rate) if (0.001..=RATE_MAX).contains(&rate) => {
-            let keys = spec.keys.iter().map(|key| Bytes::from(key.clone())).collect();
-            let template = spec.template.unwrap_or("event {seq}");
-            Some((topic.clone(), Generator::new(world.now(), (rate * 1_000.0).round() as u64, keys, template, chance.fork(1))))
-        }
-        Some(rate) => {
-            return Err(Refusal::argument(
-                "recordsPerSecond",
-                format!("A producer makes 0.001 to {} records per second, not {}.", decimal(RATE_MAX), decimal(rate)),
-            ));
-        }
-    };
+    let generator = sources::generator(world.now(), spec, chance.fork(1))?;
     let client = configs::producer(world, given)?;
     let name: Arc<str> = Arc::from(id);
-    let producer = Producer::new(name.clone(), world.broker_ids(), client.config, generator, chance);
+    let generator = generator.map(|generator| (topic.clone(), generator.of_client(name.clone(), client.config.start_timestamp)));
+    let table = spec.captures.then(|| Table::new(chance.fork(3)));
+    let mut producer = Producer::new(name.clone(), world.broker_ids(), client.config, generator, chance);
+    if let Some(table) = table {
+        producer = producer.capturing(table);
+    }
     add_client(world, trace, name, Application::Producer { topic, producer: Box::new(producer), configs: client.shown }, client.warnings);
     Ok(Value::Null)
 }
@@ -198,7 +189,7 @@ fn send(world: &mut World, trace: &mut Trace, named: Option<&str>, topic: &str, 
 fn default_producer(world: &mut World, trace: &mut Trace, topic: &str) -> Result<String, Refusal> {
     if world.client(DEFAULT_PRODUCER).is_none() {
         let given = Configs::from_iter([("max.in.flight.requests.per.connection".to_owned(), "1".to_owned())]);
-        add_producer(world, trace, DEFAULT_PRODUCER, topic, &GeneratorSpec { rate: None, keys: &[], template: None }, &given)?;
+        add_producer(world, trace, DEFAULT_PRODUCER, topic, &SourceSpec::default(), &given)?;
     }
     producer(world, DEFAULT_PRODUCER, "producer")?;
     Ok(DEFAULT_PRODUCER.to_owned())
@@ -390,6 +381,7 @@ impl Command {
             Command::ElectLeader { .. } => "electLeader",
             Command::Reassign { .. } => "reassign",
             Command::AddProducer { .. } => "addProducer",
+            Command::ChangeRow { .. } => "changeRow",
             Command::RemoveProducer { .. } => "removeProducer",
             Command::Send { .. } => "send",
             Command::Import { .. } => "import",
@@ -443,7 +435,8 @@ impl Command {
             | Command::Reassign { topic, .. }
             | Command::Import { topic, .. } => topic.clone(),
             Command::Commit { consumer, .. } | Command::Seek { consumer, .. } => consumer.clone(),
-            Command::BeginTransaction { producer }
+            Command::ChangeRow { producer, .. }
+            | Command::BeginTransaction { producer }
             | Command::CommitTransaction { producer }
             | Command::AbortTransaction { producer }
             | Command::SendOffsetsToTransaction { producer, .. } => producer.clone(),

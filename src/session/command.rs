@@ -3,6 +3,7 @@
 //! Owns the shape of commands and saved sessions. Knows nothing of what a command does (that is [`super::apply`]), nor of its JSON: that is
 //! read by [`super::parse`] and written by [`super::written`].
 
+use crate::client::KeyDistribution;
 use crate::ordered::OrderedMap;
 use crate::protocol::{ErrorCode, text::Text};
 use serde::Serialize;
@@ -66,9 +67,20 @@ pub enum Command {
         /// Absent: it sends only what `send` and `import` hand it.
         records_per_second: Option<f64>,
         keys: Vec<String>,
-        /// A template: `{seq}`, `{key}` and `{rand}` are filled in.
+        /// Absent: uniform.
+        key_distribution: Option<KeyDistribution>,
+        /// A template, see [`crate::client::Template`].
         value: Option<String>,
+        /// Keys and values are rows of a table, and what is sent is how they change.
+        change_data_capture: Option<bool>,
         configs: Configs,
+    },
+    /// Of the table of a producer that captures changes.
+    ChangeRow {
+        producer: String,
+        key: Text,
+        /// The row's new content; absent: it is deleted.
+        value: Option<String>,
     },
     RemoveProducer {
         id: String,

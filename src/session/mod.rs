@@ -14,6 +14,7 @@ pub mod import;
 mod parse;
 mod partitioner;
 mod scene;
+mod sources;
 mod topics;
 mod transactions;
 pub mod written;

@@ -7,6 +7,7 @@ use super::command::{
     SeekTo, TimedCommand, TopicPartition,
 };
 use super::fields::{Fields, FromValue, Misfit, Read, object, quoted};
+use crate::client::KeyDistribution;
 use crate::protocol::ErrorCode;
 use serde_json::Value;
 
@@ -71,9 +72,12 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             topic: fields.take("topic"),
             records_per_second: fields.optional("recordsPerSecond"),
             keys: fields.optional("keys"),
+            key_distribution: fields.optional("keyDistribution"),
             value: fields.optional("value"),
+            change_data_capture: fields.optional("changeDataCapture"),
             configs: fields.optional("configs"),
         },
+        "changeRow" => Command::ChangeRow { producer: fields.take("producer"), key: fields.take("key"), value: fields.optional("value") },
         "removeProducer" => Command::RemoveProducer { id: fields.take("id") },
         "send" => Command::Send {
             producer: fields.optional("producer"),
@@ -168,6 +172,13 @@ impl FromValue for ImportFormat {
             Some("csv") => Ok(ImportFormat::Csv),
             _ => Err(Misfit::expected("\"jsonl\" or \"csv\"", &value)),
         }
+    }
+}
+
+impl FromValue for KeyDistribution {
+    fn from_value(value: Value) -> Read<KeyDistribution> {
+        let named = KeyDistribution::ALL.into_iter().find(|distribution| value == distribution.name());
+        named.ok_or_else(|| Misfit::expected("\"uniform\", \"roundRobin\" or \"zipf\"", &value))
     }
 }
 

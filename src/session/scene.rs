@@ -11,7 +11,9 @@ pub fn default_scene() -> Saved {
         topic: "user-events".to_owned(),
         records_per_second: Some(rate),
         keys: users.clone(),
+        key_distribution: None,
         value: Some(value.to_owned()),
+        change_data_capture: None,
         configs: given(configs),
     };
     let consumer = |id: &str| Command::AddConsumer {

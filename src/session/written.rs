@@ -7,6 +7,7 @@ use super::command::{
     Cluster, Command, CommitOffset, Configs, ImportFormat, MessagePart, ResetTo, SeekEdge, SeekTo, TimedCommand, TopicPartition,
 };
 use super::import::Rejected;
+use crate::client::KeyDistribution;
 use crate::protocol::text::Text;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -94,13 +95,20 @@ impl Command {
                 object.put("partition", *partition);
                 object.put_some("replicas", replicas.as_deref());
             }
-            Command::AddProducer { id, topic, records_per_second, keys, value, configs } => {
+            Command::AddProducer { id, topic, records_per_second, keys, key_distribution, value, change_data_capture, configs } => {
                 object.put("id", id.as_str());
                 object.put("topic", topic.as_str());
                 object.put_some("recordsPerSecond", *records_per_second);
                 object.put_some("keys", Some(keys.as_slice()).filter(|keys| !keys.is_empty()));
+                object.put_some("keyDistribution", key_distribution.map(KeyDistribution::name));
                 object.put_some("value", value.as_deref());
+                object.put_some("changeDataCapture", *change_data_capture);
                 object.put_configs(configs);
+            }
+            Command::ChangeRow { producer, key, value } => {
+                object.put("producer", producer.as_str());
+                object.put("key", key);
+                object.put("value", value.as_deref());
             }
             Command::Send { producer, topic, key, value, headers, partition, timestamp } => {
                 object.put_some("producer", producer.as_deref());

@@ -19,7 +19,8 @@ use crate::node::{MS, Time};
 use crate::ordered::{OrderedMap, OrderedSet, sort_by};
 use crate::protocol::consumer_protocol::Assignment;
 use crate::protocol::metadata::{MetadataImage, TopicMetadata};
-use crate::protocol::{Batch, murmur2, topic_id_base64};
+use crate::protocol::text::Text;
+use crate::protocol::{Batch, Record, murmur2, topic_id_base64};
 use crate::replica::{PartitionKey, Replica};
 use crate::session::{Session, effective_topic_configs};
 use crate::sim::{Application, CERTAIN, ClientNode, DropNext, End, Link, Odds, ProcessState, World};
@@ -249,7 +250,23 @@ fn consumer_view(client: &ClientNode) -> Option<ConsumerView> {
     };
     let positions = if client.state == ProcessState::Crashed { Vec::new() } else { consumer.positions().filter_map(position).collect() };
     let group = consumer.config().group.as_ref().map(|group| group.to_string());
-    Some(ConsumerView { id: client.name.to_string(), group, state, consumed: consumer.consumed(), positions, configs: configs.clone() })
+    let printed = |(partition, record): (&crate::node::Partition, Record)| PrintedView {
+        topic: partition.topic.to_string(),
+        partition: partition.index,
+        offset: record.offset,
+        timestamp: record.timestamp,
+        key: record.key.map(Text),
+        value: record.value.map(Text),
+    };
+    Some(ConsumerView {
+        id: client.name.to_string(),
+        group,
+        state,
+        consumed: consumer.consumed(),
+        positions,
+        printed: consumer.printed().records().into_iter().map(printed).collect(),
+        configs: configs.clone(),
+    })
 }
 
 /// Every group that a coordinator knows or a consumer asks for.

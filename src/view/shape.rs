@@ -241,7 +241,19 @@ pub struct ConsumerView {
     /// Records handed to the application.
     pub consumed: u64,
     pub positions: Vec<PositionView>,
+    /// What its application prints of each record that it is done with: the newest lines.
+    pub printed: Vec<PrintedView>,
     pub configs: Configs,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct PrintedView {
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub timestamp: i64,
+    pub key: Option<Text>,
+    pub value: Option<Text>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]

@@ -197,6 +197,8 @@ fn consumer(shot: &Shot, id: &str, act: &Callback<Act>) -> Option<Html> {
                     partition: at.partition, to: crate::session::command::SeekTo::Edge(crate::session::command::SeekEdge::Beginning) })} act={act} />
             }) }
                 if x.group.is_some() { <Button class="line" name="Commit positions" text="Commit positions" ask={Act::Do(Command::Commit { consumer: id.to_owned(), offsets: None })} act={act} /> }</div>
+            if !x.printed.is_empty() { <h3>{ "Printed: the newest records" }</h3> }
+            { fields(x.printed.iter().map(|line| field(&format!("{}-{} @ {}", line.topic, line.partition, line.offset), format!("{}: {}", text(line.key.as_ref()), text(line.value.as_ref())))).collect()) }
             { settings(&x.configs) }
         </>
     })

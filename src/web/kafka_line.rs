@@ -49,6 +49,9 @@ pub fn of(command: &Command) -> String {
             let act = if replicas.is_some() { "--execute" } else { "--cancel" };
             format!("kafka-reassign-partitions.sh {SERVER} {act} --reassignment-json-file <(echo {})", quote(&json))
         }
+        Command::AddProducer { change_data_capture: Some(true), .. } => {
+            "# Kafka Connect: POST /connectors with a source connector for the database, such as Debezium's".to_owned()
+        }
         Command::AddProducer { topic, records_per_second: Some(rate), configs, .. } => {
             let properties: String = configs.iter().map(|(k, v)| format!(" {}", quote(&format!("{k}={v}")))).collect();
             format!(
@@ -78,6 +81,10 @@ pub fn of(command: &Command) -> String {
             };
             let group = group.as_ref().map_or(String::new(), |g| format!(" --group {}", quote(g)));
             format!("kafka-console-consumer.sh {SERVER} {from}{group}{}", properties(configs))
+        }
+        Command::ChangeRow { key, value, .. } => {
+            let statement = if value.is_some() { "INSERT or UPDATE" } else { "DELETE" };
+            format!("# no kafka-* tool; in the database: {statement} the row {}", quote(&key.to_string()))
         }
         Command::RemoveProducer { id } | Command::RemoveConsumer { id } => {
             format!("kill -TERM $(pgrep -f {})  # the client closes properly", quote(id))

@@ -58,6 +58,9 @@ fn any_command(chance: &mut Chance) -> Value {
     let commands = [
         json!({ "type": "createTopic", "name": "orders", "partitions": 3, "replicationFactor": 3, "configs": { "min.insync.replicas": "2" } }),
         json!({ "type": "addProducer", "id": "p", "topic": "orders", "recordsPerSecond": 2, "keys": ["a"], "value": "{seq}", "configs": { "acks": "all" } }),
+        json!({ "type": "addProducer", "id": "t", "topic": "orders", "recordsPerSecond": 9, "keys": ["a", "b"], "keyDistribution": "zipf", "value": "{int:1..9}{choice:a|b}", "changeDataCapture": true }),
+        json!({ "type": "changeRow", "producer": "t", "key": "a", "value": "{}" }),
+        json!({ "type": "changeRow", "producer": (*["t", "web-shop"].get(chance.below(2) as usize).unwrap_or(&"")), "key": "a", "value": null }),
         json!({ "type": "removeProducer", "id": "web-shop" }),
         json!({ "type": "beginTransaction", "producer": "web-shop" }),
         json!({ "type": "commitTransaction", "producer": "p" }),

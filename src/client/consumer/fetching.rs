@@ -40,6 +40,12 @@ pub(super) struct Fetched {
     is_hidden: bool,
 }
 
+/// What a poll returns of one partition: offsets of records, with the batches that they are in.
+pub(super) struct Polled {
+    pub partition: Partition,
+    pub batches: Vec<(Batch, Vec<i64>)>,
+}
+
 /// Batches of one answer, with what is hidden (`CompletedFetch.nextFetchedRecord`). `aborted`: producer ids and first offsets, if such records are to be
 /// hidden.
 fn sifted(batches: &[Batch], aborted: Option<&[AbortedTransaction]>) -> impl Iterator<Item = Fetched> {
@@ -158,7 +164,7 @@ impl Consumer {
             out.note(NoteKind::OffsetReset { partition: partition.clone(), offset });
         }
         self.positions_suspect = true;
-        self.processing.retain(|(own, _)| own != partition);
+        self.processing.retain(|record| record.partition != *partition);
         self.drive(now, out);
         true
     }
@@ -175,7 +181,7 @@ impl Consumer {
         for (partition, state) in &self.partitions {
             let Whence::Timestamp { timestamp, asked: false } = state.whence else { continue };
             // A poll finds new positions: while the application is at work on this partition's records, there is none.
-            if now < state.not_before || self.processing.iter().any(|(own, _)| own == partition) {
+            if now < state.not_before || self.processing.iter().any(|record| record.partition == *partition) {
                 continue;
             }
             match self.network.leader(&partition.topic, partition.index) {
@@ -440,12 +446,12 @@ impl Consumer {
         }
     }
 
-    /// Takes up to `most` records out of the buffers and moves the positions behind them: what a poll returns, the offsets by partition.
-    pub(super) fn take_records(&mut self, most: usize) -> Vec<(Partition, Vec<i64>)> {
+    /// Takes up to `most` records out of the buffers and moves the positions behind them: what a poll returns.
+    pub(super) fn take_records(&mut self, most: usize) -> Vec<Polled> {
         let mut polled = Vec::new();
         let mut left = most;
         for (partition, state) in &mut self.partitions {
-            let mut offsets = Vec::new();
+            let mut batches = Vec::new();
             while 0 < left
                 && let (Whence::Offset(position), Some(Fetched { batch, is_hidden })) = (state.whence, state.buffer.front_mut())
             {
@@ -459,19 +465,21 @@ impl Consumer {
                 let mut records = batch.records();
                 // The broker checked the batch when it was produced; a record that cannot be read ends the batch.
                 let found = std::iter::from_fn(|| records.next_ref()?.ok().map(|record| record.offset));
-                let before = offsets.len();
-                offsets.extend(found.filter(|offset| position <= *offset).take(left));
-                left -= offsets.len() - before;
+                let offsets: Vec<i64> = found.filter(|offset| position <= *offset).take(left).collect();
+                left -= offsets.len();
                 state.last_epoch = batch.leader_epoch;
                 // A full poll may end within the batch: then the next one goes on there.
                 let reached = offsets.last().filter(|_| left == 0).map_or(batch.next_offset(), |last| last + 1);
                 state.whence = Whence::Offset(reached);
+                if !offsets.is_empty() {
+                    batches.push((batch.clone(), offsets));
+                }
                 if reached == batch.next_offset() {
                     state.buffer.pop_front();
                 }
             }
-            if !offsets.is_empty() {
-                polled.push((partition.clone(), offsets));
+            if !batches.is_empty() {
+                polled.push(Polled { partition: partition.clone(), batches });
             }
         }
         polled

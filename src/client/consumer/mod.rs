@@ -7,6 +7,7 @@ mod assigning;
 mod commits;
 mod fetching;
 mod membership;
+mod printed;
 mod reporting;
 mod subscription;
 mod validation;
@@ -19,9 +20,10 @@ use super::network::{Alarm, Network, NetworkConfig, Pending};
 use crate::node::{Chance, Input, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
 use crate::protocol::wire::Response;
-use crate::protocol::{ErrorCode, FetchSession};
-use fetching::{AskedOffsets, PartitionState};
+use crate::protocol::{Batch, ErrorCode, FetchSession};
+use fetching::{AskedOffsets, PartitionState, Polled};
 use membership::Membership;
+use printed::Printed;
 use reporting::Reporting;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -118,6 +120,15 @@ enum Asked {
     EpochEnds(Vec<AskedPosition>),
 }
 
+/// A record that the application has and is not done with.
+#[derive(Clone, Debug)]
+struct InWork {
+    partition: Partition,
+    offset: i64,
+    /// The batch that it is in.
+    batch: Batch,
+}
+
 #[derive(Clone, Debug)]
 pub struct Consumer {
     config: ConsumerConfig,
@@ -131,7 +142,8 @@ pub struct Consumer {
     /// A position or a leader is another than before, or waits to be asked about.
     positions_suspect: bool,
     /// Records handed out by the last poll and not processed yet.
-    processing: VecDeque<(Partition, i64)>,
+    processing: VecDeque<InWork>,
+    printed: Printed,
     /// When the application is done with the record it works on; it polls when it has none.
     busy_until: Time,
     /// When the application polled last.
@@ -155,6 +167,7 @@ impl Consumer {
             sessions: OrderedMap::new(),
             positions_suspect: false,
             processing: VecDeque::new(),
+            printed: Printed::default(),
             busy_until: 0,
             polled_at: 0,
             paused: false,
@@ -172,6 +185,11 @@ impl Consumer {
 
     pub fn consumed(&self) -> u64 {
         self.consumed
+    }
+
+    /// The newest records that its application is done with.
+    pub fn printed(&self) -> &Printed {
+        &self.printed
     }
 
     pub fn is_paused(&self) -> bool {
@@ -308,8 +326,9 @@ impl Consumer {
     /// The application finishes the records whose time is over.
     fn finish_work(&mut self, now: Time, out: &mut Outputs) {
         while self.busy_until <= now
-            && let Some((partition, offset)) = self.processing.pop_front()
+            && let Some(InWork { partition, offset, batch }) = self.processing.pop_front()
         {
+            self.printed.print(&partition, &batch, &[offset]);
             self.deliver(&partition, offset, offset, 1, out);
             self.busy_until = now + self.config.processing;
         }
@@ -330,9 +349,12 @@ impl Consumer {
             self.deliver_at_once(out);
             return;
         }
-        let polled = self.take_records(self.config.max_poll_records).into_iter();
-        self.processing =
-            polled.flat_map(|(partition, offsets)| offsets.into_iter().map(move |offset| (partition.clone(), offset))).collect();
+        for Polled { partition, batches } in self.take_records(self.config.max_poll_records) {
+            for (batch, offsets) in batches {
+                let in_work = |offset| InWork { partition: partition.clone(), offset, batch: batch.clone() };
+                self.processing.extend(offsets.into_iter().map(in_work));
+            }
+        }
         self.busy_until = now + self.config.processing;
     }
 
@@ -348,9 +370,15 @@ impl Consumer {
             if polled.is_empty() {
                 return;
             }
-            for (partition, offsets) in polled {
-                if let (Some(first), Some(last)) = (offsets.first(), offsets.last()) {
-                    self.deliver(&partition, *first, *last, offsets.len() as i32, out);
+            for Polled { partition, batches } in polled {
+                let first = batches.first().and_then(|(_, offsets)| offsets.first().copied());
+                let last = batches.last().and_then(|(_, offsets)| offsets.last().copied());
+                let records = batches.iter().map(|(_, offsets)| offsets.len()).sum::<usize>();
+                for (batch, offsets) in &batches {
+                    self.printed.print(&partition, batch, offsets);
+                }
+                if let (Some(first), Some(last)) = (first, last) {
+                    self.deliver(&partition, first, last, records as i32, out);
                 }
             }
         }

@@ -41,7 +41,7 @@ impl Consumer {
         let mut by_leader: OrderedMap<i32, Vec<AskedPosition>> = OrderedMap::new();
         for (partition, state) in &mut self.partitions {
             let Some(offset) = state.position() else { continue };
-            if self.processing.iter().any(|(own, _)| own == partition) {
+            if self.processing.iter().any(|record| record.partition == *partition) {
                 // A poll checks positions: while the application is at work on this partition's records, there is none.
                 self.positions_suspect = true;
                 continue;
