@@ -13,6 +13,9 @@ use kafka_protocol::messages as k;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const BROKER_LOGGER: i8 = 8;
+const CLIENT_METRICS: i8 = 16;
+const GROUP: i8 = 32;
 
 /// Where a value comes from (`DescribeConfigsResponse.ConfigSource`).
 const TOPIC_CONFIG: i8 = 1;
@@ -20,6 +23,7 @@ const DYNAMIC_BROKER_CONFIG: i8 = 2;
 const DYNAMIC_DEFAULT_BROKER_CONFIG: i8 = 3;
 const STATIC_BROKER_CONFIG: i8 = 4;
 const DEFAULT_CONFIG: i8 = 5;
+const GROUP_CONFIG: i8 = 8;
 
 /// Where a broker's value may come from, the one that counts first.
 const OF_BROKERS: [i8; 4] = [DYNAMIC_BROKER_CONFIG, DYNAMIC_DEFAULT_BROKER_CONFIG, STATIC_BROKER_CONFIG, DEFAULT_CONFIG];
@@ -141,7 +145,12 @@ impl Broker {
                     Ok(kafkas.map(|setting| self.broker_entry(setting, false, message)).collect())
                 }
             },
-            other => invalid(format!("Topics and brokers have settings here, not resources of type {other}.")),
+            GROUP if name.is_empty() => invalid("Group name must not be empty".to_owned()),
+            GROUP => {
+                let own = self.image.group_configs.get(name);
+                Ok(settings::all(Scope::Group).map(|setting| self.group_entry(setting, own, message)).collect())
+            }
+            other => invalid(format!("Topics, brokers and groups have settings here, not resources of type {other}.")),
         }
     }
 
@@ -159,6 +168,46 @@ impl Broker {
             synonyms.insert(0, (setting.name, value, TOPIC_CONFIG));
         }
         entry(setting, value, synonyms, message)
+    }
+
+    /// A group's own value, or what the brokers have for all groups.
+    fn group_entry(
+        &self,
+        setting: &'static Setting,
+        own: Option<&OrderedMap<String, String>>,
+        message: &k::DescribeConfigsRequest,
+    ) -> DescribeConfigsResourceResult {
+        let own = own.and_then(|own| own.get(setting.name)).map(|text| shown(setting, text));
+        let synonyms = own.iter().map(|value| (setting.name, value.clone(), GROUP_CONFIG)).collect();
+        let of_all = || self.in_force(settings::lookup(Scope::Broker, &format!("group.{}", setting.name))?.name);
+        let value = own.clone().or_else(of_all).or_else(|| setting.default.map(str::to_owned));
+        entry(setting, value, synonyms, message)
+    }
+
+    /// What has settings, by kind (KIP-1142); none named: of every kind.
+    pub(super) fn list_config_resources(&self, message: &k::ListConfigResourcesRequest) -> k::ListConfigResourcesResponse {
+        const ALL: [i8; 5] = [TOPIC, BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP];
+        let mut response = k::ListConfigResourcesResponse::default();
+        if message.resource_types.iter().any(|kind| !ALL.contains(kind)) {
+            response.error_code = ErrorCode::UnsupportedVersion.code();
+            return response;
+        }
+        let asked = |kind: &i8| message.resource_types.is_empty() || message.resource_types.contains(kind);
+        let brokers = || self.image.brokers.keys().map(ToString::to_string).collect::<Vec<_>>();
+        for kind in ALL.into_iter().filter(asked) {
+            let names = match kind {
+                TOPIC => self.image.topic_ids.keys().map(ToString::to_string).collect(),
+                GROUP => self.image.group_configs.keys().cloned().collect(),
+                BROKER | BROKER_LOGGER => brokers(),
+                _ => Vec::new(),
+            };
+            let resource = |name: &String| {
+                let resource = k::list_config_resources_response::ConfigResource::default().with_resource_name(wire::text(name));
+                resource.with_resource_type(kind)
+            };
+            response.config_resources.extend(names.iter().map(resource));
+        }
+        response
     }
 
     fn broker_entry(&self, setting: &'static Setting, of_all: bool, message: &k::DescribeConfigsRequest) -> DescribeConfigsResourceResult {

@@ -37,7 +37,7 @@ const TRANSACTION_COORDINATOR: i8 = 1;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 39] = [
+const APIS: [(i16, i16, i16); 44] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -60,7 +60,11 @@ const APIS: [(i16, i16, i16); 39] = [
     (26, 0, 5), // EndTxn
     (27, 1, 1), // WriteTxnMarkers
     (28, 0, 5), // TxnOffsetCommit
+    (29, 1, 3), // DescribeAcls
+    (30, 1, 3), // CreateAcls
+    (31, 1, 3), // DeleteAcls
     (32, 1, 4), // DescribeConfigs
+    (34, 1, 2), // AlterReplicaLogDirs
     (35, 1, 4), // DescribeLogDirs
     (42, 0, 2), // DeleteGroups
     (47, 0, 0), // OffsetDelete
@@ -70,6 +74,7 @@ const APIS: [(i16, i16, i16); 39] = [
     (66, 0, 2), // ListTransactions
     (68, 0, 1), // ConsumerGroupHeartbeat
     (69, 0, 1), // ConsumerGroupDescribe
+    (74, 0, 1), // ListConfigResources
     (78, 1, 1), // ShareFetch
     (79, 1, 1), // ShareAcknowledge
     (83, 0, 0), // InitializeShareGroupState

@@ -4,6 +4,7 @@
 //! request means is decided in the rooms above; here it finds its way there. Source: `KafkaApis`, `ReplicaManager`, `BrokerLifecycleManager`,
 //! `SocketServer`.
 
+mod acls;
 mod configs;
 mod connections;
 mod controllers;
@@ -468,6 +469,21 @@ impl Broker {
                 let response = self.describe_cluster(&message);
                 self.respond(from, correlation, Response::DescribeCluster(Arc::new(response)), out);
             }
+            Request::DescribeAcls(_) => self.respond(from, correlation, Response::DescribeAcls(Arc::new(acls::describe_acls())), out),
+            Request::CreateAcls(message) => {
+                self.respond(from, correlation, Response::CreateAcls(Arc::new(acls::create_acls(&message))), out);
+            }
+            Request::DeleteAcls(message) => {
+                self.respond(from, correlation, Response::DeleteAcls(Arc::new(acls::delete_acls(&message))), out);
+            }
+            Request::AlterReplicaLogDirs(message) => {
+                let response = self.alter_replica_log_dirs(&message);
+                self.respond(from, correlation, Response::AlterReplicaLogDirs(Arc::new(response)), out);
+            }
+            Request::ListConfigResources(message) => {
+                let response = self.list_config_resources(&message);
+                self.respond(from, correlation, Response::ListConfigResources(Arc::new(response)), out);
+            }
             Request::DescribeLogDirs(message) => {
                 let response = self.describe_log_dirs(&message);
                 self.respond(from, correlation, Response::DescribeLogDirs(Arc::new(response)), out);
@@ -521,6 +537,7 @@ impl Broker {
             | Request::AlterPartitionReassignments(_)
             | Request::ListPartitionReassignments(_)
             | Request::AllocateProducerIds(_)
+            | Request::DescribeQuorum(_)
             | Request::FetchSnapshot(_) => {
                 self.connections.answered(from, correlation);
             }

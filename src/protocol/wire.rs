@@ -95,6 +95,12 @@ pub enum Request {
     DescribeTransactions(Outside<k::DescribeTransactionsRequest>),
     ListTransactions(Outside<k::ListTransactionsRequest>),
     DescribeProducers(Outside<k::DescribeProducersRequest>),
+    DescribeAcls(Outside<k::DescribeAclsRequest>),
+    CreateAcls(Outside<k::CreateAclsRequest>),
+    DeleteAcls(Outside<k::DeleteAclsRequest>),
+    AlterReplicaLogDirs(Outside<k::AlterReplicaLogDirsRequest>),
+    DescribeQuorum(Outside<k::DescribeQuorumRequest>),
+    ListConfigResources(Outside<k::ListConfigResourcesRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -157,6 +163,12 @@ pub enum Response {
     DescribeTransactions(Arc<k::DescribeTransactionsResponse>),
     ListTransactions(Arc<k::ListTransactionsResponse>),
     DescribeProducers(Arc<k::DescribeProducersResponse>),
+    DescribeAcls(Arc<k::DescribeAclsResponse>),
+    CreateAcls(Arc<k::CreateAclsResponse>),
+    DeleteAcls(Arc<k::DeleteAclsResponse>),
+    AlterReplicaLogDirs(Arc<k::AlterReplicaLogDirsResponse>),
+    DescribeQuorum(Arc<k::DescribeQuorumResponse>),
+    ListConfigResources(Arc<k::ListConfigResourcesResponse>),
 }
 
 /// Bytes of records as they travel.
@@ -225,10 +237,16 @@ pub enum Api {
     DescribeTransactions,
     ListTransactions,
     DescribeProducers,
+    DescribeAcls,
+    CreateAcls,
+    DeleteAcls,
+    AlterReplicaLogDirs,
+    DescribeQuorum,
+    ListConfigResources,
 }
 
 impl Api {
-    pub const ALL: [Api; 55] = [
+    pub const ALL: [Api; 61] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -284,6 +302,12 @@ impl Api {
         Api::DescribeTransactions,
         Api::ListTransactions,
         Api::DescribeProducers,
+        Api::DescribeAcls,
+        Api::CreateAcls,
+        Api::DeleteAcls,
+        Api::AlterReplicaLogDirs,
+        Api::DescribeQuorum,
+        Api::ListConfigResources,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -343,6 +367,12 @@ impl Api {
             Api::DescribeTransactions => "DescribeTransactions",
             Api::ListTransactions => "ListTransactions",
             Api::DescribeProducers => "DescribeProducers",
+            Api::DescribeAcls => "DescribeAcls",
+            Api::CreateAcls => "CreateAcls",
+            Api::DeleteAcls => "DeleteAcls",
+            Api::AlterReplicaLogDirs => "AlterReplicaLogDirs",
+            Api::DescribeQuorum => "DescribeQuorum",
+            Api::ListConfigResources => "ListConfigResources",
         }
     }
 }
@@ -413,6 +443,12 @@ impl Request {
             Request::DescribeTransactions(_) => Api::DescribeTransactions,
             Request::ListTransactions(_) => Api::ListTransactions,
             Request::DescribeProducers(_) => Api::DescribeProducers,
+            Request::DescribeAcls(_) => Api::DescribeAcls,
+            Request::CreateAcls(_) => Api::CreateAcls,
+            Request::DeleteAcls(_) => Api::DeleteAcls,
+            Request::AlterReplicaLogDirs(_) => Api::AlterReplicaLogDirs,
+            Request::DescribeQuorum(_) => Api::DescribeQuorum,
+            Request::ListConfigResources(_) => Api::ListConfigResources,
         }
     }
 }
@@ -485,6 +521,12 @@ impl Response {
             Response::DescribeTransactions(_) => Api::DescribeTransactions,
             Response::ListTransactions(_) => Api::ListTransactions,
             Response::DescribeProducers(_) => Api::DescribeProducers,
+            Response::DescribeAcls(_) => Api::DescribeAcls,
+            Response::CreateAcls(_) => Api::CreateAcls,
+            Response::DeleteAcls(_) => Api::DeleteAcls,
+            Response::AlterReplicaLogDirs(_) => Api::AlterReplicaLogDirs,
+            Response::DescribeQuorum(_) => Api::DescribeQuorum,
+            Response::ListConfigResources(_) => Api::ListConfigResources,
         }
     }
 
@@ -569,6 +611,12 @@ impl Response {
             Response::DescribeTransactions(m) => quorum_error(0, m.transaction_states.iter().map(|state| state.error_code)),
             Response::ListTransactions(m) => m.error_code,
             Response::DescribeProducers(m) => quorum_error(0, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
+            Response::DescribeAcls(m) => m.error_code,
+            Response::CreateAcls(m) => quorum_error(0, m.results.iter().map(|result| result.error_code)),
+            Response::DeleteAcls(m) => quorum_error(0, m.filter_results.iter().map(|result| result.error_code)),
+            Response::AlterReplicaLogDirs(m) => quorum_error(0, m.results.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
+            Response::DescribeQuorum(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
+            Response::ListConfigResources(m) => m.error_code,
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),

@@ -546,6 +546,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
             request_timeout: values.millis("controller.quorum.request.timeout.ms"),
             retry_backoff: values.millis("controller.quorum.retry.backoff.ms"),
             records_between_snapshots: values.int("brokerlab.metadata.records.between.snapshots"),
+            start_timestamp,
         },
     };
     let brokers = (1..=cluster.brokers as i32).map(with_rack).collect();

@@ -21,7 +21,9 @@ const FETCH_RECORDS_MAX: usize = 1_000;
 pub(super) struct Leadership {
     /// Where its epoch begins. Nothing is known to be committed by it before a record of its own epoch is.
     epoch_start: i64,
-    followers: OrderedMap<i32, Progress>,
+    pub followers: OrderedMap<i32, Progress>,
+    /// The brokers that fetch.
+    pub observers: OrderedMap<i32, Progress>,
     /// The voters that have fetched since a majority last had.
     heard: Vec<i32>,
     /// When it steps down, unless a majority fetches before.
@@ -32,9 +34,18 @@ pub(super) struct Leadership {
 
 /// How far a follower is.
 #[derive(Clone, Copy, Default, Debug)]
-struct Progress {
-    end: i64,
-    fetched_at: Option<Time>,
+pub(super) struct Progress {
+    pub end: i64,
+    pub fetched_at: Option<Time>,
+    /// When it last had all that there was.
+    pub caught_up_at: Option<Time>,
+}
+
+impl Progress {
+    fn fetched(&mut self, now: Time, from: i64, own_end: i64) {
+        let caught_up_at = if own_end <= from { Some(now) } else { self.caught_up_at };
+        *self = Progress { end: from, fetched_at: Some(now), caught_up_at };
+    }
 }
 
 /// A Fetch of the metadata log that found nothing new yet.
@@ -65,6 +76,7 @@ impl Quorum {
         self.take(Role::Leader(Leadership {
             epoch_start: self.log.end_offset(),
             followers,
+            observers: OrderedMap::new(),
             heard: Vec::new(),
             until: if alone { Time::MAX } else { now + self.check_quorum_timeout() },
             announce_at: if alone { Time::MAX } else { now },
@@ -161,6 +173,9 @@ impl Quorum {
         if let NodeId::Controller(voter) = from.peer {
             self.heard_from(now, voter, asked);
         }
+        if let (NodeId::Broker(broker), Role::Leader(leadership)) = (from.peer, &mut self.role) {
+            leadership.observers.or_default(broker).fetched(now, end.offset, self.log.end_offset());
+        }
         let until = matches!(from.peer, NodeId::Controller(_)).then(|| now + message.max_wait_ms as Time * MS);
         self.waiting.push(WaitingFetch { from, correlation, asked, until });
     }
@@ -168,9 +183,10 @@ impl Quorum {
     /// A follower's fetch says how far its log goes: what it asks for next it does not have, all before it is on its disk.
     fn heard_from(&mut self, now: Time, voter: i32, asked: Asked) {
         let is_valid = asked.leader_epoch == self.election.epoch && self.log.compare(asked.end) == Compared::Same;
+        let own_end = self.log.end_offset();
         let Role::Leader(leadership) = &mut self.role else { return };
         let Some(progress) = leadership.followers.get_mut(&voter).filter(|_| is_valid) else { return };
-        *progress = Progress { end: asked.end.offset, fetched_at: Some(now) };
+        progress.fetched(now, asked.end.offset, own_end);
         self.heard_alive(now, voter);
         self.advance();
     }

@@ -5,6 +5,7 @@
 //! from it with Fetch; what a majority has, with a record of the leader's own epoch, is committed. Source: KIP-595, KIP-996 (pre-vote),
 //! KIP-630 (snapshots), KIP-1166 (the high watermark in Fetch); `KafkaRaftClient`, `QuorumState` and its states.
 
+mod describe;
 mod election;
 mod follower;
 mod leader;
@@ -41,6 +42,8 @@ pub struct QuorumConfig {
     pub retry_backoff: Time,
     /// `brokerlab.metadata.records.between.snapshots`, where Kafka counts bytes (`metadata.log.max.record.bytes.between.snapshots`)
     pub records_between_snapshots: i64,
+    /// Kafka's epoch milliseconds at virtual time 0.
+    pub start_timestamp: i64,
 }
 
 impl QuorumConfig {
@@ -55,6 +58,7 @@ impl QuorumConfig {
             request_timeout: 2_000 * MS,
             retry_backoff: 20 * MS,
             records_between_snapshots: 1_000,
+            start_timestamp: 0,
         }
     }
 }
@@ -218,6 +222,11 @@ impl Quorum {
                 out.respond(from, correlation, Response::EndQuorumEpoch(Arc::new(response)));
             }
             Request::Fetch(message) => self.fetch(now, from, correlation, message, out),
+            Request::DescribeQuorum(message) => {
+                let response = self.describe(now, message);
+                out.respond(from, correlation, Response::DescribeQuorum(Arc::new(response)));
+                return true;
+            }
             Request::FetchSnapshot(message) => {
                 let response = self.snapshot_response(now, from, message);
                 out.respond(from, correlation, response);
