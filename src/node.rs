@@ -636,6 +636,12 @@ pub enum NoteKind {
         group: Arc<str>,
         changes: Vec<(String, Option<String>)>,
     },
+    /// Consumer: the application gets an error from its commit.
+    CommitFailed {
+        group: Arc<str>,
+        partitions: Vec<Partition>,
+        error: ErrorCode,
+    },
 }
 
 impl NoteKind {

@@ -50,6 +50,7 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "seek", "consumer": "c", "topic": "t", "partition": 0, "to": "beginning" }),
         json!({ "type": "seek", "consumer": "c", "topic": "t", "partition": 0, "to": "end" }),
         json!({ "type": "seek", "consumer": "c", "topic": "t", "partition": 0, "to": { "timestamp": 5 } }),
+        json!({ "type": "flush", "producer": "p" }),
         json!({ "type": "beginTransaction", "producer": "p" }),
         json!({ "type": "commitTransaction", "producer": "p" }),
         json!({ "type": "abortTransaction", "producer": "p" }),
@@ -144,7 +145,7 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
                 ("seek" | "electLeader" | "reassign" | "deleteRecords", "partition")
                     | ("resetOffsets", "group")
                     | ("changeRow", "producer" | "key")
-                    | ("beginTransaction" | "commitTransaction" | "abortTransaction" | "sendOffsetsToTransaction", "producer")
+                    | ("flush" | "beginTransaction" | "commitTransaction" | "abortTransaction" | "sendOffsetsToTransaction", "producer")
             );
             let optional = !required && (may.contains(&name.as_str()) || may_in_one.contains(&(kind, name)));
             assert_eq!(parse_command(other.clone()).is_ok(), optional, "{other}");

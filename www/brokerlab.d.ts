@@ -57,6 +57,7 @@ type BrokerlabCommand =
   | { type: "removeConsumer" | "crashConsumer" | "pauseConsumer" | "resumeConsumer"; id: string }
   | { type: "commit"; consumer: string; offsets?: (BrokerlabTopicPartition & { offset: number; metadata?: string })[] }
   | { type: "seek"; consumer: string; topic: string; partition: number; to: number | "beginning" | "end" | { timestamp: number } }
+  | { type: "flush"; producer: string }
   | { type: "beginTransaction" | "commitTransaction" | "abortTransaction"; producer: string }
   | { type: "sendOffsetsToTransaction"; producer: string; consumer: string }
   | { type: "resetOffsets"; group: string; topic: string; partition?: number; to: "earliest" | "latest" | { offset: number } | { shiftBy: number } | { timestamp: number } }

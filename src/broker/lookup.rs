@@ -37,7 +37,7 @@ const TRANSACTION_COORDINATOR: i8 = 1;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 44] = [
+const APIS: [(i16, i16, i16); 45] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -75,6 +75,7 @@ const APIS: [(i16, i16, i16); 44] = [
     (68, 0, 1), // ConsumerGroupHeartbeat
     (69, 0, 1), // ConsumerGroupDescribe
     (74, 0, 1), // ListConfigResources
+    (75, 0, 0), // DescribeTopicPartitions
     (78, 1, 1), // ShareFetch
     (79, 1, 1), // ShareAcknowledge
     (83, 0, 0), // InitializeShareGroupState

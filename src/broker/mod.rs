@@ -10,6 +10,7 @@ mod connections;
 mod controllers;
 mod delete_records;
 mod deletion;
+mod describe_topics;
 mod describe_transactions;
 mod dynamic;
 mod fetch;
@@ -121,6 +122,8 @@ pub struct BrokerConfig {
     pub fetch_max_bytes: i32,
     /// `replica.selector.class` is RackAwareReplicaSelector: consumers are sent to a replica in their rack.
     pub reads_by_rack: bool,
+    /// `max.request.partition.size.limit`
+    pub partitions_described_max: i32,
     /// `max.incremental.fetch.session.cache.slots`
     pub fetch_session_slots: usize,
     /// `remote.log.manager.task.interval.ms`; `None`: there is no remote store (`remote.log.storage.system.enable`)
@@ -499,6 +502,10 @@ impl Broker {
             Request::DescribeProducers(message) => {
                 let response = self.describe_producers(&message);
                 self.respond(from, correlation, Response::DescribeProducers(Arc::new(response)), out);
+            }
+            Request::DescribeTopicPartitions(message) => {
+                let response = self.describe_topic_partitions(&message);
+                self.respond(from, correlation, Response::DescribeTopicPartitions(Arc::new(response)), out);
             }
             Request::WriteTxnMarkers(message) => self.write_markers(now, from, correlation, &message, out),
             Request::DeleteRecords(message) => self.delete_records(now, from, correlation, &message, out),

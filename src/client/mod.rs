@@ -7,6 +7,7 @@ mod accumulator;
 pub mod assignor;
 mod compression_ratio;
 pub mod consumer;
+mod flush;
 mod generator;
 mod idempotence;
 pub mod links;

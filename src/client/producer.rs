@@ -156,11 +156,13 @@ pub struct Producer {
     partitioner: Partitioner,
     pub(super) idempotence: Option<Idempotence>,
     pub(super) transactions: Option<Transactions>,
-    generator: Option<(TopicName, Generator)>,
+    pub(super) generator: Option<(TopicName, Generator)>,
     /// What it sends are the changes of a table's rows.
     pub(super) table: Option<Table>,
     counts: Counts,
     pub(super) closing: bool,
+    /// The application waits until everything is sent and answered.
+    pub(super) flushing: bool,
     alarm: Alarm,
 }
 
@@ -183,6 +185,7 @@ impl Producer {
             table: None,
             counts: Counts::default(),
             closing: false,
+            flushing: false,
             alarm: Alarm::default(),
             config,
         };
@@ -275,23 +278,6 @@ impl Producer {
         self.drive(now, out);
     }
 
-    /// The application calls `close`: what is buffered is still sent, without waiting for fuller batches.
-    pub fn close(&mut self, now: Time, out: &mut Outputs) {
-        self.closing = true;
-        self.generator = None;
-        self.accumulator.flush();
-        // What was not committed is aborted.
-        if let Some(own) = self.transactions.as_mut().filter(|own| own.refuses(&Call::End { commit: false }).is_none()) {
-            own.calls.push_back(Call::End { commit: false });
-        }
-        self.drive(now, out);
-    }
-
-    /// Whether `close` has returned.
-    pub fn is_closed(&self) -> bool {
-        self.closing && self.buffered() == 0 && self.in_flight() == 0 && self.transactions.as_ref().is_none_or(|own| !own.is_open())
-    }
-
     fn generate(&mut self, now: Time, out: &mut Outputs) {
         let Some((topic, mut generator)) = self.generator.take() else { return };
         let due = generator.due(now);
@@ -299,7 +285,7 @@ impl Producer {
             self.network.want(now, &topic);
         }
         // Between its transactions an application makes records as little as while it is blocked.
-        let takes = self.transactions.as_ref().is_none_or(Transactions::takes_records);
+        let takes = !self.flushing && self.transactions.as_ref().is_none_or(Transactions::takes_records);
         for _ in 0..due {
             // An application whose `send` blocks makes no more records meanwhile.
             let takes = takes && self.blocked.is_empty();
@@ -395,6 +381,7 @@ impl Producer {
             self.send_ready(now, out);
         }
         self.go_on_with_transaction(now, out);
+        self.end_flush();
         let ready = self.accumulator.ready().filter(|(partition, at)| now < *at || self.can_send(partition)).map(|(_, at)| at).min();
         let oldest = self.accumulator.oldest().map(|created| created + self.config.delivery_timeout + 1);
         let blocked = self.blocked.front().map(|blocked| blocked.deadline);

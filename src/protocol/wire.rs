@@ -101,6 +101,7 @@ pub enum Request {
     AlterReplicaLogDirs(Outside<k::AlterReplicaLogDirsRequest>),
     DescribeQuorum(Outside<k::DescribeQuorumRequest>),
     ListConfigResources(Outside<k::ListConfigResourcesRequest>),
+    DescribeTopicPartitions(Outside<k::DescribeTopicPartitionsRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -169,6 +170,7 @@ pub enum Response {
     AlterReplicaLogDirs(Arc<k::AlterReplicaLogDirsResponse>),
     DescribeQuorum(Arc<k::DescribeQuorumResponse>),
     ListConfigResources(Arc<k::ListConfigResourcesResponse>),
+    DescribeTopicPartitions(Arc<k::DescribeTopicPartitionsResponse>),
 }
 
 /// Bytes of records as they travel.
@@ -243,10 +245,11 @@ pub enum Api {
     AlterReplicaLogDirs,
     DescribeQuorum,
     ListConfigResources,
+    DescribeTopicPartitions,
 }
 
 impl Api {
-    pub const ALL: [Api; 61] = [
+    pub const ALL: [Api; 62] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -308,6 +311,7 @@ impl Api {
         Api::AlterReplicaLogDirs,
         Api::DescribeQuorum,
         Api::ListConfigResources,
+        Api::DescribeTopicPartitions,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -373,6 +377,7 @@ impl Api {
             Api::AlterReplicaLogDirs => "AlterReplicaLogDirs",
             Api::DescribeQuorum => "DescribeQuorum",
             Api::ListConfigResources => "ListConfigResources",
+            Api::DescribeTopicPartitions => "DescribeTopicPartitions",
         }
     }
 }
@@ -449,6 +454,7 @@ impl Request {
             Request::AlterReplicaLogDirs(_) => Api::AlterReplicaLogDirs,
             Request::DescribeQuorum(_) => Api::DescribeQuorum,
             Request::ListConfigResources(_) => Api::ListConfigResources,
+            Request::DescribeTopicPartitions(_) => Api::DescribeTopicPartitions,
         }
     }
 }
@@ -527,6 +533,7 @@ impl Response {
             Response::AlterReplicaLogDirs(_) => Api::AlterReplicaLogDirs,
             Response::DescribeQuorum(_) => Api::DescribeQuorum,
             Response::ListConfigResources(_) => Api::ListConfigResources,
+            Response::DescribeTopicPartitions(_) => Api::DescribeTopicPartitions,
         }
     }
 
@@ -617,6 +624,7 @@ impl Response {
             Response::AlterReplicaLogDirs(m) => quorum_error(0, m.results.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::DescribeQuorum(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::ListConfigResources(m) => m.error_code,
+            Response::DescribeTopicPartitions(m) => m.topics.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),

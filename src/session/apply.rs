@@ -112,6 +112,11 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         }
         Command::Commit { consumer, offsets } => commit(world, trace, consumer, offsets.as_deref()),
         Command::Seek { consumer, topic, partition, to } => seek(world, trace, consumer, topic, *partition, *to),
+        Command::Flush { producer: id } => {
+            producer(world, id, "producer")?;
+            with_producer(world, trace, id, |now, producer, out| producer.flush(now, out));
+            Ok(Value::Null)
+        }
         Command::BeginTransaction { producer } => transactions::call(world, trace, producer, Call::Begin),
         Command::CommitTransaction { producer } => transactions::call(world, trace, producer, Call::End { commit: true }),
         Command::AbortTransaction { producer } => transactions::call(world, trace, producer, Call::End { commit: false }),
@@ -392,6 +397,7 @@ impl Command {
             Command::ResumeConsumer { .. } => "resumeConsumer",
             Command::Commit { .. } => "commit",
             Command::Seek { .. } => "seek",
+            Command::Flush { .. } => "flush",
             Command::BeginTransaction { .. } => "beginTransaction",
             Command::CommitTransaction { .. } => "commitTransaction",
             Command::AbortTransaction { .. } => "abortTransaction",
@@ -436,6 +442,7 @@ impl Command {
             | Command::Import { topic, .. } => topic.clone(),
             Command::Commit { consumer, .. } | Command::Seek { consumer, .. } => consumer.clone(),
             Command::ChangeRow { producer, .. }
+            | Command::Flush { producer }
             | Command::BeginTransaction { producer }
             | Command::CommitTransaction { producer }
             | Command::AbortTransaction { producer }

@@ -138,6 +138,10 @@ pub enum Command {
         partition: i32,
         to: SeekTo,
     },
+    /// What a producer has buffered is sent, whatever its `linger.ms`.
+    Flush {
+        producer: String,
+    },
     BeginTransaction {
         producer: String,
     },

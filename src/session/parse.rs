@@ -114,6 +114,7 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             partition: fields.take("partition"),
             to: fields.try_take("to")?,
         },
+        "flush" => Command::Flush { producer: fields.take("producer") },
         "beginTransaction" => Command::BeginTransaction { producer: fields.take("producer") },
         "commitTransaction" => Command::CommitTransaction { producer: fields.take("producer") },
         "abortTransaction" => Command::AbortTransaction { producer: fields.take("producer") },

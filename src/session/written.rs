@@ -153,7 +153,10 @@ impl Command {
                 object.put("partition", *partition);
                 object.put("to", *to);
             }
-            Command::BeginTransaction { producer } | Command::CommitTransaction { producer } | Command::AbortTransaction { producer } => {
+            Command::Flush { producer }
+            | Command::BeginTransaction { producer }
+            | Command::CommitTransaction { producer }
+            | Command::AbortTransaction { producer } => {
                 object.put("producer", producer.as_str());
             }
             Command::SendOffsetsToTransaction { producer, consumer } => {

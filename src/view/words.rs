@@ -71,6 +71,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::ControllerCrashed => "controllerCrashed",
         NoteKind::ControllerStarted => "controllerStarted",
         NoteKind::ConfigsAltered { .. } | NoteKind::BrokerConfigsAltered { .. } | NoteKind::GroupConfigsAltered { .. } => "configsAltered",
+        NoteKind::CommitFailed { .. } => "commitFailed",
         NoteKind::SnapshotWritten { .. } => "snapshotWritten",
         NoteKind::SnapshotFetched { .. } => "snapshotFetched",
         NoteKind::UncleanElection { .. } => "uncleanElection",
@@ -149,7 +150,10 @@ pub fn place(note: &NoteKind) -> (Option<String>, Option<i32>) {
 /// Kafka's name of the error in it.
 pub fn error(note: &NoteKind) -> Option<&'static str> {
     let code = match note {
-        NoteKind::RecordFailed { error, .. } | NoteKind::ProduceRetried { error, .. } | NoteKind::TransactionFailed { error, .. } => *error,
+        NoteKind::RecordFailed { error, .. }
+        | NoteKind::ProduceRetried { error, .. }
+        | NoteKind::TransactionFailed { error, .. }
+        | NoteKind::CommitFailed { error, .. } => *error,
         NoteKind::ResponseSent { summary, .. } => summary.error,
         _ => ErrorCode::None,
     };
@@ -378,6 +382,7 @@ pub fn sentence(world: &World, note: &Note) -> String {
         NoteKind::PollIntervalExceeded { group } => {
             format!("Has not polled for max.poll.interval.ms and takes itself out of group {group}")
         }
+        NoteKind::CommitFailed { partitions, error, .. } => format!("Cannot commit {}: {}", names(partitions), error.name()),
         NoteKind::AssignmentLost { partitions, .. } => format!("Has lost {}: its group has gone on without it", names(partitions)),
         NoteKind::RequestSent { to, summary, .. } => format!("{} request to {}{}", summary.api.name(), world.name(*to), about(summary)),
         NoteKind::ResponseSent { to, summary, .. } => format!("{} response to {}{}", summary.api.name(), world.name(*to), about(summary)),
@@ -483,6 +488,7 @@ pub fn short(world: &World, note: &Note) -> String {
         NoteKind::ConfigsAltered { topic, .. } => format!("settings of {topic}"),
         NoteKind::BrokerConfigsAltered { broker, .. } => format!("settings of {}", brokers(*broker)),
         NoteKind::GroupConfigsAltered { group, .. } | NoteKind::SharePartitionLoaded { group, .. } => format!("group {group}"),
+        NoteKind::CommitFailed { group, .. } => format!("commit for {group} failed"),
         NoteKind::RecordsAcquired { partition, first_offset, .. } => format!("{partition} @{first_offset} acquired"),
         NoteKind::RecordsSettled { partition, first_offset, .. } => format!("{partition} @{first_offset} settled"),
         NoteKind::PowerLost => format!("power loss {}", world.name(note.node)),
@@ -593,9 +599,9 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::AssignmentReceived { group, partitions, added } => {
             Object::of([("group", (&**group).into()), ("partitions", named(partitions)), ("added", named(added))])
         }
-        NoteKind::AssignmentRevoked { group, partitions } | NoteKind::AssignmentLost { group, partitions } => {
-            Object::of([("group", (&**group).into()), ("partitions", named(partitions))])
-        }
+        NoteKind::AssignmentRevoked { group, partitions }
+        | NoteKind::AssignmentLost { group, partitions }
+        | NoteKind::CommitFailed { group, partitions, .. } => Object::of([("group", (&**group).into()), ("partitions", named(partitions))]),
         NoteKind::RequestSent { message, to, summary }
         | NoteKind::ResponseSent { message, to, summary }
         | NoteKind::MessageDropped { message, to, summary }

@@ -92,6 +92,7 @@ pub fn of(command: &Command) -> String {
         Command::CrashConsumer { id } => format!("kill -KILL $(pgrep -f {})  # the client dies without leaving its group", quote(id)),
         Command::PauseConsumer { .. } => "# no kafka-* tool; in the application: consumer.pause(consumer.assignment())".to_owned(),
         Command::ResumeConsumer { .. } => "# no kafka-* tool; in the application: consumer.resume(consumer.paused())".to_owned(),
+        Command::Flush { .. } => "# no kafka-* tool; in the application: producer.flush()".to_owned(),
         Command::BeginTransaction { .. } => "# no kafka-* tool; in the application: producer.beginTransaction()".to_owned(),
         Command::CommitTransaction { .. } => "# no kafka-* tool; in the application: producer.commitTransaction()".to_owned(),
         Command::AbortTransaction { .. } => "# no kafka-* tool; in the application: producer.abortTransaction()".to_owned(),

@@ -62,6 +62,7 @@ fn any_command(chance: &mut Chance) -> Value {
         json!({ "type": "changeRow", "producer": "t", "key": "a", "value": "{}" }),
         json!({ "type": "changeRow", "producer": (*["t", "web-shop"].get(chance.below(2) as usize).unwrap_or(&"")), "key": "a", "value": null }),
         json!({ "type": "removeProducer", "id": "web-shop" }),
+        json!({ "type": "flush", "producer": "web-shop" }),
         json!({ "type": "beginTransaction", "producer": "web-shop" }),
         json!({ "type": "commitTransaction", "producer": "p" }),
         json!({ "type": "abortTransaction", "producer": "p" }),

@@ -3,13 +3,23 @@
 //! Source: `ConsumerCoordinator` (`maybeAutoCommitOffsetsAsync`, `sendOffsetCommitRequest`, `sendOffsetFetchRequest`).
 
 use super::{Asked, Consumer, MemberState};
-use crate::node::{Channel, Outputs, Partition, Time};
+use crate::node::{Channel, NoteKind, Outputs, Partition, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
 use crate::protocol::consumer_protocol::NO_GENERATION;
 use crate::protocol::wire::{self, Request};
 use kafka_protocol::messages as k;
 use std::sync::Arc;
+
+/// A commit that the application waits for (`commitSync`).
+#[derive(Clone, Debug)]
+pub(super) struct CommitSync {
+    offsets: Vec<(Partition, i64)>,
+    metadata: OrderedMap<Partition, String>,
+    deadline: Time,
+    next_try: Time,
+    is_asked: bool,
+}
 
 impl Consumer {
     /// The application polls: commits by itself if that is due.
@@ -37,7 +47,10 @@ impl Consumer {
                 })
                 .collect(),
         };
-        self.send_commit(now, offsets, metadata, out);
+        let deadline = now + self.config.api_timeout;
+        if !offsets.is_empty() {
+            self.commits.push_back(CommitSync { offsets, metadata, deadline, next_try: now, is_asked: false });
+        }
         self.drive(now, out);
         true
     }
@@ -49,13 +62,68 @@ impl Consumer {
         metadata: OrderedMap<Partition, String>,
         out: &mut Outputs,
     ) {
-        let (Some(group), Some(coordinator), false) = (self.group(), self.membership.coordinator, offsets.is_empty()) else { return };
+        self.ask_to_commit(now, Asked::OffsetCommit, &offsets, &metadata, out);
+    }
+
+    /// The first of the application's commits is asked for, once there is somebody to ask, until its time is over.
+    pub(super) fn keep_committing(&mut self, now: Time, out: &mut Outputs) {
+        while let Some(late) = self.commits.pop_front_if(|first| first.deadline <= now && !first.is_asked) {
+            self.commit_fails(&late, ErrorCode::RequestTimedOut, out);
+        }
+        let Some(first) = self.commits.front().filter(|first| !first.is_asked && first.next_try <= now).cloned() else { return };
+        let is_asked = self.ask_to_commit(now, Asked::CommitSync, &first.offsets, &first.metadata, out);
+        self.commits.iter_mut().take(1).for_each(|first| first.is_asked = is_asked);
+    }
+
+    /// When something is due of the application's commits. While nobody is there to ask, that is not known.
+    pub(super) fn commit_due(&self, now: Time) -> Option<Time> {
+        let first = self.commits.front().filter(|first| !first.is_asked)?;
+        Some(if now < first.next_try { first.next_try.min(first.deadline) } else { first.deadline })
+    }
+
+    pub(super) fn sync_committed(&mut self, now: Time, message: &k::OffsetCommitResponse, out: &mut Outputs) {
+        self.committed(now, message);
+        let mut errors = message.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| ErrorCode::of(partition.error_code));
+        match errors.find(|error| *error != ErrorCode::None) {
+            None => drop(self.commits.pop_front()),
+            Some(error) if error.retriable() && error != ErrorCode::RebalanceInProgress => self.sync_commit_lost(now),
+            Some(error) => {
+                if let Some(failed) = self.commits.pop_front() {
+                    self.commit_fails(&failed, error, out);
+                }
+            }
+        }
+    }
+
+    /// It is asked again after a while.
+    pub(super) fn sync_commit_lost(&mut self, now: Time) {
+        let next_try = now + self.network.backoff(0);
+        self.commits.iter_mut().take(1).for_each(|first| (first.is_asked, first.next_try) = (false, next_try));
+    }
+
+    fn commit_fails(&mut self, failed: &CommitSync, error: ErrorCode, out: &mut Outputs) {
+        if let Some(group) = self.group() {
+            let partitions = failed.offsets.iter().map(|(partition, _)| partition.clone()).collect();
+            out.note(NoteKind::CommitFailed { group, partitions, error });
+        }
+    }
+
+    /// `false`: there is nobody to ask.
+    fn ask_to_commit(
+        &mut self,
+        now: Time,
+        what: Asked,
+        offsets: &[(Partition, i64)],
+        metadata: &OrderedMap<Partition, String>,
+        out: &mut Outputs,
+    ) -> bool {
+        let (Some(group), Some(coordinator), false) = (self.group(), self.membership.coordinator, offsets.is_empty()) else { return false };
         let mut message = k::OffsetCommitRequest::default();
         message.group_id = k::GroupId(wire::text(&group));
         message.generation_id_or_member_epoch = self.membership.generation.unwrap_or(NO_GENERATION);
         message.member_id = wire::text(&self.membership.member_id);
         message.group_instance_id = self.instance();
-        for (partition, offset) in &offsets {
+        for (partition, offset) in offsets {
             let mut wanted = k::offset_commit_request::OffsetCommitRequestPartition::default();
             wanted.partition_index = partition.index;
             wanted.committed_offset = *offset;
@@ -70,7 +138,8 @@ impl Consumer {
                 topic.partitions.push(wanted);
             }
         }
-        self.network.send(now, coordinator, Channel::Coordinator, Asked::OffsetCommit, Request::OffsetCommit(Arc::new(message)), None, out);
+        self.network.send(now, coordinator, Channel::Coordinator, what, Request::OffsetCommit(Arc::new(message)), None, out);
+        true
     }
 
     pub(super) fn committed(&mut self, now: Time, message: &k::OffsetCommitResponse) {

@@ -244,6 +244,7 @@ impl Consumer {
             Asked::JoinGroup | Asked::SyncGroup => self.rejoin_at(now),
             Asked::Report => self.report_lost(now),
             Asked::OffsetFetch => self.committed_unasked(now),
+            Asked::CommitSync => self.sync_commit_lost(now),
             _ => {}
         }
     }

@@ -40,6 +40,7 @@ fn consumer() -> Consumer {
         remote_assignor: None,
         processing: 0,
         start_timestamp: 0,
+        api_timeout: 60_000 * MS,
     };
     Consumer::new(Arc::from("member"), vec![1], config, Reads::Subscribed(vec![Arc::from("orders")]), Chance::new(1))
 }

@@ -21,6 +21,7 @@ use crate::node::{Chance, Input, NodeId, NoteKind, Outputs, Partition, Time, Tim
 use crate::ordered::OrderedMap;
 use crate::protocol::wire::Response;
 use crate::protocol::{Batch, ErrorCode, FetchSession};
+use commits::CommitSync;
 use fetching::{AskedOffsets, PartitionState, Polled};
 use membership::Membership;
 use printed::Printed;
@@ -50,6 +51,8 @@ pub struct ConsumerConfig {
     pub auto_commit: bool,
     /// `auto.commit.interval.ms`
     pub auto_commit_interval: Time,
+    /// `default.api.timeout.ms`
+    pub api_timeout: Time,
     /// `auto.offset.reset`
     pub offset_reset: OffsetReset,
     /// `client.rack`
@@ -113,6 +116,8 @@ enum Asked {
     LeaveGroup,
     OffsetFetch,
     OffsetCommit,
+    /// What the application commits itself.
+    CommitSync,
     ListOffsets(Vec<Partition>),
     /// What is read there, by topic id and index, with the offset asked for.
     Fetch(AskedOffsets),
@@ -150,6 +155,8 @@ pub struct Consumer {
     polled_at: Time,
     /// The application has told the consumer to read nothing for now.
     paused: bool,
+    /// Commits of the application that have not returned.
+    commits: VecDeque<CommitSync>,
     consumed: u64,
     error: Option<ErrorCode>,
     closing: bool,
@@ -171,6 +178,7 @@ impl Consumer {
             busy_until: 0,
             polled_at: 0,
             paused: false,
+            commits: VecDeque::new(),
             consumed: 0,
             error: None,
             closing: false,
@@ -278,6 +286,7 @@ impl Consumer {
             (Asked::EpochEnds(asked), Response::OffsetForLeaderEpoch(message)) => self.epoch_ends_told(now, &asked, &message, out),
             (Asked::OffsetFetch, Response::OffsetFetch(message)) => self.offsets_fetched(now, &message, out),
             (Asked::OffsetCommit, Response::OffsetCommit(message)) => self.committed(now, &message),
+            (Asked::CommitSync, Response::OffsetCommit(message)) => self.sync_committed(now, &message, out),
             (Asked::FindCoordinator, Response::FindCoordinator(message)) => self.coordinator_found(now, &message),
             (Asked::JoinGroup | Asked::SyncGroup, response) => self.rebalance_answered(response),
             (Asked::Heartbeat, Response::Heartbeat(message)) => self.heartbeat_answered(now, &message),
@@ -311,6 +320,7 @@ impl Consumer {
         self.hear_of_rebalance(now, out);
         self.network.ask_for_metadata(now, out);
         self.keep_membership(now, out);
+        self.keep_committing(now, out);
         // Who is to join again may want to hear of topics first.
         self.network.ask_for_metadata(now, out);
         self.check_positions(now, out);
@@ -319,7 +329,7 @@ impl Consumer {
         self.send_fetches(now, out);
         let application = (!self.processing.is_empty()).then_some(self.busy_until);
         let retry = self.partitions.values().filter_map(PartitionState::retry_at).filter(|at| now < *at).min();
-        let due = [application, retry, self.membership_due(), self.network.next_due()].into_iter().flatten().min();
+        let due = [application, retry, self.membership_due(), self.commit_due(now), self.network.next_due()].into_iter().flatten().min();
         self.alarm.set(now, due, out);
     }
 

@@ -135,6 +135,7 @@ pub static BROKER: &[Setting] = &[
     int("log.segment.bytes", "1073741824", "Bytes after which a log begins a new segment.").at_least(1_048_576).dynamic(),
     long("log.segment.delete.delay.ms", "60000", "How long a removed segment's file stays.").at_least(0).dynamic(),
     int("max.incremental.fetch.session.cache.slots", "1000", "Fetch sessions that a broker remembers.").at_least(0),
+    int("max.request.partition.size.limit", "2000", "Partitions that one answer describes at the most.").at_least(1),
     int("message.max.bytes", "1048588", "Bytes that a batch, as stored, may have.").at_least(0).dynamic(),
     int("min.insync.replicas", "1", "Replicas that must be in sync for a write with acks=all.").at_least(1).dynamic(),
     int("num.io.threads", "8", "Threads that handle requests: so many at a time.").at_least(1).dynamic(),

@@ -1,0 +1,40 @@
+//! A producer's `flush` and `close`: nothing waits for fuller batches any more.
+//!
+//! Source: `KafkaProducer.flush`, `KafkaProducer.close`, `RecordAccumulator.beginFlush`.
+
+use super::producer::{InFlight, Producer};
+use super::transactions::Call;
+use crate::node::{Outputs, Time};
+
+impl Producer {
+    /// The application calls `close`: what is buffered is still sent, without waiting for fuller batches.
+    pub fn close(&mut self, now: Time, out: &mut Outputs) {
+        self.closing = true;
+        self.generator = None;
+        self.accumulator.flush();
+        // What was not committed is aborted.
+        if let Some(own) = self.transactions.as_mut().filter(|own| own.refuses(&Call::End { commit: false }).is_none()) {
+            own.calls.push_back(Call::End { commit: false });
+        }
+        self.drive(now, out);
+    }
+
+    /// The application calls `flush`: what is buffered is sent without waiting for more, and until all of it is answered it makes no records.
+    pub fn flush(&mut self, now: Time, out: &mut Outputs) {
+        (self.flushing, self.accumulator.is_flushing) = (true, true);
+        self.drive(now, out);
+    }
+
+    /// Whether `flush` has returned, as it does once nothing is buffered or on its way.
+    pub(super) fn end_flush(&mut self) {
+        let is_under_way = || self.network.pending().any(|pending| matches!(pending.what, InFlight::Produce(_)));
+        if self.flushing && self.accumulator.records() == 0 && !is_under_way() {
+            (self.flushing, self.accumulator.is_flushing) = (false, false);
+        }
+    }
+
+    /// Whether `close` has returned.
+    pub fn is_closed(&self) -> bool {
+        self.closing && self.buffered() == 0 && self.in_flight() == 0 && self.transactions.as_ref().is_none_or(|own| !own.is_open())
+    }
+}

@@ -1,0 +1,103 @@
+#![cfg(not(target_arch = "wasm32"))]
+//! Calls that block an application: `flush` of a producer, `commitSync` of a consumer with `default.api.timeout.ms`.
+
+mod cluster;
+
+use cluster::Cluster;
+use serde_json::json;
+
+fn lingering() -> Cluster {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    cluster.apply(json!({ "type": "addProducer", "id": "shop", "topic": "orders", "configs": { "linger.ms": "60000", "delivery.timeout.ms": "120000" } }));
+    for value in ["a", "b"] {
+        cluster.apply(json!({ "type": "send", "producer": "shop", "topic": "orders", "value": value }));
+    }
+    cluster.advance(5_000.0);
+    assert!(cluster.values("orders", 0).is_empty(), "it waits for more");
+    cluster
+}
+
+#[test]
+fn a_flush_sends_what_is_buffered_and_what_comes_later_lingers_again() {
+    let mut cluster = lingering();
+    cluster.apply(json!({ "type": "flush", "producer": "shop" }));
+    cluster.advance(500.0);
+    assert_eq!(cluster.values("orders", 0), ["a", "b"]);
+    assert_eq!(cluster.view().producers[0].acknowledged, 2);
+    cluster.apply(json!({ "type": "send", "producer": "shop", "topic": "orders", "value": "c" }));
+    cluster.advance(50_000.0);
+    assert_eq!(cluster.values("orders", 0), ["a", "b"]);
+    cluster.advance(11_000.0);
+    assert_eq!(cluster.values("orders", 0), ["a", "b", "c"]);
+    assert_eq!(cluster.refused(json!({ "type": "flush", "producer": "nobody" })).field.as_deref(), Some("producer"));
+}
+
+#[test]
+fn while_a_flush_waits_for_its_answers_the_application_makes_no_records() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    cluster.apply(
+        json!({ "type": "addProducer", "id": "shop", "topic": "orders", "recordsPerSecond": 100, "configs": { "linger.ms": "1000" } }),
+    );
+    cluster.advance(1_500.0);
+    cluster.apply(json!({ "type": "freezeBroker", "broker": 1, "ms": 3_000 }));
+    cluster.apply(json!({ "type": "flush", "producer": "shop" }));
+    let sent = cluster.view().producers[0].sent;
+    cluster.advance(2_900.0);
+    assert_eq!(cluster.view().producers[0].sent, sent);
+    cluster.advance(1_200.0);
+    let after = cluster.view().producers[0].clone();
+    assert!(sent + 80 < after.sent && 0 < after.buffered, "it goes on, and lingers: {after:?}");
+}
+
+/// A consumer that commits by hand, with one record read.
+fn reader(timeout: &str) -> Cluster {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    cluster.send("orders", None, "a");
+    let configs = json!({ "auto.offset.reset": "earliest", "enable.auto.commit": "false", "default.api.timeout.ms": timeout, "session.timeout.ms": "45000" });
+    cluster.apply(json!({ "type": "addConsumer", "id": "reader", "group": "g", "topics": ["orders"], "configs": configs }));
+    cluster.advance(5_000.0);
+    assert_eq!(cluster.position("reader", "orders", 0), Some(1));
+    cluster
+}
+
+#[test]
+fn a_commit_is_tried_until_the_coordinator_is_back() {
+    let mut cluster = reader("60000");
+    cluster.apply(json!({ "type": "crashBroker", "broker": 1 }));
+    cluster.advance(1_000.0);
+    cluster.apply(json!({ "type": "commit", "consumer": "reader" }));
+    cluster.advance(5_000.0);
+    cluster.apply(json!({ "type": "restartBroker", "broker": 1 }));
+    cluster.advance(25_000.0);
+    assert_eq!(cluster.committed("g", "orders", 0), Some(1));
+}
+
+#[test]
+fn a_commit_fails_when_default_api_timeout_ms_is_over() {
+    let mut cluster = reader("3000");
+    cluster.apply(json!({ "type": "crashBroker", "broker": 1 }));
+    cluster.advance(1_000.0);
+    let events = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "commit", "consumer": "reader" }));
+        cluster.advance(5_000.0);
+    });
+    let failed: Vec<_> = events.iter().filter(|event| event.kind == "commitFailed").collect();
+    assert_eq!(failed.len(), 1);
+    assert_eq!((failed[0].node.as_str(), failed[0].error), ("reader", Some("REQUEST_TIMED_OUT")));
+    let asked = events.iter().find(|event| event.kind == "commandApplied").expect("the command").time;
+    assert!((3_000.0..3_100.0).contains(&(failed[0].time - asked)), "{failed:?}");
+    cluster.apply(json!({ "type": "restartBroker", "broker": 1 }));
+    cluster.advance(25_000.0);
+    assert_eq!(cluster.committed("g", "orders", 0), None, "nobody tries any more");
+}
+
+#[test]
+fn commits_return_one_after_the_other() {
+    let mut cluster = reader("60000");
+    for offset in [7, 5] {
+        cluster
+            .apply(json!({ "type": "commit", "consumer": "reader", "offsets": [{ "topic": "orders", "partition": 0, "offset": offset }] }));
+    }
+    cluster.advance(1_000.0);
+    assert_eq!(cluster.committed("g", "orders", 0), Some(5), "the one that came last counts");
+}
