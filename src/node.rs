@@ -642,6 +642,10 @@ pub enum NoteKind {
         partitions: Vec<Partition>,
         error: ErrorCode,
     },
+    /// Consumer of a processor: its transaction was aborted, and it reads again from the committed offsets.
+    WentBack {
+        partitions: Vec<Partition>,
+    },
 }
 
 impl NoteKind {

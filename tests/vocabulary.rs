@@ -38,6 +38,8 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": [], "partitions": [], "processingMs": 0.0, "configs": { "max.poll.records": "3" } }),
         json!({ "type": "addConsumer", "id": "c", "topics": ["t", "u"], "partitions": [{ "topic": "t", "partition": 0 }] }),
         json!({ "type": "addConsumer", "id": "c", "group": "g", "pattern": "t.*" }),
+        json!({ "type": "addProcessor", "id": "c", "group": "g", "topics": ["t", "u"], "topic": "v" }),
+        json!({ "type": "addProcessor", "id": "c", "group": "g", "topics": [], "topic": "v", "value": "{key}", "processingMs": 0.0, "configs": { "max.poll.records": "3" } }),
         json!({ "type": "removeConsumer", "id": "c" }),
         json!({ "type": "crashConsumer", "id": "c" }),
         json!({ "type": "pauseConsumer", "id": "c" }),
@@ -143,7 +145,8 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
             let required = matches!(
                 (kind, name.as_str()),
                 ("seek" | "electLeader" | "reassign" | "deleteRecords", "partition")
-                    | ("resetOffsets", "group")
+                    | ("resetOffsets" | "addProcessor", "group")
+                    | ("addProcessor", "topics")
                     | ("changeRow", "producer" | "key")
                     | ("flush" | "beginTransaction" | "commitTransaction" | "abortTransaction" | "sendOffsetsToTransaction", "producer")
             );

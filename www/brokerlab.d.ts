@@ -54,6 +54,7 @@ type BrokerlabCommand =
   | { type: "send"; producer?: string; topic: string; key?: BrokerlabBytes | null; value: BrokerlabBytes | null; headers?: [string, BrokerlabBytes | null][]; partition?: number; timestamp?: number }
   | { type: "import"; topic: string; format: "jsonl" | "csv"; text: string; keyField?: string }
   | { type: "addConsumer"; id: string; group?: string; topics?: string[]; pattern?: string /* a regular expression instead of topics: Java's, or RE2's with group.protocol=consumer */; partitions?: BrokerlabTopicPartition[]; processingMs?: number; configs?: Record<string, string> }
+  | { type: "addProcessor"; id: string; group: string; topics: string[]; topic: string /* where it writes */; value?: string /* a template: {key} {value} */; processingMs?: number; configs?: Record<string, string> /* of its consumer and its producer; transactional.id: exactly once */ }
   | { type: "removeConsumer" | "crashConsumer" | "pauseConsumer" | "resumeConsumer"; id: string }
   | { type: "commit"; consumer: string; offsets?: (BrokerlabTopicPartition & { offset: number; metadata?: string })[] }
   | { type: "seek"; consumer: string; topic: string; partition: number; to: number | "beginning" | "end" | { timestamp: number } }

@@ -2,6 +2,8 @@
 //! What is printed without criterion is one run each: the figures are so long that the clock's grain does not matter.
 
 #[cfg(not(target_arch = "wasm32"))]
+mod exactly_once;
+#[cfg(not(target_arch = "wasm32"))]
 mod group;
 #[cfg(not(target_arch = "wasm32"))]
 mod heap;
@@ -15,8 +17,14 @@ mod storage;
 #[cfg(not(target_arch = "wasm32"))]
 fn main() {
     type Part = (&'static str, fn());
-    const PARTS: [Part; 5] =
-        [("storage", storage::run), ("group", group::run), ("replication", replication::run), ("memory", heap::run), ("scene", scene::run)];
+    const PARTS: [Part; 6] = [
+        ("storage", storage::run),
+        ("group", group::run),
+        ("replication", replication::run),
+        ("exactly-once", exactly_once::run),
+        ("memory", heap::run),
+        ("scene", scene::run),
+    ];
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for (name, run) in PARTS {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {

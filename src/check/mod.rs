@@ -475,6 +475,10 @@ impl Checker {
                 self.groups.given_up(node, group, partitions);
                 Ok(())
             }
+            NoteKind::WentBack { partitions } => {
+                self.deliveries.given_up(node, partitions);
+                Ok(())
+            }
             NoteKind::OffsetReset { partition, offset } => {
                 self.deliveries.reset(node, partition, *offset);
                 self.commits.reset(world, node, partition, *offset);

@@ -13,6 +13,7 @@ mod idempotence;
 pub mod links;
 pub mod network;
 pub mod partitioner;
+pub mod processor;
 pub mod producer;
 mod table;
 mod template;
@@ -21,6 +22,7 @@ pub mod transactions;
 
 pub use consumer::{Consumer, ConsumerConfig};
 pub use generator::{Generator, KeyDistribution};
+pub use processor::Processor;
 pub use producer::{Producer, ProducerConfig};
 pub use table::Table;
 pub use template::Template;

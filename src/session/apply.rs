@@ -6,7 +6,7 @@ use super::command::{Command, CommitOffset, ConfigResource, Configs, Refusal, Se
 use super::configs::Warning;
 use super::sources::{self, SourceSpec};
 use super::written::Object;
-use super::{brokers, configs, faults, groups, import, topics, transactions};
+use super::{brokers, configs, faults, groups, import, processors, topics, transactions};
 use crate::broker::EARLIEST_TIMESTAMP;
 use crate::broker::LATEST_TIMESTAMP;
 use crate::client::consumer::{Reads, SeekTarget};
@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// The producer that `send` and `import` use when none is named.
 pub const DEFAULT_PRODUCER: &str = "console-producer";
 /// Clients at one time, at the most.
-const CLIENTS_MAX: usize = 500;
+pub(super) const CLIENTS_MAX: usize = 500;
 /// Characters of a client's id, at the most.
 const ID_MAX: usize = 200;
 
@@ -90,10 +90,18 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
             let asked = (topics.as_deref(), partitions.as_deref(), pattern.as_deref());
             add_consumer(world, trace, id, group.as_deref(), asked, *processing_ms, configs)
         }
+        Command::AddProcessor { id, group, topics, topic, value, processing_ms, configs } => {
+            processors::add(world, trace, id, (group, topics), topic, value.as_deref(), *processing_ms, configs)
+        }
         Command::RemoveConsumer { id } => {
-            consumer(world, id, "id")?;
+            let (client, _) = consumer(world, id, "id")?;
+            let writer = client.processor.as_ref().map(|processor| processor.producer.clone());
             with_consumer(world, trace, id, |now, consumer, out| consumer.close(now, out));
             world.forget_name(id);
+            if let Some(name) = writer {
+                with_producer(world, trace, &name, |now, producer, out| producer.close(now, out));
+                world.forget_name(&name);
+            }
             Ok(Value::Null)
         }
         Command::CrashConsumer { id } => {
@@ -131,7 +139,7 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
     }
 }
 
-fn add_producer(
+pub(super) fn add_producer(
     world: &mut World,
     trace: &mut Trace,
     id: &str,
@@ -200,7 +208,7 @@ fn default_producer(world: &mut World, trace: &mut Trace, topic: &str) -> Result
     Ok(DEFAULT_PRODUCER.to_owned())
 }
 
-fn add_consumer(
+pub(super) fn add_consumer(
     world: &mut World,
     trace: &mut Trace,
     id: &str,
@@ -312,11 +320,11 @@ fn seek(world: &mut World, trace: &mut Trace, id: &str, topic: &str, index: i32,
     Ok(Value::Null)
 }
 
-fn checked_topic(name: &str) -> Result<(), Refusal> {
+pub(super) fn checked_topic(name: &str) -> Result<(), Refusal> {
     validate_topic_name(name).map_err(|error| Refusal::kafka(ErrorCode::InvalidTopicException, error.to_string()).at("topic"))
 }
 
-fn free_name(world: &World, id: &str) -> Result<(), Refusal> {
+pub(super) fn free_name(world: &World, id: &str) -> Result<(), Refusal> {
     let printable = |character: char| !character.is_control();
     if id.is_empty() || ID_MAX < id.chars().count() || !id.chars().all(printable) {
         return Err(Refusal::argument("id", format!("A client's id has 1 to {ID_MAX} printable characters.")));
@@ -332,7 +340,11 @@ fn free_name(world: &World, id: &str) -> Result<(), Refusal> {
 
 pub(super) fn producer<'a>(world: &'a World, id: &str, field: &str) -> Result<&'a ClientNode, Refusal> {
     let is_producer = |client: &&ClientNode| matches!(client.application, Application::Producer { .. });
-    world.client(id).filter(is_producer).ok_or_else(|| Refusal::argument(field, format!("There is no producer {id}.")))
+    let client = world.client(id).filter(is_producer).ok_or_else(|| Refusal::argument(field, format!("There is no producer {id}.")))?;
+    match &client.serves {
+        Some(processor) => Err(Refusal::argument(field, format!("Producer {id} is processor {processor}'s own, and does what that says."))),
+        None => Ok(client),
+    }
 }
 
 fn consumer<'a>(world: &'a World, id: &str, field: &str) -> Result<(&'a ClientNode, &'a Consumer), Refusal> {
@@ -391,6 +403,7 @@ impl Command {
             Command::Send { .. } => "send",
             Command::Import { .. } => "import",
             Command::AddConsumer { .. } => "addConsumer",
+            Command::AddProcessor { .. } => "addProcessor",
             Command::RemoveConsumer { .. } => "removeConsumer",
             Command::CrashConsumer { .. } => "crashConsumer",
             Command::PauseConsumer { .. } => "pauseConsumer",
@@ -430,6 +443,7 @@ impl Command {
             Command::AddProducer { id, .. }
             | Command::RemoveProducer { id }
             | Command::AddConsumer { id, .. }
+            | Command::AddProcessor { id, .. }
             | Command::RemoveConsumer { id }
             | Command::CrashConsumer { id }
             | Command::PauseConsumer { id }

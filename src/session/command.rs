@@ -115,6 +115,20 @@ pub enum Command {
         processing_ms: Option<f64>,
         configs: Configs,
     },
+    /// An application that reads topics as a member of a group and writes what it makes of each record to another one: with `transactional.id` exactly
+    /// once, each poll's records in a transaction with the positions behind them.
+    AddProcessor {
+        id: String,
+        group: String,
+        topics: Vec<String>,
+        /// Where it writes.
+        topic: String,
+        /// A template: `{key}` and `{value}` are filled in; absent: records are copied.
+        value: Option<String>,
+        processing_ms: Option<f64>,
+        /// Of its consumer and of its producer.
+        configs: Configs,
+    },
     RemoveConsumer {
         id: String,
     },

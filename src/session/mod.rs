@@ -13,6 +13,7 @@ mod groups;
 pub mod import;
 mod parse;
 mod partitioner;
+mod processors;
 mod scene;
 mod sources;
 mod topics;

@@ -6,7 +6,7 @@ use super::apply::{producer, running_consumer, with_producer};
 use super::command::Refusal;
 use crate::client::Producer;
 use crate::client::producer::Outgoing;
-use crate::client::transactions::{Call, GroupOffsets};
+use crate::client::transactions::Call;
 use crate::node::TopicName;
 use crate::protocol::ErrorCode;
 use crate::sim::{Application, Trace, World};
@@ -27,11 +27,9 @@ pub fn call(world: &mut World, trace: &mut Trace, id: &str, call: Call) -> Resul
 
 pub fn send_offsets(world: &mut World, trace: &mut Trace, id: &str, consumer: &str) -> Result<Value, Refusal> {
     let reader = running_consumer(world, consumer, "consumer")?;
-    let Some(group) = reader.config().group.clone() else {
+    let Some(offsets) = reader.group_offsets() else {
         return Err(Refusal::kafka(ErrorCode::InvalidGroupId, format!("Consumer {consumer} has no group to commit for.")).at("consumer"));
     };
-    let offsets = reader.positions().filter_map(|(partition, position)| Some((partition.clone(), position?))).collect();
-    let offsets = GroupOffsets { group, member: reader.member_id().to_owned(), generation: reader.generation().unwrap_or(-1), offsets };
     call(world, trace, id, Call::Offsets(Arc::new(offsets)))
 }
 

@@ -138,6 +138,15 @@ impl Command {
                 object.put_some("processingMs", *processing_ms);
                 object.put_configs(configs);
             }
+            Command::AddProcessor { id, group, topics, topic, value, processing_ms, configs } => {
+                object.put("id", id.as_str());
+                object.put("group", group.as_str());
+                object.put("topics", topics.as_slice());
+                object.put("topic", topic.as_str());
+                object.put_some("value", value.as_deref());
+                object.put_some("processingMs", *processing_ms);
+                object.put_configs(configs);
+            }
             Command::RemoveProducer { id }
             | Command::RemoveConsumer { id }
             | Command::CrashConsumer { id }

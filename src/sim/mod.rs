@@ -6,6 +6,7 @@ mod decided;
 mod faults;
 mod machines;
 mod network;
+mod processors;
 mod queue;
 mod summary;
 mod trace;

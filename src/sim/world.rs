@@ -6,7 +6,7 @@ use super::queue::EventQueue;
 use super::summary::summarise;
 use super::trace::Trace;
 use crate::broker::{Broker, BrokerConfig};
-use crate::client::{Consumer, Producer};
+use crate::client::{Consumer, Processor, Producer};
 use crate::controller::{Controller, ControllerConfig};
 use crate::node::{Body, Chance, Channel, Connection, Input, Loss, NodeId, Note, NoteKind, Outputs, Summary, Time, Timer};
 use crate::ordered::{OrderedMap, sort_by};
@@ -104,6 +104,10 @@ pub struct ClientNode {
     pub name: Arc<str>,
     pub application: Application,
     pub state: ProcessState,
+    /// Of a consumer: what its application does with the records.
+    pub processor: Option<Box<Processor>>,
+    /// Of a producer: the consumer whose processor it writes for.
+    pub serves: Option<Arc<str>>,
 }
 
 /// What a client does.
@@ -287,6 +291,17 @@ impl World {
         self.clients.get(self.names.get(name)?)
     }
 
+    pub(super) fn client_mut(&mut self, name: &str) -> Option<&mut ClientNode> {
+        self.clients.get_mut(self.names.get(name)?)
+    }
+
+    /// The consumer whose records a client of this node processes or writes.
+    pub(super) fn reader_of(&self, node: NodeId) -> Option<Arc<str>> {
+        let NodeId::Client(index) = node else { return None };
+        let client = self.clients.get(&index)?;
+        client.serves.as_ref().or(client.processor.is_some().then_some(&client.name)).cloned()
+    }
+
     /// A client by its node, if its name is still its own.
     pub fn client_at(&self, node: NodeId) -> Option<&ClientNode> {
         let NodeId::Client(index) = node else { return None };
@@ -436,6 +451,7 @@ impl World {
         let exits = std::mem::take(&mut out.exits);
         self.outputs = out;
         self.let_go_of_closed(node);
+        self.process_records(node, trace);
         if exits && let NodeId::Broker(id) = node {
             self.broker_stopped(id, trace);
         }
@@ -523,7 +539,7 @@ impl World {
         let index = self.all_names.len() as u32;
         self.all_names.push(name.clone());
         self.names.insert(name.clone(), index);
-        self.clients.insert(index, ClientNode { name, application, state: ProcessState::Running });
+        self.clients.insert(index, ClientNode { name, application, state: ProcessState::Running, processor: None, serves: None });
         self.input(NodeId::Client(index), Input::Start, trace);
     }
 
@@ -537,15 +553,21 @@ impl World {
     }
 
     /// The application of a client acts: `act` gets the client and a place for what it wants done.
-    pub fn act<R>(&mut self, name: &str, trace: &mut Trace, act: impl FnOnce(Time, &mut Application, &mut Outputs) -> R) -> Option<R> {
-        let index = *self.names.get(name)?;
-        let client = self.clients.get_mut(&index).filter(|client| client.state == ProcessState::Running)?;
+    pub fn act(&mut self, name: &str, trace: &mut Trace, act: &mut dyn FnMut(Time, &mut Application, &mut Outputs)) {
+        let Some(index) = self.names.get(name).copied() else { return };
+        self.act_alone(name, trace, act);
+        self.process_records(NodeId::Client(index), trace);
+    }
+
+    /// The same, and whoever reads or writes for it does nothing yet.
+    pub(super) fn act_alone(&mut self, name: &str, trace: &mut Trace, act: &mut dyn FnMut(Time, &mut Application, &mut Outputs)) {
+        let Some(index) = self.names.get(name).copied() else { return };
+        let Some(client) = self.clients.get_mut(&index).filter(|client| client.state == ProcessState::Running) else { return };
         let mut out = std::mem::take(&mut self.outputs);
-        let result = act(self.now, &mut client.application, &mut out);
+        act(self.now, &mut client.application, &mut out);
         self.carry_out(NodeId::Client(index), &mut out, trace);
         self.outputs = out;
         self.let_go_of_closed(NodeId::Client(index));
-        Some(result)
     }
 
     /// Takes a client's name away: it may be given again. The process ends by itself when it has closed.
@@ -569,8 +591,11 @@ impl World {
         }
     }
 
-    /// Kills a client's process: it leaves no group and commits nothing.
+    /// Kills a client's process: it leaves no group and commits nothing. A processor's producer is in the same process.
     pub fn crash_client(&mut self, name: &str) {
+        if let Some(producer) = self.client(name).and_then(|client| client.processor.as_ref()).map(|processor| processor.producer.clone()) {
+            self.crash_client(&producer);
+        }
         let Some(index) = self.names.get(name).copied() else { return };
         if let Some(client) = self.clients.get_mut(&index) {
             client.state = ProcessState::Crashed;

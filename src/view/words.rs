@@ -36,6 +36,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::AssignmentReceived { .. } => "assignmentReceived",
         NoteKind::AssignmentRevoked { .. } => "assignmentRevoked",
         NoteKind::AssignmentLost { .. } => "assignmentLost",
+        NoteKind::WentBack { .. } => "wentBack",
         NoteKind::MemberReplaced { .. } => "memberReplaced",
         NoteKind::PollIntervalExceeded { .. } => "pollIntervalExceeded",
         NoteKind::RequestSent { .. } => "requestSent",
@@ -383,6 +384,7 @@ pub fn sentence(world: &World, note: &Note) -> String {
             format!("Has not polled for max.poll.interval.ms and takes itself out of group {group}")
         }
         NoteKind::CommitFailed { partitions, error, .. } => format!("Cannot commit {}: {}", names(partitions), error.name()),
+        NoteKind::WentBack { partitions } => format!("Reads {} from the committed offsets again", names(partitions)),
         NoteKind::AssignmentLost { partitions, .. } => format!("Has lost {}: its group has gone on without it", names(partitions)),
         NoteKind::RequestSent { to, summary, .. } => format!("{} request to {}{}", summary.api.name(), world.name(*to), about(summary)),
         NoteKind::ResponseSent { to, summary, .. } => format!("{} response to {}{}", summary.api.name(), world.name(*to), about(summary)),
@@ -602,6 +604,7 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::AssignmentRevoked { group, partitions }
         | NoteKind::AssignmentLost { group, partitions }
         | NoteKind::CommitFailed { group, partitions, .. } => Object::of([("group", (&**group).into()), ("partitions", named(partitions))]),
+        NoteKind::WentBack { partitions } => Object::of([("partitions", named(partitions))]),
         NoteKind::RequestSent { message, to, summary }
         | NoteKind::ResponseSent { message, to, summary }
         | NoteKind::MessageDropped { message, to, summary }

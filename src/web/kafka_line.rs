@@ -86,6 +86,7 @@ pub fn of(command: &Command) -> String {
             let statement = if value.is_some() { "INSERT or UPDATE" } else { "DELETE" };
             format!("# no kafka-* tool; in the database: {statement} the row {}", quote(&key.to_string()))
         }
+        Command::AddProcessor { .. } => "# no kafka-* tool; an application with a consumer and a producer of its own".to_owned(),
         Command::RemoveProducer { id } | Command::RemoveConsumer { id } => {
             format!("kill -TERM $(pgrep -f {})  # the client closes properly", quote(id))
         }

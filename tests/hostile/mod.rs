@@ -63,6 +63,7 @@ fn any_command(chance: &mut Chance) -> Value {
         json!({ "type": "changeRow", "producer": (*["t", "web-shop"].get(chance.below(2) as usize).unwrap_or(&"")), "key": "a", "value": null }),
         json!({ "type": "removeProducer", "id": "web-shop" }),
         json!({ "type": "flush", "producer": "web-shop" }),
+        json!({ "type": "addProcessor", "id": "copier", "group": "g", "topics": ["user-events"], "topic": "copies", "value": "{value}", "configs": { "transactional.id": "t" } }),
         json!({ "type": "beginTransaction", "producer": "web-shop" }),
         json!({ "type": "commitTransaction", "producer": "p" }),
         json!({ "type": "abortTransaction", "producer": "p" }),

@@ -4,6 +4,7 @@
 
 use super::validation::Check;
 use super::{Asked, Consumer, OffsetReset, Reads};
+use crate::client::processor::Range;
 use crate::mutant;
 use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time};
 use crate::ordered::{OrderedMap, OrderedSet};
@@ -164,6 +165,9 @@ impl Consumer {
             out.note(NoteKind::OffsetReset { partition: partition.clone(), offset });
         }
         self.positions_suspect = true;
+        if self.handed.is_some() {
+            self.drop_work();
+        }
         self.processing.retain(|record| record.partition != *partition);
         self.drive(now, out);
         true
@@ -466,6 +470,9 @@ impl Consumer {
                 // The broker checked the batch when it was produced; a record that cannot be read ends the batch.
                 let found = std::iter::from_fn(|| records.next_ref()?.ok().map(|record| record.offset));
                 let offsets: Vec<i64> = found.filter(|offset| position <= *offset).take(left).collect();
+                if let (Some(handed), Some(first), Some(last)) = (&mut self.handed, offsets.first(), offsets.last()) {
+                    handed.batches.push_back(Range { batch: batch.clone(), first: *first, last: *last, records: offsets.len() });
+                }
                 left -= offsets.len();
                 state.last_epoch = batch.leader_epoch;
                 // A full poll may end within the batch: then the next one goes on there.

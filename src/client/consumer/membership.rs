@@ -63,6 +63,9 @@ pub struct Membership {
     pub(super) member_id: String,
     /// The newest that it joined; none: it has to join as a new member.
     pub(super) generation: Option<i32>,
+    /// The member id and generation with which it took part last, also when it does no more (`ConsumerCoordinator.groupMetadata`): who commits with that
+    /// is refused where somebody with no name would not be.
+    pub(super) joined_as: Option<(String, i32)>,
     /// The group's choice among its assignors.
     pub(super) assignor: Option<Assignor>,
     /// What the sticky assignor remembers: the newest assignment that it made here.
@@ -100,6 +103,10 @@ impl Membership {
 
     pub fn generation(&self) -> Option<i32> {
         self.generation
+    }
+
+    pub(super) fn took_part(&mut self) {
+        self.joined_as = self.generation.map(|generation| (self.member_id.clone(), generation));
     }
 }
 
@@ -157,7 +164,7 @@ impl Consumer {
     /// When an application that is at work has to poll at the latest. While its member waits for others to join nobody watches it.
     pub(super) fn poll_expires(&self) -> Option<Time> {
         let watches = self.is_member() && self.membership.generation.is_some() && self.membership.state != MemberState::PreparingRebalance;
-        let watches = watches && !self.processing.is_empty() && !mutant::is("poll-interval-unheeded");
+        let watches = watches && self.is_at_work() && !mutant::is("poll-interval-unheeded");
         watches.then(|| self.polled_at + self.config.max_poll_interval)
     }
 
@@ -171,7 +178,7 @@ impl Consumer {
 
     /// Whether the application has been at work for longer than its group puts up with, and is a member still.
     pub fn overstays(&self, now: Time) -> bool {
-        let late = self.polled_at + self.config.max_poll_interval < now && !self.processing.is_empty();
+        let late = self.polled_at + self.config.max_poll_interval < now && self.is_at_work();
         late && self.is_member()
             && self.membership.generation.is_some()
             && self.membership.coordinator.is_some()
@@ -180,8 +187,7 @@ impl Consumer {
 
     /// When to join. The application joins from inside poll: not while it works on records.
     fn next_join(&self) -> Option<Time> {
-        let joins =
-            self.is_member() && self.membership.state == MemberState::Unjoined && self.processing.is_empty() && self.knows_its_topics();
+        let joins = self.is_member() && self.membership.state == MemberState::Unjoined && !self.is_at_work() && self.knows_its_topics();
         joins.then_some(self.membership.join_at)
     }
 
@@ -192,8 +198,8 @@ impl Consumer {
             return (!membership.finding).then_some(membership.find_at);
         }
         let joined = membership.state == MemberState::Stable || self.assigns_by_hand();
-        let commit = (self.config.auto_commit && joined && self.processing.is_empty() && !self.partitions.is_empty())
-            .then_some(membership.commit_at);
+        let commit =
+            (self.config.auto_commit && joined && !self.is_at_work() && !self.partitions.is_empty()).then_some(membership.commit_at);
         if self.config.reports {
             return [commit, self.next_report(), self.poll_expires()].into_iter().flatten().min();
         }
@@ -318,7 +324,7 @@ impl Consumer {
     }
 
     pub(super) fn hear_of_rebalance(&mut self, now: Time, out: &mut Outputs) {
-        if !self.processing.is_empty() {
+        if self.is_at_work() {
             return;
         }
         // What comes when the member has given up waiting for it is too late.
@@ -404,6 +410,7 @@ impl Consumer {
             ErrorCode::None => {
                 let assigned = Assignment::read(&message.assignment).map(|read| read.partitions).unwrap_or_default();
                 self.membership.state = MemberState::Stable;
+                self.membership.took_part();
                 self.membership.commit_at = now + self.config.auto_commit_interval;
                 self.membership.heartbeat_at = now + self.config.heartbeat_interval;
                 self.assigned(now, assigned, out);

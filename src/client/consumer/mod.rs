@@ -17,12 +17,14 @@ pub use membership::MemberState;
 
 use super::assignor::Assignor;
 use super::network::{Alarm, Network, NetworkConfig, Pending};
+use super::processor::Handed;
+use super::transactions::GroupOffsets;
 use crate::node::{Chance, Input, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
 use crate::protocol::wire::Response;
 use crate::protocol::{Batch, ErrorCode, FetchSession};
 use commits::CommitSync;
-use fetching::{AskedOffsets, PartitionState, Polled};
+use fetching::{AskedOffsets, PartitionState, Polled, Whence};
 use membership::Membership;
 use printed::Printed;
 use reporting::Reporting;
@@ -149,6 +151,8 @@ pub struct Consumer {
     /// Records handed out by the last poll and not processed yet.
     processing: VecDeque<InWork>,
     printed: Printed,
+    /// What its last poll handed a processor, which has work with it beyond the consumer's own (see [`super::processor`]).
+    handed: Option<Handed>,
     /// When the application is done with the record it works on; it polls when it has none.
     busy_until: Time,
     /// When the application polled last.
@@ -175,6 +179,7 @@ impl Consumer {
             positions_suspect: false,
             processing: VecDeque::new(),
             printed: Printed::default(),
+            handed: None,
             busy_until: 0,
             polled_at: 0,
             paused: false,
@@ -234,6 +239,59 @@ impl Consumer {
     /// Its partitions and the offset it reads next in each, once it knows.
     pub fn positions(&self) -> impl Iterator<Item = (&Partition, Option<i64>)> {
         self.partitions.iter().map(|(partition, state)| (partition, state.position()))
+    }
+
+    /// Its records go to a processor from now on, which says when it polls again.
+    pub fn hand_over(&mut self) {
+        self.handed = Some(Handed::default());
+    }
+
+    /// What a processor was handed.
+    pub fn handed(&mut self) -> Option<&mut Handed> {
+        self.handed.as_mut()
+    }
+
+    /// Whether the application is through with what its last poll returned, but for what it does elsewhere with it.
+    pub fn has_processed(&self) -> bool {
+        self.processing.is_empty()
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// The processor is done with everything: the application polls again.
+    pub fn poll_again(&mut self, now: Time, out: &mut Outputs) {
+        self.handed.iter_mut().for_each(|handed| handed.waits = false);
+        self.drive(now, out);
+    }
+
+    /// What was read since the last commit is read again.
+    pub fn go_back_to_committed(&mut self, out: &mut Outputs) {
+        self.drop_work();
+        self.partitions.values_mut().for_each(|state| state.go_to(Whence::Committed { asked: false }));
+        self.positions_suspect = true;
+        out.note(NoteKind::WentBack { partitions: self.partitions.keys().cloned().collect() });
+    }
+
+    /// Nothing comes of what the last poll returned.
+    fn drop_work(&mut self) {
+        self.processing.clear();
+        if let Some(handed) = &mut self.handed {
+            *handed = Handed { waits: handed.waits, ..Handed::default() };
+        }
+    }
+
+    /// Whether the application has not come back to its next poll.
+    fn is_at_work(&self) -> bool {
+        !self.processing.is_empty() || self.handed.as_ref().is_some_and(|handed| handed.waits)
+    }
+
+    /// Its positions as its group's offsets in a transaction; `None` without a group.
+    pub fn group_offsets(&self) -> Option<GroupOffsets> {
+        let offsets = self.positions().filter_map(|(partition, position)| Some((partition.clone(), position?))).collect();
+        let (member, generation) = self.membership.joined_as.clone().unwrap_or((String::new(), -1));
+        Some(GroupOffsets { group: self.config.group.clone()?, member, generation, offsets })
     }
 
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
@@ -346,7 +404,7 @@ impl Consumer {
 
     /// The application polls, unless it is at work.
     fn poll(&mut self, now: Time, out: &mut Outputs) {
-        if !self.processing.is_empty() {
+        if self.is_at_work() {
             return;
         }
         self.polled_at = now;
@@ -365,11 +423,14 @@ impl Consumer {
                 self.processing.extend(offsets.into_iter().map(in_work));
             }
         }
+        let waits = !self.processing.is_empty();
+        self.handed.iter_mut().for_each(|handed| handed.waits = waits);
         self.busy_until = now + self.config.processing;
     }
 
     fn deliver(&mut self, partition: &Partition, first_offset: i64, last_offset: i64, records: i32, out: &mut Outputs) {
         self.consumed += records as u64;
+        self.handed.iter_mut().for_each(|handed| handed.done += records as usize);
         out.note(NoteKind::RecordDelivered { partition: partition.clone(), first_offset, last_offset, records });
     }
 
@@ -390,6 +451,10 @@ impl Consumer {
                 if let (Some(first), Some(last)) = (first, last) {
                     self.deliver(&partition, first, last, records as i32, out);
                 }
+            }
+            if let Some(handed) = &mut self.handed {
+                handed.waits = true;
+                return;
             }
         }
     }

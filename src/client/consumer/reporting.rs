@@ -50,7 +50,7 @@ impl Consumer {
             self.report_leaving(now, coordinator, out);
             self.fenced();
         }
-        if self.processing.is_empty() {
+        if !self.is_at_work() {
             if std::mem::take(&mut self.membership.reporting.fenced) {
                 self.lose_partitions(out);
                 self.membership.heartbeat_at = now;
@@ -165,6 +165,7 @@ impl Consumer {
                 }
                 membership.heartbeat_at = now + interval;
                 membership.generation = Some(message.member_epoch);
+                membership.took_part();
                 membership.state = MemberState::Stable;
                 membership.reporting.said = Some(std::mem::take(&mut membership.reporting.saying));
                 if let Some(assignment) = &message.assignment {
