@@ -28,6 +28,10 @@ impl GroupsCheck {
     /// A coordinator begins a generation.
     pub fn rebalanced(&mut self, world: &World, node: NodeId, group: &Arc<str>, generation: i32) -> Verdict {
         let (NodeId::Broker(broker), Some(term)) = (node, term(world, node, group)) else { return Ok(()) };
+        // A group whose making could not be written is none: the next one of its name begins anew.
+        if world.broker(broker).is_none_or(|(own, _)| own.coordinator().groups().all(|known| *known.id != **group)) {
+            return Ok(());
+        }
         let before = self.generations.insert((group.clone(), broker), (term, generation));
         if let Some((coordinator, known)) = coordinated(world, group).and_then(|(id, known)| Some((id, known.consumer.as_ref()?))) {
             // What a former one begins comes to nothing.
