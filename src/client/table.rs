@@ -80,7 +80,8 @@ impl Producer {
         self.send_all(now, topic, changes.into_iter(), out);
     }
 
-    /// The next change that the generator makes. What cannot be sent does not happen: the rows stay as the records say.
+    /// The next change that the generator makes, if there is room to send it. A record that is refused or lost after that leaves the row changed, as a
+    /// database's is whose connector fails.
     pub(super) fn change_some_row(&mut self, now: Time, topic: &TopicName, takes: bool, generator: &mut Generator, out: &mut Outputs) {
         let timestamp = self.config().start_timestamp + (now / MS) as i64;
         let made = generator.make(now);

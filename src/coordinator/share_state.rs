@@ -219,6 +219,9 @@ impl ShareCoordinator {
         batches: Vec<StateBatch>,
     ) -> (Known, Option<ShareUpdate>) {
         let Known { mut state, updates } = known;
+        // A write that was long on its way does not take the start back.
+        let is_late = start_offset != NONE && start_offset < state.start_offset;
+        let start_offset = if is_late { state.start_offset } else { start_offset };
         let mut update = ShareUpdate { snapshot_epoch: state.snapshot_epoch, leader_epoch, start_offset, batches: Vec::new() };
         // What one request says of an offset twice is laid over itself first.
         lay_over(&mut update.batches, &batches, start_offset);
@@ -435,5 +438,32 @@ fn response(request: &Request, outcomes: Vec<(ShareKey, Option<Outcome>)>) -> Re
                 }
             }
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_comes_late_does_not_take_the_start_back() {
+        let state = |start_offset| ShareState {
+            snapshot_epoch: 0,
+            state_epoch: 1,
+            leader_epoch: 2,
+            start_offset,
+            created: 0,
+            written: 0,
+            batches: Vec::new(),
+        };
+        let coordinator = ShareCoordinator::new(1, 500);
+        for (before, written, after) in [(-1, 5, 5), (5, 9, 9), (9, 5, 9), (9, NONE, 9), (9, 9, 9)] {
+            let known = Known { state: state(before), updates: 0 };
+            let accepted = StateBatch { first: 3, last: 9, state: 2, deliveries: 1 };
+            let (known, update) = coordinator.updated(7, known, 2, 1, written, vec![accepted]);
+            assert_eq!(known.state.start_offset, after, "{written} after {before}");
+            assert!(known.state.batches.iter().all(|batch| after <= batch.first), "{:?}", known.state.batches);
+            assert!(update.is_some_and(|update| update.start_offset == if written == NONE { NONE } else { after }));
+        }
     }
 }
