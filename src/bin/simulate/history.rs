@@ -47,6 +47,8 @@ struct Transactor {
     state: State,
     sent: u64,
     transactions: Vec<Transaction>,
+    /// It was closed while its last transaction was under way: what it said before still happens, and nobody sees how it ends.
+    is_closing: bool,
 }
 
 impl Transactor {
@@ -69,6 +71,9 @@ impl Transactor {
     fn torn(&self, name: &str, committed: &[u64], is_whole: bool) -> Option<String> {
         for (place, own) in self.transactions.iter().enumerate() {
             let next = self.transactions.get(place + 1);
+            if self.is_closing && next.is_none() {
+                continue;
+            }
             let taken = next.map_or(self.sent, |next| next.sent) - own.sent;
             let range = own.made + 1..=next.map_or(u64::MAX, |next| next.made);
             let count = committed.iter().filter(|sequence| range.contains(sequence)).count() as u64;
@@ -147,6 +152,11 @@ impl History {
 
     /// A command that is about to be given.
     pub fn given(&mut self, command: &Value) {
+        if command["type"] == "removeProducer"
+            && let Some(own) = command["id"].as_str().and_then(|id| self.transactors.get_mut(id))
+        {
+            own.is_closing |= own.state != State::Ready;
+        }
         if command["type"] == "addProducer"
             && let Some(id) = command["id"].as_str()
         {
@@ -158,7 +168,7 @@ impl History {
             if configs["transactional.id"].is_string() {
                 let topic = command["topic"].as_str().unwrap_or_default().to_owned();
                 let state = State::Initializing;
-                self.transactors.insert(id.to_owned(), Transactor { topic, state, sent: 0, transactions: Vec::new() });
+                self.transactors.insert(id.to_owned(), Transactor { topic, state, sent: 0, transactions: Vec::new(), is_closing: false });
             }
             self.senders.insert(id.to_owned(), Sender { is_one_in_flight, is_idempotent, acks_all, ..Sender::default() });
         }
