@@ -214,6 +214,16 @@ fn states(cluster: &Cluster) -> Vec<String> {
     changed.iter().map(|event| event.detail["state"].as_str().expect("a state").to_owned()).collect()
 }
 
+/// Commits, up to the moment when that is written. Returns the transaction's coordinator.
+fn commit_is_decided(cluster: &mut Cluster) -> i32 {
+    let coordinator = cluster.view().transactions.iter().find(|own| own.id == "mover").expect("the transaction").coordinator;
+    act(cluster, "commitTransaction", "mover");
+    while !states(cluster).contains(&"PrepareCommit".to_owned()) {
+        cluster.advance(0.1);
+    }
+    coordinator
+}
+
 #[test]
 fn what_is_committed_is_read_and_what_is_aborted_is_not_under_either_version() {
     for version in ["1", "2"] {
@@ -300,14 +310,7 @@ fn another_coordinator_goes_on_where_the_last_one_was_in_the_middle_of_a_commit(
         send(&mut cluster, "mover", 0, "a");
         send(&mut cluster, "mover", 1, "b");
         cluster.advance(500.0);
-        let view = cluster.view();
-        let topic = view.topics.iter().find(|topic| topic.name == "__transaction_state").expect("its topic");
-        let index = brokerlab::coordinator::partition_for("mover", topic.partitions.len() as i32);
-        let coordinator = topic.partitions[index as usize].leader.expect("a coordinator");
-        act(&mut cluster, "commitTransaction", "mover");
-        while !states(&cluster).contains(&"PrepareCommit".to_owned()) {
-            cluster.advance(0.1);
-        }
+        let coordinator = commit_is_decided(&mut cluster);
         cluster.apply(json!({ "type": "crashBroker", "broker": coordinator }));
         cluster.advance(15_000.0);
         assert_eq!(states(&cluster).last().map(String::as_str), Some("CompleteCommit"), "version {version}");
@@ -454,14 +457,7 @@ fn an_end_that_cannot_be_written_is_tried_again_later() {
     act(&mut cluster, "beginTransaction", "mover");
     send(&mut cluster, "mover", 0, "a");
     cluster.advance(500.0);
-    let view = cluster.view();
-    let topic = view.topics.iter().find(|topic| topic.name == "__transaction_state").expect("its topic");
-    let index = brokerlab::coordinator::partition_for("mover", topic.partitions.len() as i32);
-    let coordinator = topic.partitions[index as usize].leader.expect("a coordinator");
-    act(&mut cluster, "commitTransaction", "mover");
-    while !states(&cluster).contains(&"PrepareCommit".to_owned()) {
-        cluster.advance(0.1);
-    }
+    let coordinator = commit_is_decided(&mut cluster);
     let others: Vec<i32> = (1..=3).filter(|broker| *broker != coordinator).collect();
     others.iter().for_each(|broker| _ = cluster.apply(json!({ "type": "crashBroker", "broker": broker })));
     cluster.advance(20_000.0);
