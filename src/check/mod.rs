@@ -559,9 +559,12 @@ impl Checker {
         let leads = |own: &&Replica| decided(world, &offsets).is_some_and(|state| state.leader_epoch == own.leader_epoch());
         match replica(world, &offsets, broker).filter(leads) {
             Some(own) if !log.is_unclean() => {
-                // What the new leader has written by now came after it.
-                let tail = own.log.batches_from(self.commits.read_to(&offsets)).filter(|batch| batch.leader_epoch < own.leader_epoch());
-                self.commits.loaded(world, node, group, &offsets, tail)
+                // What the new leader has written by now came after it; but who stood still does much at once, and it may count already.
+                let tail = || own.log.batches_from(self.commits.read_to(&offsets));
+                let older = tail().filter(|batch| batch.leader_epoch < own.leader_epoch());
+                let counting = tail().take_while(|batch| batch.next_offset() <= own.high_watermark());
+                let verdict = self.commits.loaded(world, node, group, &offsets, older);
+                verdict.or_else(|_| self.commits.loaded(world, node, group, &offsets, counting))
             }
             _ => Ok(()),
         }

@@ -83,8 +83,11 @@ impl PartitionCheck {
         self.compaction.end().max(self.former_compacted)
     }
 
-    /// Where a gap ends that has nothing in it that a consumer sees.
+    /// Where a gap ends that has nothing in it that a consumer sees. What a leader wrote that had not heard of the topic's end is not known.
     pub fn end_of_hidden(&self, from: i64, reads_committed: bool) -> i64 {
+        if self.committed.end() <= from && from < self.former_end {
+            return self.former_end;
+        }
         self.transactions.end_of_hidden(&self.committed, from, reads_committed)
     }
 

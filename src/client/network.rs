@@ -277,6 +277,11 @@ impl<T> Network<T> {
         grown - fifth + self.chance.clone().below(2 * fifth + 1)
     }
 
+    /// Whom it may ask: those that it began with, and those that it has heard of.
+    pub fn known_brokers(&self) -> impl Iterator<Item = i32> {
+        self.bootstrap.iter().chain(&self.brokers).copied()
+    }
+
     /// Asks for metadata if that is due.
     pub fn ask_for_metadata(&mut self, now: Time, out: &mut Outputs) {
         if self.metadata.under_way.is_some() || self.metadata.due.is_none_or(|due| now < due) {

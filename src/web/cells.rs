@@ -50,6 +50,14 @@ pub struct Marker {
     pub starts: bool,
 }
 
+impl Marker {
+    /// From where to where its label goes.
+    fn span(&self) -> (f64, f64) {
+        let (at, width) = (self.at * PITCH, self.text.chars().count() as f64 * LETTER);
+        if self.starts { (at, at + width) } else { (at - width, at) }
+    }
+}
+
 /// The first offset of a partition's window: as many as fit, up to the longest log.
 pub fn window(partition: &PartitionView, cells: usize) -> i64 {
     let end = partition.replicas.iter().map(|r| r.log_end_offset).max().unwrap_or(0);
@@ -86,7 +94,7 @@ pub fn cells(
 }
 
 /// Last stable offset (where a transaction keeps it back), high watermark and log end offset, placed so that their labels never cover each other: who
-/// lacks the room speaks through the next.
+/// lacks the room speaks through the next, the last one first.
 pub fn ends(replica: &ReplicaView, first: i64, cells: usize) -> Vec<Marker> {
     let (lso, hw, leo) = (replica.last_stable_offset, replica.high_watermark, replica.log_end_offset);
     let x = |offset: i64| (offset - first).clamp(0, cells as i64) as f64;
@@ -98,19 +106,21 @@ pub fn ends(replica: &ReplicaView, first: i64, cells: usize) -> Vec<Marker> {
     if lso < hw {
         points.insert(0, ("lso", "LSO", lso));
     }
-    let mut out = Vec::new();
-    let mut spoken = String::new();
-    for (i, (class, name, offset)) in points.iter().enumerate() {
-        let at = x(*offset);
-        let joint = if spoken.is_empty() { "" } else { " · " };
-        let text = format!("{spoken}{joint}{name} {offset}");
-        spoken = match points.get(i + 1) {
-            Some((_, next, offset)) if (x(*offset) - at) * PITCH < (next.len() + 5) as f64 * LETTER => text.clone(),
-            _ => String::new(),
-        };
-        let text = if spoken.is_empty() { text } else { String::new() };
-        out.push(Marker { class, at, starts: at * PITCH < text.len() as f64 * LETTER, text });
+    let mut out: Vec<Marker> = Vec::new();
+    for (class, name, offset) in points.into_iter().rev() {
+        let mut marker = Marker { class, at: x(offset), text: format!("{name} {offset}"), starts: false };
+        marker.starts = marker.span().0 < 0.0;
+        if let Some(next) = out.iter_mut().rfind(|next| !next.text.is_empty())
+            && next.span().0 < marker.span().1 + LETTER
+        {
+            let own = std::mem::take(&mut marker.text);
+            next.text = format!("{own} · {}", next.text);
+            (next.starts, marker.starts) = (false, false);
+            next.starts = next.span().0 < 0.0;
+        }
+        out.push(marker);
     }
+    out.reverse();
     out
 }
 
@@ -118,7 +128,7 @@ pub fn ends(replica: &ReplicaView, first: i64, cells: usize) -> Vec<Marker> {
 pub fn start_label(markers: &[Marker], first: i64) -> Option<String> {
     let text = first.to_string();
     let room = (text.len() as f64 + 1.5) * LETTER;
-    let free = markers.iter().all(|m| !m.starts && m.at * PITCH - m.text.len() as f64 * LETTER > room);
+    let free = markers.iter().all(|m| !m.starts && room < m.span().0);
     free.then_some(text)
 }
 

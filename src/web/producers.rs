@@ -93,7 +93,7 @@ fn transaction(shot: &Shot, producer: &str, state: &'static str, act: &Callback<
     let closed = "No transaction is open.";
     html! {
         <>
-            <div class="row facts" title="Where its transaction stands"><span class="dim grow">{ "transaction" }</span>{ chip(state_kind(state), state) }</div>
+            <div class="row facts wrap" title="Where its transaction stands"><span class="dim">{ "transaction" }</span>{ chip(state_kind(state), state) }</div>
             <div class="said">
                 { said("Begin", state == "READY", "It is not ready to begin one.", Command::BeginTransaction { producer: producer() }) }
                 { said("Commit", is_open, closed, Command::CommitTransaction { producer: producer() }) }

@@ -203,6 +203,10 @@ impl Run {
                 // The one that joins after the coordinator has moved and has no assignor in common with what the group chose: all that is stored.
                 continue;
             }
+            if !consumer.known_brokers().any(|broker| self.session.world().broker(broker).is_some()) {
+                // All that it began with were removed before it heard of another.
+                continue;
+            }
             let Some(id) = &consumer.config().group else { continue };
             let subscribes: Box<dyn Fn(&str) -> bool> = match consumer.reads() {
                 Reads::Subscribed(names) => Box::new(|topic| names.iter().any(|name| **name == *topic)),

@@ -196,6 +196,11 @@ impl Consumer {
         &self.config
     }
 
+    /// Whom it may ask of the cluster.
+    pub fn known_brokers(&self) -> impl Iterator<Item = i32> {
+        self.network.known_brokers()
+    }
+
     pub fn consumed(&self) -> u64 {
         self.consumed
     }

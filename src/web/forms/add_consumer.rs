@@ -34,7 +34,7 @@ pub fn spec(shot: &Shot) -> Spec {
                 "What the application spends on each; empty: nothing.",
             ),
             FieldSpec::new("Topics", "topics", Kind::Many(topics), first, ""),
-            FieldSpec::new("Topic pattern", "pattern", Kind::Text, "", "A regular expression, instead of the topics above."),
+            FieldSpec::new("Topic pattern", "pattern", Kind::Text, "", "A regular expression, instead of the topics below."),
         ],
         settings: CONSUMER,
         read: |v| {
