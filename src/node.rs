@@ -133,6 +133,8 @@ pub enum Timer {
     Share,
     /// Broker: give up requests to other nodes that got no answer in time.
     RequestTimeouts,
+    /// Broker: ask a transaction's coordinator again.
+    AskAgain,
     /// Broker: the controlled shutdown has taken too long.
     Shutdown,
     /// Broker's machine: old pages of the page cache go to disk.

@@ -395,6 +395,37 @@ fn who_asks_the_coordinator_before_it_appends() {
     }
 }
 
+/// While the markers of a producer's last transaction are on their way, the leader asks again for its next one (KAFKA-18654); it does not trouble the producer
+/// before its patience ends.
+#[test]
+fn the_next_transaction_waits_at_the_leader_until_the_last_one_has_ended() {
+    for (patience, retried) in [("100", false), ("0", true)] {
+        let configs = json!({ "brokerlab.transaction.version": "2", "add.partitions.to.txn.retry.backoff.max.ms": patience });
+        let mut cluster = Cluster::configured(3, configs).topic("out", 2, 3);
+        add_producer(&mut cluster, "mover", json!({ "linger.ms": "0" }));
+        cluster.advance(2_000.0);
+        act(&mut cluster, "beginTransaction", "mover");
+        send(&mut cluster, "mover", 0, "a");
+        cluster.advance(500.0);
+        act(&mut cluster, "commitTransaction", "mover");
+        while cluster.view().producers[0].transaction != Some("READY") {
+            cluster.advance(0.1);
+        }
+        act(&mut cluster, "beginTransaction", "mover");
+        let begun = cluster.view().time;
+        send(&mut cluster, "mover", 0, "b");
+        while cluster.view().producers[0].acknowledged < 2 {
+            cluster.advance(1.0);
+        }
+        assert_eq!(!events(&cluster, "produceRetried").is_empty(), retried, "for {patience} ms");
+        let taken = cluster.view().time - begun;
+        assert!(if retried { 100.0 <= taken } else { (20.0..50.0).contains(&taken) }, "{taken} ms with {patience}");
+        act(&mut cluster, "commitTransaction", "mover");
+        cluster.advance(1_000.0);
+        assert_eq!(values(&cluster, Isolation::ReadCommitted), ["a", "b"]);
+    }
+}
+
 #[test]
 fn a_transaction_ends_where_a_partition_of_it_is_gone() {
     for version in ["1", "2"] {

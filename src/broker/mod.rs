@@ -59,13 +59,14 @@ use crate::ordered::{OrderedMap, OrderedSet};
 pub use lookup::{EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
 use replication::Fetcher;
 use shutdown::Shutdown;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use throttle::Quota;
 pub use throttle::QuotaWindow;
 use transactions::Marking;
 use uuid::Uuid;
 pub use validation::LogRules;
-use verification::Verification;
+use verification::{AskAgain, Verification};
 use work::{Job, Work};
 
 /// Settings of a broker, with Kafka's names and defaults.
@@ -146,6 +147,10 @@ pub struct BrokerConfig {
     pub transactions_topic_segment_bytes: i64,
     /// `transaction.partition.verification.enable`
     pub verifies_transactions: bool,
+    /// `add.partitions.to.txn.retry.backoff.ms`
+    pub add_partitions_backoff: Time,
+    /// `add.partitions.to.txn.retry.backoff.max.ms`
+    pub add_partitions_backoff_max: Time,
     /// The feature level `transaction.version`: 1 or 2 (KIP-890)
     pub transaction_version: i64,
     pub share: ShareConfig,
@@ -221,6 +226,8 @@ pub struct Broker {
     marking: OrderedMap<u32, Marking>,
     /// Requests that wait for the coordinator of their transaction, by the correlation of what it was asked.
     verifying: OrderedMap<u32, Verification>,
+    /// Requests that ask a coordinator again, the first one first.
+    asking_again: VecDeque<AskAgain>,
     /// Topics that the controller was asked to make, and when, by the request's correlation.
     creating: OrderedMap<u32, (String, Time)>,
     /// Partitions with an AlterPartition request under way, and since when, by the request's correlation.
@@ -281,6 +288,7 @@ impl Broker {
             transactions_wake: None,
             marking: OrderedMap::new(),
             verifying: OrderedMap::new(),
+            asking_again: VecDeque::new(),
             creating: OrderedMap::new(),
             altering: OrderedMap::new(),
             producer_ids: ProducerIds::default(),
@@ -597,6 +605,7 @@ impl Broker {
         self.fetches.retain(|delayed| !gone(delayed.from()));
         self.deletes.retain(|delayed| !gone(delayed.from()));
         self.verifying.retain(|_, waiting| !gone(waiting.from));
+        self.asking_again.retain(|waiting| !gone(waiting.from));
         if let NodeId::Broker(broker) = peer {
             self.markers_lost(
                 now,
@@ -654,6 +663,7 @@ impl Broker {
             Timer::Share => self.share_due(now, out),
             Timer::OffsetsRetention => self.offsets_retention_due(now, out),
             Timer::RequestTimeouts => self.time_requests_out(now, out),
+            Timer::AskAgain => self.ask_again(now, out),
             Timer::Shutdown => self.end(now, out),
             Timer::Flush => self.flush_due(now, out),
             Timer::Work { job } => self.job_done(now, job, out),

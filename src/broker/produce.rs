@@ -93,6 +93,19 @@ impl Broker {
         batches: ProduceBatches,
         out: &mut Outputs,
     ) {
+        self.produce_asking(now, now, (from, correlation), message, batches, out);
+    }
+
+    /// Appends what a Produce request brings, once the coordinators of its transactions have been asked, which has gone on `since` then.
+    pub(super) fn produce_asking(
+        &mut self,
+        now: Time,
+        since: Time,
+        (from, correlation): (Connection, u32),
+        message: Arc<k::ProduceRequest>,
+        batches: ProduceBatches,
+        out: &mut Outputs,
+    ) {
         let (mut unverified, mut producer, mut refusal) = (Vec::new(), None, None);
         let keys = message
             .topic_data
@@ -115,7 +128,7 @@ impl Broker {
         if let Some(id) = message.transactional_id.as_ref().filter(|_| refusal.is_none() && !unverified.is_empty())
             && let Some(producer) = producer
         {
-            let parked = Parked::Produce(message.clone(), batches.clone());
+            let parked = Parked::Produce(message.clone(), batches.clone(), since);
             match self.ask_coordinator(now, (from, correlation), (id, producer), &unverified, parked, out) {
                 Ok(()) => return,
                 Err(error) => {

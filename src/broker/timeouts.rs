@@ -8,7 +8,7 @@ use crate::node::{Channel, MS, NodeId, Outputs, Time, Timer};
 use crate::replica::PartitionKey;
 
 /// `replica.socket.timeout.ms` and `controller.socket.timeout.ms`, which have the same default.
-const REQUEST_TIMEOUT: Time = 30_000 * MS;
+pub(super) const REQUEST_TIMEOUT: Time = 30_000 * MS;
 
 impl Broker {
     /// Sets the one alarm for all of them: when the first can be due. What is sent later is due later.

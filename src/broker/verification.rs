@@ -1,12 +1,14 @@
 //! Before records of a transaction are appended, its coordinator is asked: whether the partition is in the transaction (version 1), or to put it in
 //! (version 2). So nothing is written outside of an open transaction, where nobody would ever end it.
 //!
-//! Owns the requests that wait for the coordinator's word. Source: `AddPartitionsToTxnManager`, `ReplicaManager.maybeSendPartitionsToTransactionCoordinator`,
-//! `VerificationGuard`; KIP-890.
+//! Owns the requests that wait for the coordinator's word, and those that ask it again in a moment: while the markers of a producer's last transaction are
+//! on their way, its next one cannot begin. Source: `AddPartitionsToTxnManager`, `ReplicaManager.maybeSendPartitionsToTransactionCoordinator`,
+//! `VerificationGuard`; KIP-890, KAFKA-18654.
 
 use super::Broker;
+use super::timeouts::REQUEST_TIMEOUT;
 use crate::coordinator::{TRANSACTIONS_TOPIC, partition_for};
-use crate::node::{Channel, Connection, NodeId, Outputs, Time};
+use crate::node::{Channel, Connection, NodeId, Outputs, Time, Timer};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, ProduceBatches, Request};
@@ -28,8 +30,20 @@ pub(super) struct Verification {
 
 #[derive(Clone, Debug)]
 pub(super) enum Parked {
-    Produce(Arc<k::ProduceRequest>, ProduceBatches),
+    /// And since when it asks.
+    Produce(Arc<k::ProduceRequest>, ProduceBatches, Time),
     Offsets(Arc<k::TxnOffsetCommitRequest>),
+}
+
+/// A Produce request that asks the coordinator again.
+#[derive(Clone, Debug)]
+pub(super) struct AskAgain {
+    at: Time,
+    since: Time,
+    pub from: Connection,
+    correlation: u32,
+    message: Arc<k::ProduceRequest>,
+    batches: ProduceBatches,
 }
 
 /// What the coordinator says of each partition, and in which leader epoch it was asked. A marker or another epoch in between makes it worthless.
@@ -91,7 +105,46 @@ impl Broker {
                 }
             }
         }
-        self.go_on(now, verification, out);
+        if self.waits_to_ask_again(now, &verification) {
+            self.watch_questions(now, out);
+        } else {
+            self.go_on(now, verification, out);
+        }
+    }
+
+    /// Whether the producer's last transaction is only just ending, so that the question is put again instead of troubling the producer.
+    fn waits_to_ask_again(&mut self, now: Time, verification: &Verification) -> bool {
+        let Parked::Produce(message, batches, since) = &verification.request else { return false };
+        let is_ending = verification.verdicts.values().any(|(_, error)| *error == ErrorCode::ConcurrentTransactions);
+        let until = since + self.config.add_partitions_backoff_max.min(REQUEST_TIMEOUT);
+        let waits = is_ending && self.config.transaction_version == 2 && now < until;
+        if waits {
+            let (from, correlation) = (verification.from, verification.correlation);
+            let at = now + self.config.add_partitions_backoff;
+            self.asking_again.push_back(AskAgain {
+                at,
+                since: *since,
+                from,
+                correlation,
+                message: message.clone(),
+                batches: batches.clone(),
+            });
+        }
+        waits
+    }
+
+    /// Sets the alarm for the first question that is put again.
+    fn watch_questions(&self, now: Time, out: &mut Outputs) {
+        if let Some(first) = self.asking_again.front() {
+            out.timer(first.at.max(now + 1), Timer::AskAgain);
+        }
+    }
+
+    pub(super) fn ask_again(&mut self, now: Time, out: &mut Outputs) {
+        while let Some(AskAgain { since, from, correlation, message, batches, .. }) = self.asking_again.pop_front_if(|one| one.at <= now) {
+            self.produce_asking(now, since, (from, correlation), message, batches, out);
+        }
+        self.watch_questions(now, out);
     }
 
     /// Nobody answers: the sender is to come again.
@@ -114,7 +167,7 @@ impl Broker {
     fn go_on(&mut self, now: Time, verification: Verification, out: &mut Outputs) {
         let Verification { from, correlation, request, verdicts, .. } = verification;
         match request {
-            Parked::Produce(message, batches) => {
+            Parked::Produce(message, batches, _) => {
                 self.produce_verified(now, from, correlation, (&message, &batches), Ok(&verdicts), out);
             }
             Parked::Offsets(message) => {

@@ -516,6 +516,8 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         transactions_topic_min_isr: values.int("transaction.state.log.min.isr"),
         transactions_topic_segment_bytes: values.int("transaction.state.log.segment.bytes"),
         verifies_transactions: values.bool("transaction.partition.verification.enable"),
+        add_partitions_backoff: values.millis("add.partitions.to.txn.retry.backoff.ms"),
+        add_partitions_backoff_max: values.millis("add.partitions.to.txn.retry.backoff.max.ms"),
         coordinator,
         share,
         costs: costs(&values),

@@ -98,6 +98,8 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "unclean.leader.election.enable",
         ],
         Scope::Broker => &[
+            "add.partitions.to.txn.retry.backoff.max.ms",
+            "add.partitions.to.txn.retry.backoff.ms",
             "auto.create.topics.enable",
             "auto.leader.rebalance.enable",
             "broker.heartbeat.interval.ms",

@@ -197,6 +197,18 @@ pub static BROKER: &[Setting] = &[
     )
     .at_least(1),
     int("transaction.max.timeout.ms", "900000", "The longest timeout that a transactional producer may ask for.").at_least(1),
+    int(
+        "add.partitions.to.txn.retry.backoff.ms",
+        "20",
+        "How long a leader waits before it asks the coordinator again, while a producer's last transaction ends.",
+    )
+    .at_least(1),
+    int(
+        "add.partitions.to.txn.retry.backoff.max.ms",
+        "100",
+        "How long a leader asks again at the most; then the producer is to come again.",
+    )
+    .at_least(0),
     boolean(
         "transaction.partition.verification.enable",
         "true",
