@@ -114,6 +114,16 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("failover-aborts", "a new coordinator aborts what the last one has begun to commit"),
     ("offsets-before-the-commit", "offsets in a transaction count before it has committed"),
     ("assigned-before-revoked", "a partition is given to a member while another has not given it up (KIP-848)"),
+    ("share-acquired-twice", "a record that one member of a share group has is given to another"),
+    ("share-accepted-comes-again", "a new leader takes what a share group has accepted for available"),
+    ("share-begins-behind-the-stored", "a new leader goes on behind all that the state tells of, accepted or not"),
+    ("share-delivery-not-counted", "deliveries of a share group's records are not counted"),
+    ("share-limit-unheeded", "a share group's record is delivered again however often it was"),
+    ("share-lock-for-ever", "a member of a share group keeps what it does not acknowledge"),
+    ("share-acknowledged-unstored", "an acknowledgement is answered when the leader knows it, and lost with the leader"),
+    ("share-states-begun-again", "a coordinator that takes over has states begun of which there are some"),
+    ("share-start-taken-back", "a write that comes late takes the share-partition start offset back"),
+    ("share-any-leader-writes", "the share coordinator takes the word of a leader that is one no more"),
 ];
 
 #[cfg(feature = "mutants")]

@@ -121,6 +121,8 @@ fn errors(response: &Response) -> Vec<E> {
         Response::DescribeConfigs(m) => m.results.iter().map(|r| r.error_code).collect(),
         Response::DescribeGroups(m) => m.groups.iter().map(|g| g.error_code).collect(),
         Response::ConsumerGroupDescribe(m) => m.groups.iter().map(|g| g.error_code).collect(),
+        Response::ShareGroupDescribe(m) => m.groups.iter().map(|g| g.error_code).collect(),
+        Response::DescribeShareGroupOffsets(m) => m.groups.iter().map(|g| g.error_code).collect(),
         Response::DeleteGroups(m) => m.results.iter().map(|g| g.error_code).collect(),
         Response::OffsetDelete(m) if m.error_code == 0 => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
         Response::DeleteRecords(m) => m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect(),
@@ -186,6 +188,20 @@ fn an_admin_is_refused_groups_that_are_not_there_or_not_empty() {
     target.broker_refuses(elsewhere, "DescribeGroups", Request::DescribeGroups(Arc::new(describe)), E::NotCoordinator);
     let describe = k::ConsumerGroupDescribeRequest::default().with_group_ids(vec![id("readers")]);
     target.broker_refuses(elsewhere, "ConsumerGroupDescribe", Request::ConsumerGroupDescribe(Arc::new(describe)), E::NotCoordinator);
+    for (at, group, expected) in
+        [(elsewhere, "readers", E::NotCoordinator), (coordinator, "readers", E::GroupIdNotFound), (coordinator, "", E::InvalidGroupId)]
+    {
+        let describe = k::ShareGroupDescribeRequest::default().with_group_ids(vec![id(group)]);
+        target.broker_refuses(at, "ShareGroupDescribe", Request::ShareGroupDescribe(Arc::new(describe)), expected);
+        let alter = k::AlterShareGroupOffsetsRequest::default().with_group_id(id(group));
+        target.broker_refuses(at, "AlterShareGroupOffsets", Request::AlterShareGroupOffsets(Arc::new(alter)), expected);
+        let delete = k::DeleteShareGroupOffsetsRequest::default().with_group_id(id(group));
+        target.broker_refuses(at, "DeleteShareGroupOffsets", Request::DeleteShareGroupOffsets(Arc::new(delete)), expected);
+        let beat = k::ShareGroupHeartbeatRequest::default().with_group_id(id(group)).with_member_id(wire::text("m"));
+        let beat = beat.with_member_epoch(7);
+        let expected = if group.is_empty() { E::InvalidRequest } else { expected };
+        target.broker_refuses(at, "ShareGroupHeartbeat", Request::ShareGroupHeartbeat(Arc::new(beat)), expected);
+    }
     for (at, group, topic, expected) in [
         (coordinator, "", "orders", E::InvalidGroupId),
         (elsewhere, "readers", "orders", E::NotCoordinator),

@@ -3,6 +3,7 @@
 //! Source: `CoordinatorRuntime`: what a group decides is written to `__consumer_offsets` with acks=all before anybody hears of it.
 
 use super::Broker;
+use super::share::Ask;
 use super::verification::Parked;
 use crate::coordinator::{Effects, OFFSETS_TOPIC, ReplyTo, Then, partition_for};
 use crate::node::{Connection, Outputs, Time, Timer};
@@ -51,6 +52,17 @@ impl Broker {
                 let response = self.coordinator.describe_consumer_groups(&message, image);
                 effects.replies.push((reply, Response::ConsumerGroupDescribe(Arc::new(response))));
             }
+            Request::ShareGroupHeartbeat(message) => {
+                self.coordinator.share_heartbeat(now, reply, client_id, &message, image, &mut effects, out);
+            }
+            Request::ShareGroupDescribe(message) => {
+                let response = self.coordinator.describe_share_groups(&message, image);
+                effects.replies.push((reply, Response::ShareGroupDescribe(Arc::new(response))));
+            }
+            Request::DescribeShareGroupOffsets(message) => self.coordinator.describe_share_offsets(reply, &message, image, &mut effects),
+            Request::AlterShareGroupOffsets(message) => self.coordinator.alter_share_offsets(now, reply, &message, image, &mut effects),
+            Request::DeleteShareGroupOffsets(message) => self.coordinator.delete_share_offsets(reply, &message, image, &mut effects),
+            Request::DeleteGroups(message) => self.coordinator.delete_groups(reply, &message, image, &mut effects),
             request => self.coordinator.handle(now, reply, client_id, request, &mut effects, out),
         }
         self.carry_out(now, effects, out);
@@ -105,7 +117,7 @@ impl Broker {
             then => then,
         };
         let mut effects = Effects::default();
-        self.coordinator.committed(now, then, &mut effects, out);
+        self.coordinator.committed(now, then, &self.image, &mut effects, out);
         self.carry_out(now, effects, out);
     }
 
@@ -158,6 +170,9 @@ impl Broker {
             if let Err((then, error)) = written {
                 self.coordinator_failed(now, then, error, out);
             }
+        }
+        for (task, key, wish) in effects.shares.drain(..) {
+            self.ask_share_coordinator(now, &key, Ask::Wish { task, wish }, out);
         }
         if let Some(at) = self.coordinator.next_deadline().filter(|at| self.groups_wake.is_none_or(|set| *at < set)) {
             let at = at.max(now + 1);

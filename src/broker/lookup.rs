@@ -37,7 +37,7 @@ const TRANSACTION_COORDINATOR: i8 = 1;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 45] = [
+const APIS: [(i16, i16, i16); 50] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -76,6 +76,8 @@ const APIS: [(i16, i16, i16); 45] = [
     (69, 0, 1), // ConsumerGroupDescribe
     (74, 0, 1), // ListConfigResources
     (75, 0, 0), // DescribeTopicPartitions
+    (76, 1, 1), // ShareGroupHeartbeat
+    (77, 1, 1), // ShareGroupDescribe
     (78, 1, 1), // ShareFetch
     (79, 1, 1), // ShareAcknowledge
     (83, 0, 0), // InitializeShareGroupState
@@ -83,6 +85,9 @@ const APIS: [(i16, i16, i16); 45] = [
     (85, 0, 0), // WriteShareGroupState
     (86, 0, 0), // DeleteShareGroupState
     (87, 0, 0), // ReadShareGroupStateSummary
+    (90, 0, 0), // DescribeShareGroupOffsets
+    (91, 0, 0), // AlterShareGroupOffsets
+    (92, 0, 0), // DeleteShareGroupOffsets
 ];
 
 pub(super) fn api_versions() -> k::ApiVersionsResponse {

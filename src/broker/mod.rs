@@ -528,7 +528,12 @@ impl Broker {
             | Request::DeleteGroups(_)
             | Request::OffsetDelete(_)
             | Request::ConsumerGroupHeartbeat(_)
-            | Request::ConsumerGroupDescribe(_)) => self.group_request(now, from, &client_id, correlation, request, out),
+            | Request::ConsumerGroupDescribe(_)
+            | Request::ShareGroupHeartbeat(_)
+            | Request::ShareGroupDescribe(_)
+            | Request::DescribeShareGroupOffsets(_)
+            | Request::AlterShareGroupOffsets(_)
+            | Request::DeleteShareGroupOffsets(_)) => self.group_request(now, from, &client_id, correlation, request, out),
             Request::ShareFetch(message) => self.share_fetch(now, from, correlation, &message, out),
             Request::ShareAcknowledge(message) => self.share_acknowledge(now, from, correlation, &message, out),
             request @ (Request::InitializeShareGroupState(_)
@@ -590,7 +595,11 @@ impl Broker {
             Response::CreateTopics(_) => {
                 self.creating.remove(&correlation);
             }
-            response @ (Response::ReadShareGroupState(_) | Response::WriteShareGroupState(_)) => {
+            response @ (Response::ReadShareGroupState(_)
+            | Response::WriteShareGroupState(_)
+            | Response::InitializeShareGroupState(_)
+            | Response::DeleteShareGroupState(_)
+            | Response::ReadShareGroupStateSummary(_)) => {
                 self.share_coordinator_answered(now, correlation, &response, out);
             }
             _ => {}

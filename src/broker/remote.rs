@@ -213,7 +213,7 @@ impl Broker {
     }
 
     /// What a read finds in the remote store: as much as fits, of one segment.
-    fn find_remote(&self, read: &RemoteRead) -> Result<Vec<Batch>, ErrorCode> {
+    pub(super) fn find_remote(&self, read: &RemoteRead) -> Result<Vec<Batch>, ErrorCode> {
         let replica = self.replicas.get(&read.key).ok_or(ErrorCode::NotLeaderOrFollower)?;
         let held = self.remote.get(&read.key).and_then(|remote| remote.batches(&replica.log, read.offset));
         let (batches, _) = held.ok_or(ErrorCode::OffsetOutOfRange)?;

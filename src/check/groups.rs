@@ -33,13 +33,17 @@ impl GroupsCheck {
             return Ok(());
         }
         let before = self.generations.insert((group.clone(), broker), (term, generation));
-        if let Some((coordinator, known)) = coordinated(world, group).and_then(|(id, known)| Some((id, known.consumer.as_ref()?))) {
+        if let Some((coordinator, known)) = coordinated(world, group).filter(|(_, known)| known.kind() != "classic") {
             // What a former one begins comes to nothing.
             if coordinator != broker {
                 return Ok(());
             }
-            // Under the new protocol epochs that could not be written, and that nobody was told, are given again.
-            let told = world.clients().filter_map(member_of).filter(|(id, _)| known.members.contains_key(*id));
+            // Under the new protocols epochs that could not be written, and that nobody was told, are given again.
+            let is_member = |id: &str| {
+                let shares = known.share.as_ref().is_some_and(|share| share.members.contains_key(id));
+                shares || known.consumer.as_ref().is_some_and(|consumer| consumer.members.contains_key(id))
+            };
+            let told = world.clients().filter_map(member_of).filter(|(id, _)| is_member(id));
             return match told.map(|(_, epoch)| epoch).max().filter(|told| generation < *told) {
                 Some(told) => Err(("G1", format!("group {group} went to epoch {generation}, and a member was told {told}"))),
                 None => Ok(()),
@@ -93,6 +97,12 @@ pub fn polls_in_time(world: &World, node: NodeId) -> Verdict {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether it is a member of a share group.
+pub fn shares(world: &World, node: NodeId) -> bool {
+    let client = world.client_at(node).map(|client| &client.application);
+    matches!(client, Some(Application::Consumer { consumer, .. }) if consumer.config().shares)
 }
 
 /// G6: no two members of a group have one instance id.

@@ -16,6 +16,8 @@
 //!
 //! I1 to I5: records of idempotent producers are written once and in order.
 //!
+//! S1 to S4 are those of share groups.
+//!
 //! T5 and T6 are those of transactions in a partition's log; a marker begins an epoch there as records do. T1 to T3, T7 and T8 hold them against the log of
 //! their coordinators, T10 is of the offsets in them.
 
@@ -29,6 +31,8 @@ mod metadata;
 mod partition;
 mod semantics;
 mod sequences;
+mod shares;
+mod spans;
 mod tiered;
 mod transactions;
 
@@ -47,6 +51,7 @@ use ledger::Ledger;
 use metadata::MetadataCheck;
 use partition::PartitionCheck;
 use semantics::{Given, Reader, Semantics};
+use shares::{Shares, Told};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -183,6 +188,7 @@ pub struct Checker {
     ledger: Ledger,
     /// Some of the coordinators' log may be lost.
     is_ledger_torn: bool,
+    shares: Shares,
     counts: Counts,
     violations: Vec<Violation>,
 }
@@ -239,7 +245,11 @@ impl Checker {
         }
         let is_whole = self.counts.brokers_removed == 0;
         let remote = || if is_whole { tiered::deleted_leave_nothing_remote(world) } else { Ok(()) };
-        if let Err((invariant, sentence)) = deleted_leave_no_log(world).and_then(|()| remote()).and_then(|()| self.metadata.in_full(world))
+        let partitions = &self.partitions;
+        let is_unclean = |name: &Partition| partitions.get(name).is_some_and(PartitionCheck::is_unclean);
+        let shared = self.shares.in_full(world, is_unclean);
+        if let Err((invariant, sentence)) =
+            deleted_leave_no_log(world).and_then(|()| remote()).and_then(|()| self.metadata.in_full(world)).and(shared)
             && self.violations.len() < VIOLATIONS_MAX
         {
             self.violations.push(Violation { invariant, time: world.now(), sentence, note: self.seen });
@@ -316,6 +326,7 @@ impl Checker {
                 self.deliveries.deleted(topic);
                 self.given.cut(|partition| partition.topic == *topic, 0);
                 self.commits.deleted(topic);
+                self.shares.topic_deleted(topic);
                 Ok(())
             }
             NoteKind::BrokerCrashed | NoteKind::PowerLost | NoteKind::BrokerStopped => {
@@ -436,18 +447,22 @@ impl Checker {
             NoteKind::RecordAcknowledged { partition, base_offset, records, acks } => {
                 self.partition(partition).acknowledged(partition, *base_offset, *records, *acks)
             }
+            // Of a share group's records each member is given some, and some of them again.
+            NoteKind::RecordDelivered { partition, first_offset, last_offset, .. } if groups::shares(world, node) => {
+                self.shares.delivered(world, node, partition, (*first_offset, *last_offset));
+                let check = self.partitions.or_default(partition.clone());
+                let end = check.committed_end();
+                if end <= *last_offset && !check.is_unclean() {
+                    return Err(("R10", not_committed(world, node, partition, *last_offset, end)));
+                }
+                Ok(())
+            }
             NoteKind::RecordDelivered { partition, first_offset, last_offset, records } => {
                 groups::polls_in_time(world, node)?;
                 let check = self.partitions.or_default(partition.clone());
                 let (end, unclean, compacted) = (check.committed_end(), check.is_unclean(), check.compacted_end());
                 if end <= *last_offset && !unclean {
-                    return Err((
-                        "R10",
-                        format!(
-                            "{} was given offset {last_offset} of {partition}, and {end} is the first that is not committed",
-                            world.name(node)
-                        ),
-                    ));
+                    return Err(("R10", not_committed(world, node, partition, *last_offset, end)));
                 }
                 self.commits.delivered(world, node, partition, last_offset + 1);
                 let range = (*first_offset, *last_offset);
@@ -500,12 +515,31 @@ impl Checker {
                 self.partitions.iter().for_each(|(name, check)| self.commits.closed(name, check.committed_end()));
                 Ok(())
             }
+            NoteKind::CommandApplied { name: "resetOffsets", .. } => {
+                self.shares.reset();
+                Ok(())
+            }
+            NoteKind::SharePartitionLoaded { group, partition, start_offset } => {
+                let partitions = &self.partitions;
+                let is_unclean = |name: &Partition| partitions.get(name).is_some_and(PartitionCheck::is_unclean);
+                self.shares.loaded(world, node, group, partition, *start_offset, is_unclean)
+            }
+            NoteKind::RecordsAcquired { group, member, partition, first_offset, last_offset, deliveries } => {
+                let range = (*first_offset, *last_offset);
+                self.shares.acquired(world, node, &Told { group, member, partition, range, deliveries: *deliveries })
+            }
+            NoteKind::RecordsSettled { group, member, partition, first_offset, last_offset, deliveries, archived, by } => {
+                let range = (*first_offset, *last_offset);
+                self.shares.settled(node, &Told { group, member, partition, range, deliveries: *deliveries }, *archived, *by);
+                Ok(())
+            }
             NoteKind::GroupLoaded { group, .. } => self.loaded(world, node, group),
             NoteKind::MemberJoined { group, .. } | NoteKind::MemberReplaced { group, .. } => {
                 groups::instances_are_unique(world, node, group)
             }
             NoteKind::GroupDeleted { group } => {
                 self.groups.deleted(node, group);
+                self.shares.group_deleted(group);
                 Ok(())
             }
             NoteKind::Rebalanced { group, generation, .. } => {
@@ -569,6 +603,10 @@ impl Checker {
             _ => Ok(()),
         }
     }
+}
+
+fn not_committed(world: &World, node: NodeId, partition: &Partition, last_offset: i64, end: i64) -> String {
+    format!("{} was given offset {last_offset} of {partition}, and {end} is the first that is not committed", world.name(node))
 }
 
 /// The name of what is broken, and how.

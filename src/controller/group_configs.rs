@@ -24,10 +24,13 @@ impl Controller {
             let setting = settings::lookup(Scope::Group, name).filter(|setting| setting.name == name);
             let setting = setting.ok_or_else(|| (ErrorCode::InvalidConfig, format!("Unknown group config name: {name}")))?;
             let value = settings::parse(setting, text).map_err(|error| (ErrorCode::InvalidConfig, error.to_string()))?;
-            let (least, most) = self.config.share_locks_ms;
-            if name == "share.record.lock.duration.ms" && matches!(value, Value::Number(ms) if !(least..=most).contains(&ms)) {
+            let own = name.strip_prefix("share.").unwrap_or_default();
+            let range = self.config.share_ranges.iter().find(|(name, ..)| *name == own);
+            if let Some((_, least, most)) =
+                range.filter(|(_, least, most)| matches!(value, Value::Number(ms) if !(*least..=*most).contains(&ms)))
+            {
                 let sentence =
-                    format!("{name} must be between {least} and {most}, as group.share.min.{0} and group.share.max.{0} say.", &name[6..]);
+                    format!("{name} must be between {least} and {most}, as group.share.min.{own} and group.share.max.{own} say.");
                 return Err((ErrorCode::InvalidConfig, sentence));
             }
         }

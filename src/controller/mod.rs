@@ -58,8 +58,8 @@ pub struct ControllerConfig {
     pub unclean_interval: Time,
     /// `delete.topic.enable`
     pub delete_topics: bool,
-    /// `group.share.min.record.lock.duration.ms` and `group.share.max.record.lock.duration.ms`
-    pub share_locks_ms: (i64, i64),
+    /// What share groups may set for themselves in milliseconds: a setting without `share.`, `group.share.min` and `group.share.max` of it.
+    pub share_ranges: [(&'static str, i64, i64); 3],
     /// `remote.log.storage.system.enable`
     pub remote_storage: bool,
     /// What holds for logs where the topic does not say

@@ -43,7 +43,7 @@ pub(super) fn group_tombstone(group: &str) -> (Bytes, Option<Bytes>) {
 }
 
 /// What is said of a group that there is not, or that is of another kind.
-fn no_such_group(id: &str, other: Option<&Group>, kind: &str) -> StrBytes {
+pub(super) fn no_such_group(id: &str, other: Option<&Group>, kind: &str) -> StrBytes {
     wire::text(&match other {
         Some(_) => format!("Group {id} is not a {kind} group."),
         None => format!("Group {id} not found."),
@@ -71,7 +71,11 @@ impl Group {
 
     /// What takes back the group and these of its offsets.
     pub(super) fn tombstones(&self, offsets: &[OffsetKey]) -> Records {
-        let own = self.consumer.as_ref().map_or_else(|| vec![group_tombstone(&self.id)], |consumer| consumer.tombstones(&self.id));
+        let own = match (&self.consumer, &self.share) {
+            (Some(consumer), _) => consumer.tombstones(&self.id),
+            (None, Some(share)) => share.tombstones(&self.id),
+            _ => vec![group_tombstone(&self.id)],
+        };
         offsets.iter().map(|key| tombstone(&self.id, key)).chain(own).collect()
     }
 
@@ -108,7 +112,10 @@ impl Coordinator {
         let listed = wanted.map(|group| {
             k::list_groups_response::ListedGroup::default()
                 .with_group_id(k::GroupId(wire::text(&group.id)))
-                .with_protocol_type(wire::text(if group.consumer.is_some() { CONSUMER } else { &group.protocol_type }))
+                .with_protocol_type(wire::text(match group.kind() {
+                    "classic" => &group.protocol_type,
+                    kind => kind,
+                }))
                 .with_group_state(wire::text(group.state_name()))
                 .with_group_type(wire::text(group.kind()))
         });
@@ -118,7 +125,7 @@ impl Coordinator {
     pub(super) fn describe_groups(&self, message: &k::DescribeGroupsRequest) -> k::DescribeGroupsResponse {
         let describe = |id: &k::GroupId| {
             let described = match self.group(id) {
-                Ok(Some(group)) if group.consumer.is_none() => group.describe(),
+                Ok(Some(group)) if group.kind() == "classic" => group.describe(),
                 Ok(other) => k::describe_groups_response::DescribedGroup::default()
                     .with_error_code(ErrorCode::GroupIdNotFound.code())
                     .with_error_message(Some(no_such_group(id, other, "classic")))
@@ -148,11 +155,16 @@ impl Coordinator {
         k::ConsumerGroupDescribeResponse::default().with_groups(message.group_ids.iter().map(describe).collect())
     }
 
-    pub(super) fn delete_groups(&mut self, reply: ReplyTo, message: &k::DeleteGroupsRequest, effects: &mut Effects) {
+    pub fn delete_groups(&mut self, reply: ReplyTo, message: &k::DeleteGroupsRequest, image: &MetadataImage, effects: &mut Effects) {
         let mut response = k::DeleteGroupsResponse::default();
+        let mut shared: OrderedSet<Arc<str>> = OrderedSet::new();
         let mut doomed: OrderedMap<i32, (Vec<Doomed>, Records)> = OrderedMap::new();
         for id in &message.groups_names {
             let error = match self.group(id) {
+                Ok(Some(group)) if group.is_empty() && group.share.is_some() => {
+                    shared.insert(group.id.clone());
+                    ErrorCode::None
+                }
                 Ok(Some(group)) if group.is_empty() => {
                     let partition = partition_for(id, self.config.partitions);
                     let (groups, records) = doomed.or_default(partition);
@@ -168,12 +180,15 @@ impl Coordinator {
             let result = k::delete_groups_response::DeletableGroupResult::default().with_group_id(id.clone());
             response.results.push(result.with_error_code(error.code()));
         }
-        if doomed.is_empty() {
+        if doomed.is_empty() && shared.is_empty() {
             effects.replies.push((reply, Response::DeleteGroups(Arc::new(response))));
             return;
         }
         self.next_deletion += 1;
-        self.deletions.insert(self.next_deletion, Deletion { reply, response, open: doomed.len() });
+        self.deletions.insert(self.next_deletion, Deletion { reply, response, open: doomed.len() + shared.len() });
+        for id in shared.iter() {
+            self.delete_share_group(id, self.next_deletion, image, effects);
+        }
         for (partition, (groups, records)) in doomed {
             let then = Then::GroupsDeleted { deletion: Some(self.next_deletion), groups };
             effects.appends.push(Append { partition, records, then });

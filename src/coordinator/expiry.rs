@@ -21,7 +21,7 @@ impl Coordinator {
                 };
                 let offsets: Vec<OffsetKey> = group.offsets.iter().filter(is_expired).map(|(key, _)| key.clone()).collect();
                 let is_all = offsets.len() == group.offsets.len() && shard.open_of(&group.id).next().is_none();
-                let has_nothing = is_all && group.is_empty() && group.pending.is_empty();
+                let has_nothing = is_all && group.is_empty() && group.pending.is_empty() && group.share.is_none();
                 let (records, then) = if has_nothing {
                     let records = group.tombstones(&offsets);
                     (records, Then::GroupsDeleted { deletion: None, groups: vec![(group.id.clone(), offsets)] })

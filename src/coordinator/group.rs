@@ -4,7 +4,7 @@
 //! assignment), Stable, Dead.
 
 use super::offsets::{CommittedOffset, OffsetKey};
-use super::{Append, ConsumerGroup, CoordinatorConfig, Effects, ReplyTo, Then, java_hash, partition_for};
+use super::{Append, ConsumerGroup, CoordinatorConfig, Effects, ReplyTo, ShareGroup, Then, java_hash, partition_for};
 use crate::mutant;
 use crate::node::{NoteKind, Outputs, RebalanceReason, Time};
 use crate::ordered::OrderedMap;
@@ -50,6 +50,8 @@ pub struct Group {
     pub offsets: OrderedMap<OffsetKey, CommittedOffset>,
     /// What it is under the new protocol (KIP-848), if it has taken that up; of the classic one it has nothing then but offsets.
     pub consumer: Option<Box<ConsumerGroup>>,
+    /// What it is as a share group (KIP-932), if it is one.
+    pub share: Option<Box<ShareGroup>>,
     /// In PreparingRebalance: when members that have not joined again are left behind. In the first rebalance: when waiting for more ends.
     pub(super) deadline: Option<Time>,
     /// After a rebalance: when members that have not asked for their assignment by then are left behind.
@@ -91,6 +93,7 @@ impl Group {
             pending: OrderedMap::new(),
             offsets: OrderedMap::new(),
             consumer: None,
+            share: None,
             deadline: None,
             sync_deadline: None,
             empty_since: None,
@@ -100,12 +103,12 @@ impl Group {
 
     /// Whether nobody is in it under the classic protocol, nor about to be.
     pub(super) fn is_idle(&self) -> bool {
-        self.members.is_empty() && self.pending.is_empty()
+        self.members.is_empty() && self.pending.is_empty() && self.share.is_none()
     }
 
     /// Whether it has no members, under either protocol.
     pub fn is_empty(&self) -> bool {
-        self.state == GroupState::Empty && self.consumer.as_ref().is_none_or(|consumer| consumer.members.is_empty())
+        self.state == GroupState::Empty && self.size() == 0
     }
 
     /// Whether it has never been more than a name.
@@ -121,22 +124,29 @@ impl Group {
 
     /// The generation, or the group's epoch under the new protocol.
     pub fn generation(&self) -> i32 {
-        self.consumer.as_ref().map_or(self.generation, |consumer| consumer.epoch)
+        let share = self.share.as_ref().map_or(self.generation, |share| share.epoch);
+        self.consumer.as_ref().map_or(share, |consumer| consumer.epoch)
     }
 
     /// Kafka's word for its state, under either protocol.
     pub fn state_name(&self) -> &'static str {
-        self.consumer.as_ref().map_or(self.state.name(), |consumer| consumer.state_name())
+        let share = self.share.as_ref().map_or(self.state.name(), |share| share.state_name());
+        self.consumer.as_ref().map_or(share, |consumer| consumer.state_name())
     }
 
     /// Kafka's word for its protocol.
     pub fn kind(&self) -> &'static str {
-        if self.consumer.is_some() { "consumer" } else { "classic" }
+        match (&self.consumer, &self.share) {
+            (Some(_), _) => "consumer",
+            (None, Some(_)) => "share",
+            _ => "classic",
+        }
     }
 
     /// How many members it has.
     pub fn size(&self) -> usize {
-        self.consumer.as_ref().map_or(self.members.len(), |consumer| consumer.members.len())
+        let share = self.share.as_ref().map_or(self.members.len(), |share| share.members.len());
+        self.consumer.as_ref().map_or(share, |consumer| consumer.members.len())
     }
 
     /// A loaded group is as it was stored; its members have a whole session to show that they live.

@@ -7,7 +7,7 @@ use super::group::{join_error, sync_error, sync_success};
 use super::{Append, Coordinator, CoordinatorConfig, Effects, Group, GroupState, Member, ReplyTo, Then, partition_for};
 use crate::mutant;
 use crate::node::{LeaveReason, MS, NoteKind, Outputs, RebalanceReason, Time};
-use crate::protocol::wire::Response;
+use crate::protocol::wire::{Response, SHARE_CONSUMERS};
 use crate::protocol::{ErrorCode, STRING_MAX};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
@@ -48,7 +48,8 @@ impl Coordinator {
             return Err(refuse(ErrorCode::InvalidSessionTimeout));
         }
         // Where members of the new protocol are, those of the classic one have nothing in common with them.
-        let is_taken = |group: &Group| group.consumer.as_ref().is_some_and(|consumer| !consumer.members.is_empty());
+        let is_taken =
+            |group: &Group| group.share.is_some() || group.consumer.as_ref().is_some_and(|consumer| !consumer.members.is_empty());
         if shard.groups.get(message.group_id.as_str()).is_some_and(is_taken) {
             return Err(refuse(ErrorCode::InconsistentGroupProtocol));
         }
@@ -254,6 +255,9 @@ impl Coordinator {
             group.complete_join_if_ready(now, &config, effects, out);
         }
         self.expire_consumer_members(now, effects, out);
+        if SHARE_CONSUMERS {
+            self.expire_share_members(now, effects, out);
+        }
         self.next_deadline()
     }
 
@@ -359,7 +363,8 @@ impl Group {
 
     fn next_deadline(&self) -> Option<Time> {
         let consumer = self.consumer.as_ref().and_then(|group| group.next_deadline());
+        let share = self.share.as_ref().and_then(|group| group.next_deadline());
         let sessions = self.members.values().filter(|member| member.joining.is_none()).map(|member| member.expires);
-        sessions.chain(self.pending.values().copied()).chain(self.deadline).chain(self.sync_deadline).chain(consumer).min()
+        sessions.chain(self.pending.values().copied()).chain(self.deadline).chain(self.sync_deadline).chain(consumer).chain(share).min()
     }
 }

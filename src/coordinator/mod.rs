@@ -9,7 +9,12 @@ mod expiry;
 mod group;
 mod membership;
 mod offsets;
+mod share_admin;
+mod share_group;
+mod share_heartbeat;
 mod share_state;
+mod share_tasks;
+mod simple_assignor;
 mod static_members;
 mod transaction;
 mod transactions;
@@ -17,7 +22,9 @@ mod transactions;
 pub use consumer_group::{ConsumerGroup, ConsumerMember};
 pub use group::{Group, GroupState, Member};
 pub use offsets::CommittedOffset;
+pub use share_group::{SIMPLE, ShareGroup, ShareMember};
 pub use share_state::{SHARE_TOPIC, ShareCoordinator, ShareEffects, Stored, state_partition};
+pub use share_tasks::ShareWish;
 pub use transaction::{Transaction, TransactionState};
 pub use transactions::{
     Change, DueMarker, MARKER_BACKOFF, TRANSACTIONS_TOPIC, TransactionConfig, TransactionCoordinator, TransactionEffects,
@@ -28,7 +35,10 @@ use crate::node::{Chance, Connection, NoteKind, Outputs, Time};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::consumer_group_records::ConsumerGroupKey;
 use crate::protocol::group_records::{GroupKey, GroupValue, OffsetValue};
-use crate::protocol::wire::{Request, Response};
+use crate::protocol::metadata::MetadataImage;
+use crate::protocol::share_group_records::ShareGroupRecord;
+use crate::protocol::share_records::ShareKey;
+use crate::protocol::wire::{Request, Response, SHARE_CONSUMERS};
 use crate::protocol::{Batch, BatchHeader, ErrorCode, Outcome};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
@@ -61,6 +71,12 @@ pub struct CoordinatorConfig {
     pub consumer_heartbeat_interval: Time,
     /// `group.consumer.max.size`
     pub consumer_size_max: usize,
+    /// `group.share.session.timeout.ms`
+    pub share_session_timeout: Time,
+    /// `group.share.heartbeat.interval.ms`
+    pub share_heartbeat_interval: Time,
+    /// `group.share.max.size`
+    pub share_size_max: usize,
     /// `offset.metadata.max.bytes`
     pub offset_metadata_max: usize,
     /// `offsets.retention.minutes`
@@ -83,6 +99,8 @@ pub struct Effects {
     pub appends: Vec<Append>,
     /// The same, as part of a producer's transaction: its id and epoch.
     pub transactional: Vec<(Append, i64, i16)>,
+    /// What is wanted of the share coordinators, with the number to answer under.
+    pub shares: Vec<(u64, ShareKey, ShareWish)>,
 }
 
 /// Records for a partition of `__consumer_offsets`, to be written with acks=all, and what follows once they are.
@@ -130,6 +148,8 @@ pub enum Then {
     },
     /// Members are taken out that were not heard of. `before`: the group as it was, if that cannot be written.
     MembersTakenOut { group: Arc<str>, before: Box<ConsumerGroup> },
+    /// A share group has changed: somebody may hear so, and a task begin. `before`: the group as it was, if it cannot be written.
+    ShareGroupStored { group: Arc<str>, before: Option<Box<ShareGroup>>, told: Option<(ReplyTo, Response)>, task: Option<u64> },
     /// The state of a share partition is stored: for the share coordinator, which hears of it from the broker.
     ShareState(Box<share_state::Stored>),
     /// Nothing waits for it.
@@ -151,6 +171,9 @@ pub struct Coordinator {
     /// DeleteGroups requests that wait, by number.
     deletions: OrderedMap<u64, admin::Deletion>,
     next_deletion: u64,
+    /// What share coordinators are asked to do, by number.
+    share_tasks: OrderedMap<u64, share_tasks::ShareTask>,
+    next_share_task: u64,
     chance: Chance,
 }
 
@@ -191,7 +214,15 @@ fn may_be_in_the_log(error: ErrorCode) -> bool {
 
 impl Coordinator {
     pub fn new(config: CoordinatorConfig, chance: Chance) -> Coordinator {
-        Coordinator { config, shards: OrderedMap::new(), deletions: OrderedMap::new(), next_deletion: 0, chance }
+        Coordinator {
+            config,
+            shards: OrderedMap::new(),
+            deletions: OrderedMap::new(),
+            next_deletion: 0,
+            share_tasks: OrderedMap::new(),
+            next_share_task: 0,
+            chance,
+        }
     }
 
     /// What the machine's wall clock showed at virtual time 0, in Kafka's epoch milliseconds.
@@ -255,10 +286,26 @@ impl Coordinator {
                         state.replay(now, self.config.consumer_session_timeout, &key, record.value.as_ref());
                     }
                 }
-                Err(_) => {}
+                Ok(GroupKey::Share(key)) if key.about == ShareGroupRecord::Group && record.value.is_none() => {
+                    shard.group(&key.group).share = None;
+                    gone.insert(Arc::from(key.group));
+                }
+                Ok(GroupKey::Share(key)) if SHARE_CONSUMERS => {
+                    let group = shard.group(&key.group);
+                    if record.value.is_some() {
+                        gone.remove(key.group.as_str());
+                        group.share.get_or_insert_default();
+                    }
+                    if let Some(state) = &mut group.share {
+                        state.replay(now, self.config.share_session_timeout, &key, record.value.as_ref());
+                    }
+                }
+                Ok(GroupKey::Share(_)) | Err(_) => {}
             }
         }
-        shard.groups.retain(|id, group| !gone.contains(id) || group.consumer.is_some() || !group.offsets.is_empty());
+        shard
+            .groups
+            .retain(|id, group| !gone.contains(id) || group.consumer.is_some() || group.share.is_some() || !group.offsets.is_empty());
         for group in shard.groups.values() {
             let (group, generation, members) = (group.id.clone(), group.generation(), group.size() as i32);
             out.note(NoteKind::GroupLoaded { group, generation, members });
@@ -286,14 +333,13 @@ impl Coordinator {
             Request::DescribeGroups(message) => {
                 effects.replies.push((reply, Response::DescribeGroups(Arc::new(self.describe_groups(&message)))));
             }
-            Request::DeleteGroups(message) => self.delete_groups(reply, &message, effects),
             // The broker hands only these over.
             _ => {}
         }
     }
 
     /// Records handed out earlier are committed.
-    pub fn committed(&mut self, now: Time, then: Then, effects: &mut Effects, out: &mut Outputs) {
+    pub fn committed(&mut self, now: Time, then: Then, image: &MetadataImage, effects: &mut Effects, out: &mut Outputs) {
         match then {
             Then::OffsetsCommitted { group, offsets, reply, response, producer_id: Some(producer), .. }
                 if !mutant::is("offsets-before-the-commit") =>
@@ -332,6 +378,12 @@ impl Coordinator {
             Then::MemberReplaced { group, member, .. } => {
                 if let Some(state) = self.group_mut(&group) {
                     state.replacement_stored(&member, effects);
+                }
+            }
+            Then::ShareGroupStored { told, task, .. } => {
+                effects.replies.extend(told);
+                if let Some(number) = task.filter(|_| SHARE_CONSUMERS) {
+                    self.start_share_task(number, image, effects);
                 }
             }
             Then::HeartbeatStored { reply, response, .. } => effects.replies.push((reply, Response::ConsumerGroupHeartbeat(response))),
@@ -377,6 +429,9 @@ impl Coordinator {
                     before.put_off(now + EXPIRY_RETRY);
                     state.consumer = Some(before);
                 }
+            }
+            Then::ShareGroupStored { group, before, told, task } => {
+                self.share_group_not_stored(group, before, told, task, error, effects);
             }
             Then::OffsetsDeleted { reply, .. } => {
                 let response = k::OffsetDeleteResponse::default().with_error_code(coordinator_error(error).code());

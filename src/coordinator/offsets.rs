@@ -290,6 +290,10 @@ impl Coordinator {
         let Some(group) = shard.groups.get_mut(message.group_id.as_str()) else {
             return if 0 <= generation { Err(ErrorCode::IllegalGeneration) } else { Ok(()) };
         };
+        if group.share.is_some() {
+            // Its leaders know how far it is.
+            return Err(ErrorCode::GroupIdNotFound);
+        }
         if group.consumer.as_ref().is_some_and(|consumer| !consumer.members.is_empty()) {
             // Each partition is checked by itself.
             return Ok(());

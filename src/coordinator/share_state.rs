@@ -5,6 +5,7 @@
 //! it is committed; if it cannot be written, what was before comes back. Source: `ShareCoordinatorService`, `ShareCoordinatorShard`.
 
 use super::{ReplyTo, Then, coordinator_error, partition_for};
+use crate::mutant;
 use crate::ordered::OrderedMap;
 use crate::protocol::metadata::MetadataImage;
 use crate::protocol::share_records::{ShareKey, ShareState, ShareUpdate, StateBatch, lay_over};
@@ -220,7 +221,7 @@ impl ShareCoordinator {
     ) -> (Known, Option<ShareUpdate>) {
         let Known { mut state, updates } = known;
         // A write that was long on its way does not take the start back.
-        let is_late = start_offset != NONE && start_offset < state.start_offset;
+        let is_late = start_offset != NONE && start_offset < state.start_offset && !mutant::is("share-start-taken-back");
         let start_offset = if is_late { state.start_offset } else { start_offset };
         let mut update = ShareUpdate { snapshot_epoch: state.snapshot_epoch, leader_epoch, start_offset, batches: Vec::new() };
         // What one request says of an offset twice is laid over itself first.
@@ -235,6 +236,18 @@ impl ShareCoordinator {
             state.state_epoch = state_epoch;
         }
         (Known { state, updates: 0 }, None)
+    }
+
+    /// States of topics that are no more are taken back, in the log as well (`maybeCleanupShareState`).
+    pub fn topics_deleted(&mut self, image: &MetadataImage, effects: &mut ShareEffects) {
+        for (partition, shard) in &mut self.shards {
+            let is_gone = |key: &&ShareKey| !image.topics.contains_key(&key.topic);
+            let gone: Vec<ShareKey> = shard.keys().filter(is_gone).cloned().collect();
+            for key in gone {
+                shard.remove(&key);
+                effects.appends.push(ShareAppend { partition: *partition, record: (key.to_bytes(true), None), then: Then::Stored });
+            }
+        }
     }
 
     pub fn committed(&mut self, stored: Stored, effects: &mut ShareEffects) {
@@ -286,7 +299,7 @@ fn checked(want: &Want, known: Option<&ShareState>) -> Result<(), (ErrorCode, &'
         (Want::Read { .. }, None) => Err((ErrorCode::InvalidRequest, "Read operation on uninitialized share partition not allowed.")),
         (Want::Write { .. }, None) => Err((ErrorCode::InvalidRequest, "Write operation on uninitialized share partition not allowed.")),
         (Want::Read { leader_epoch } | Want::Write { leader_epoch, .. } | Want::Summary { leader_epoch }, Some(known))
-            if *leader_epoch != -1 && *leader_epoch < known.leader_epoch =>
+            if *leader_epoch != -1 && *leader_epoch < known.leader_epoch && !mutant::is("share-any-leader-writes") =>
         {
             refuse(ErrorCode::FencedLeaderEpoch)
         }

@@ -67,7 +67,15 @@ fn member(client_id: &str, partitions: &[i32]) -> MemberView {
 }
 
 fn offset(partition: i32, committed: Option<i64>) -> GroupOffsetView {
-    GroupOffsetView { topic: "t".to_owned(), partition, committed, log_end_offset: 5, lag: committed.map(|committed| 5 - committed) }
+    GroupOffsetView {
+        topic: "t".to_owned(),
+        partition,
+        committed,
+        log_end_offset: 5,
+        lag: committed.map(|committed| 5 - committed),
+        acquired: None,
+        delivery_count: None,
+    }
 }
 
 fn group(id: &str, members: Vec<MemberView>, offsets: Vec<GroupOffsetView>) -> GroupView {

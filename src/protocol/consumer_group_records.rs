@@ -265,7 +265,7 @@ impl CurrentMemberValue {
 }
 
 /// Partitions by topic; an epoch that is not written is -1.
-fn read_places(reader: &mut Reader) -> Result<OrderedMap<Place, i32>, DecodeError> {
+pub(super) fn read_places(reader: &mut Reader) -> Result<OrderedMap<Place, i32>, DecodeError> {
     let mut places = OrderedMap::new();
     let topics = reader.array(18, |reader| {
         let (topic, indexes, mut epochs) = (reader.uuid()?, reader.array(4, Reader::i32)?, Vec::new());
@@ -286,7 +286,7 @@ fn read_places(reader: &mut Reader) -> Result<OrderedMap<Place, i32>, DecodeErro
 }
 
 /// `places` are in order.
-fn put_places(out: &mut Vec<u8>, places: impl Iterator<Item = (Place, Option<i32>)>) {
+pub(super) fn put_places(out: &mut Vec<u8>, places: impl Iterator<Item = (Place, Option<i32>)>) {
     let mut topics: Vec<(Uuid, Vec<i32>, Vec<i32>)> = Vec::new();
     for ((topic, index), epoch) in places {
         if topics.last().is_none_or(|(last, ..)| *last != topic) {
@@ -313,7 +313,7 @@ fn put_places(out: &mut Vec<u8>, places: impl Iterator<Item = (Place, Option<i32
     }
 }
 
-fn versioned(bytes: &Bytes) -> Result<Reader, DecodeError> {
+pub(super) fn versioned(bytes: &Bytes) -> Result<Reader, DecodeError> {
     let mut reader = Reader::new(bytes);
     match reader.i16()? {
         VALUE => {

@@ -6,6 +6,7 @@
 
 use super::consumer_group_records::ConsumerGroupKey;
 use super::primitive::{DecodeError, Reader, put_blob, put_count, put_nullable_string, put_string};
+use super::share_group_records::ShareGroupKey;
 use bytes::{BufMut, Bytes};
 
 const LEGACY_OFFSET_KEY: i16 = 0;
@@ -30,6 +31,8 @@ pub enum GroupKey {
     },
     /// Of a group of the new protocol (KIP-848).
     Consumer(ConsumerGroupKey),
+    /// Of a share group (KIP-932).
+    Share(ShareGroupKey),
 }
 
 /// A committed offset.
@@ -84,7 +87,10 @@ impl GroupKey {
             GROUP_KEY => Ok(GroupKey::Group { group: reader.string()? }),
             other => match ConsumerGroupKey::read(other, &mut reader) {
                 Some(key) => Ok(GroupKey::Consumer(key?)),
-                None => Err(DecodeError::Version(other)),
+                None => match ShareGroupKey::read(other, &mut reader) {
+                    Some(key) => Ok(GroupKey::Share(key?)),
+                    None => Err(DecodeError::Version(other)),
+                },
             },
         }
     }
@@ -103,6 +109,7 @@ impl GroupKey {
                 put_string(&mut out, group);
             }
             GroupKey::Consumer(key) => return key.to_bytes(),
+            GroupKey::Share(key) => return key.to_bytes(),
         }
         Bytes::from(out)
     }

@@ -19,6 +19,7 @@ mod murmur2;
 mod primitive;
 mod record;
 pub mod settings;
+pub mod share_group_records;
 pub mod share_records;
 mod stored;
 pub mod text;

@@ -37,6 +37,21 @@ mod absent {
     }
 }
 
+/// Whether consumers of ours may be members of share groups (KIP-932). The page has no room for what that takes.
+pub const SHARE_CONSUMERS: bool = cfg!(not(target_arch = "wasm32"));
+
+/// A message of those that the page does not have.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn outside<T>(message: T) -> Outside<T> {
+    Arc::new(message)
+}
+
+/// Nobody comes here: who would is refused before.
+#[cfg(target_arch = "wasm32")]
+pub fn outside<T>(_message: T) -> Outside<T> {
+    unreachable!("the page has no such message")
+}
+
 /// The message is shared: an event is small and moved several times, and a snapshot of the world copies none that is on its way.
 #[derive(Clone, Debug)]
 pub enum Request {
@@ -102,6 +117,11 @@ pub enum Request {
     DescribeQuorum(Outside<k::DescribeQuorumRequest>),
     ListConfigResources(Outside<k::ListConfigResourcesRequest>),
     DescribeTopicPartitions(Outside<k::DescribeTopicPartitionsRequest>),
+    ShareGroupHeartbeat(Outside<k::ShareGroupHeartbeatRequest>),
+    ShareGroupDescribe(Outside<k::ShareGroupDescribeRequest>),
+    DescribeShareGroupOffsets(Outside<k::DescribeShareGroupOffsetsRequest>),
+    AlterShareGroupOffsets(Outside<k::AlterShareGroupOffsetsRequest>),
+    DeleteShareGroupOffsets(Outside<k::DeleteShareGroupOffsetsRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -171,6 +191,11 @@ pub enum Response {
     DescribeQuorum(Arc<k::DescribeQuorumResponse>),
     ListConfigResources(Arc<k::ListConfigResourcesResponse>),
     DescribeTopicPartitions(Arc<k::DescribeTopicPartitionsResponse>),
+    ShareGroupHeartbeat(Arc<k::ShareGroupHeartbeatResponse>),
+    ShareGroupDescribe(Arc<k::ShareGroupDescribeResponse>),
+    DescribeShareGroupOffsets(Arc<k::DescribeShareGroupOffsetsResponse>),
+    AlterShareGroupOffsets(Arc<k::AlterShareGroupOffsetsResponse>),
+    DeleteShareGroupOffsets(Arc<k::DeleteShareGroupOffsetsResponse>),
 }
 
 /// Bytes of records as they travel.
@@ -246,10 +271,15 @@ pub enum Api {
     DescribeQuorum,
     ListConfigResources,
     DescribeTopicPartitions,
+    ShareGroupHeartbeat,
+    ShareGroupDescribe,
+    DescribeShareGroupOffsets,
+    AlterShareGroupOffsets,
+    DeleteShareGroupOffsets,
 }
 
 impl Api {
-    pub const ALL: [Api; 62] = [
+    pub const ALL: [Api; 67] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -312,6 +342,11 @@ impl Api {
         Api::DescribeQuorum,
         Api::ListConfigResources,
         Api::DescribeTopicPartitions,
+        Api::ShareGroupHeartbeat,
+        Api::ShareGroupDescribe,
+        Api::DescribeShareGroupOffsets,
+        Api::AlterShareGroupOffsets,
+        Api::DeleteShareGroupOffsets,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -378,6 +413,11 @@ impl Api {
             Api::DescribeQuorum => "DescribeQuorum",
             Api::ListConfigResources => "ListConfigResources",
             Api::DescribeTopicPartitions => "DescribeTopicPartitions",
+            Api::ShareGroupHeartbeat => "ShareGroupHeartbeat",
+            Api::ShareGroupDescribe => "ShareGroupDescribe",
+            Api::DescribeShareGroupOffsets => "DescribeShareGroupOffsets",
+            Api::AlterShareGroupOffsets => "AlterShareGroupOffsets",
+            Api::DeleteShareGroupOffsets => "DeleteShareGroupOffsets",
         }
     }
 }
@@ -455,6 +495,11 @@ impl Request {
             Request::DescribeQuorum(_) => Api::DescribeQuorum,
             Request::ListConfigResources(_) => Api::ListConfigResources,
             Request::DescribeTopicPartitions(_) => Api::DescribeTopicPartitions,
+            Request::ShareGroupHeartbeat(_) => Api::ShareGroupHeartbeat,
+            Request::ShareGroupDescribe(_) => Api::ShareGroupDescribe,
+            Request::DescribeShareGroupOffsets(_) => Api::DescribeShareGroupOffsets,
+            Request::AlterShareGroupOffsets(_) => Api::AlterShareGroupOffsets,
+            Request::DeleteShareGroupOffsets(_) => Api::DeleteShareGroupOffsets,
         }
     }
 }
@@ -534,6 +579,11 @@ impl Response {
             Response::DescribeQuorum(_) => Api::DescribeQuorum,
             Response::ListConfigResources(_) => Api::ListConfigResources,
             Response::DescribeTopicPartitions(_) => Api::DescribeTopicPartitions,
+            Response::ShareGroupHeartbeat(_) => Api::ShareGroupHeartbeat,
+            Response::ShareGroupDescribe(_) => Api::ShareGroupDescribe,
+            Response::DescribeShareGroupOffsets(_) => Api::DescribeShareGroupOffsets,
+            Response::AlterShareGroupOffsets(_) => Api::AlterShareGroupOffsets,
+            Response::DeleteShareGroupOffsets(_) => Api::DeleteShareGroupOffsets,
         }
     }
 
@@ -600,6 +650,16 @@ impl Response {
                 results.map(|p| p.error_code).find(|code| *code != 0).unwrap_or(0)
             }
             Response::ConsumerGroupDescribe(m) => m.groups.iter().map(|g| g.error_code).find(|code| *code != 0).unwrap_or(0),
+            Response::ShareGroupHeartbeat(m) => m.error_code,
+            Response::ShareGroupDescribe(m) => m.groups.iter().map(|g| g.error_code).find(|code| *code != 0).unwrap_or(0),
+            Response::DescribeShareGroupOffsets(m) => {
+                let parts = m.groups.iter().flat_map(|g| g.topics.iter().flat_map(|t| t.partitions.iter().map(|p| p.error_code)));
+                m.groups.iter().map(|g| g.error_code).chain(parts).find(|code| *code != 0).unwrap_or(0)
+            }
+            Response::AlterShareGroupOffsets(m) => {
+                quorum_error(m.error_code, m.responses.iter().flat_map(|t| t.partitions.iter().map(|p| p.error_code)))
+            }
+            Response::DeleteShareGroupOffsets(m) => quorum_error(m.error_code, m.responses.iter().map(|t| t.error_code)),
             Response::ShareFetch(m, _) => quorum_error(
                 m.error_code,
                 m.responses

@@ -255,6 +255,10 @@ pub(super) fn add_consumer(
     if subscribes && client.config.group.is_none() {
         return Err(Refusal::kafka(ErrorCode::InvalidGroupId, "To subscribe to topics, a consumer needs a group.").at("group"));
     }
+    if client.config.shares && !matches!(reads, Reads::Subscribed(_)) {
+        let field = if subscribes { "pattern" } else { "partitions" };
+        return Err(Refusal::argument(field, "A share consumer subscribes to topics by their names: its group says who reads what."));
+    }
     if subscribes && client.config.assignors.is_empty() {
         let sentence = "Must configure at least one partition assigner class name to partition.assignment.strategy configuration property";
         return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at("configs.partition.assignment.strategy"));

@@ -17,6 +17,7 @@ use crate::coordinator::{CoordinatorConfig, TransactionConfig};
 use crate::cost::{Costs, FlushRule, NEVER};
 use crate::node::{MS, Time};
 use crate::protocol::settings::{self, Scope, Setting, Value};
+use crate::protocol::wire::SHARE_CONSUMERS;
 use crate::protocol::{Codec, Compression, ErrorCode};
 use crate::sim::{World, WorldConfig};
 use crate::storage::{self, LogConfig};
@@ -285,7 +286,21 @@ fn is_idempotent(values: &Values, acks: i16) -> Result<bool, Refusal> {
 }
 
 pub fn consumer(world: &World, given: &Configs, group: Option<&str>, processing: Time) -> Result<Client<ConsumerConfig>, Refusal> {
-    let mut values = Values::check(Scope::Consumer, given, "configs")?;
+    // No value of `group.protocol` in Kafka, where share consumers are a class of their own.
+    let shares = given.get("group.protocol").is_some_and(|text| text.trim().eq_ignore_ascii_case("share"));
+    if shares && !SHARE_CONSUMERS {
+        let sentence = "group.protocol = share has no effect in the page yet: it comes with a later version.";
+        return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, sentence).at("configs.group.protocol"));
+    }
+    let without = |given: &Configs| {
+        given.iter().filter(|(name, _)| *name != "group.protocol").map(|(name, text)| (name.clone(), text.clone())).collect()
+    };
+    let own: Configs = if shares { without(given) } else { given.clone() };
+    if let Some(name) = own.keys().find(|name| shares && NOT_OF_SHARE_CONSUMERS.contains(&name.as_str())) {
+        let sentence = format!("{name} cannot be set when using a share group.");
+        return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at(&format!("configs.{name}")));
+    }
+    let mut values = Values::check(Scope::Consumer, &own, "configs")?;
     if let Some(group) = group {
         values.given.insert("group.id".to_owned(), group.to_owned());
     }
@@ -317,7 +332,7 @@ pub fn consumer(world: &World, given: &Configs, group: Option<&str>, processing:
     let config = ConsumerConfig {
         network: values.network(values.bool("allow.auto.create.topics")),
         // Without a group there is nothing to commit to.
-        auto_commit: values.bool("enable.auto.commit") && group.is_some(),
+        auto_commit: values.bool("enable.auto.commit") && group.is_some() && !shares,
         group,
         instance: values.given.get("group.instance.id").map(|instance| Arc::from(instance.as_str())),
         session_timeout: values.millis("session.timeout.ms"),
@@ -336,12 +351,36 @@ pub fn consumer(world: &World, given: &Configs, group: Option<&str>, processing:
         reports,
         read_committed: values.text("isolation.level") == "read_committed",
         exclude_internal: values.bool("exclude.internal.topics"),
+        shares,
+        acknowledges_each: values.text("share.acknowledgement.mode") == "explicit",
+        acknowledges_with: match values.text("brokerlab.acknowledge.type") {
+            "release" => 2,
+            "reject" => 3,
+            _ => 1,
+        },
         remote_assignor: Some(values.text("group.remote.assignor")).filter(|assignor| !assignor.is_empty()).map(Arc::from),
         processing,
         start_timestamp: start_timestamp(world),
     };
-    Ok(Client { config, shown: effective(Scope::Consumer, &values.given), warnings: values.warnings })
+    let mut shown = effective(Scope::Consumer, &values.given);
+    if shares {
+        shown.insert("group.protocol".to_owned(), "share".to_owned());
+    }
+    Ok(Client { config, shown, warnings: values.warnings })
 }
+
+/// What a share consumer refuses (`ShareConsumerConfig`).
+const NOT_OF_SHARE_CONSUMERS: &[&str] = &[
+    "auto.offset.reset",
+    "enable.auto.commit",
+    "group.instance.id",
+    "group.remote.assignor",
+    "heartbeat.interval.ms",
+    "interceptor.classes",
+    "isolation.level",
+    "partition.assignment.strategy",
+    "session.timeout.ms",
+];
 
 /// The assignors of a list: known ones, none twice (`ConsumerPartitionAssignor.getAssignorInstances`).
 fn assignors(text: &str) -> Result<Vec<Assignor>, Refusal> {
@@ -437,6 +476,9 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         consumer_session_timeout: values.millis("group.consumer.session.timeout.ms"),
         consumer_heartbeat_interval: values.millis("group.consumer.heartbeat.interval.ms"),
         consumer_size_max: values.size("group.consumer.max.size"),
+        share_session_timeout: values.millis("group.share.session.timeout.ms"),
+        share_heartbeat_interval: values.millis("group.share.heartbeat.interval.ms"),
+        share_size_max: values.size("group.share.max.size"),
         offset_metadata_max: values.size("offset.metadata.max.bytes"),
         offsets_retention_ms: values.int("offsets.retention.minutes") * 60_000,
         start_timestamp,
@@ -536,7 +578,10 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         unclean_elections: values.bool("unclean.leader.election.enable"),
         unclean_interval: values.millis("unclean.leader.election.interval.ms").max(MS),
         delete_topics: values.bool("delete.topic.enable"),
-        share_locks_ms: (values.int("group.share.min.record.lock.duration.ms"), values.int("group.share.max.record.lock.duration.ms")),
+        share_ranges: ["record.lock.duration.ms", "heartbeat.interval.ms", "session.timeout.ms"].map(|name| {
+            let at = |end: &str| values.int(&format!("group.share.{end}.{name}"));
+            (name, at("min"), at("max"))
+        }),
         remote_storage,
         log,
         io_threads: values.int("num.io.threads"),

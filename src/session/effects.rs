@@ -42,6 +42,7 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "allow.auto.create.topics",
             "auto.commit.interval.ms",
             "auto.offset.reset",
+            "brokerlab.acknowledge.type",
             "client.rack",
             "default.api.timeout.ms",
             "enable.auto.commit",
@@ -66,6 +67,7 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "retry.backoff.max.ms",
             "retry.backoff.ms",
             "session.timeout.ms",
+            "share.acknowledgement.mode",
             "socket.connection.setup.timeout.ms",
         ],
         Scope::Topic => &[
@@ -215,9 +217,14 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "unclean.leader.election.enable",
             "unclean.leader.election.interval.ms",
         ],
-        Scope::Group => {
-            &["share.auto.offset.reset", "share.delivery.count.limit", "share.partition.max.record.locks", "share.record.lock.duration.ms"]
-        }
+        Scope::Group => &[
+            "share.auto.offset.reset",
+            "share.delivery.count.limit",
+            "share.heartbeat.interval.ms",
+            "share.partition.max.record.locks",
+            "share.record.lock.duration.ms",
+            "share.session.timeout.ms",
+        ],
     }
 }
 

@@ -44,6 +44,9 @@ pub(super) fn reset_offsets(
         let sentence = format!("Assignments can only be reset if the group '{group}' is inactive, but the current state is {state}.");
         return Err(Refusal::kafka(ErrorCode::NonEmptyGroup, sentence).at("group"));
     }
+    if wire::SHARE_CONSUMERS && state.is_some_and(|group| group.share.is_some()) {
+        return reset_share_offsets(world, trace, coordinator, group, topic, indexes, to);
+    }
     let mut offsets = Vec::new();
     for index in indexes {
         let committed = state.and_then(|group| group.offsets.get(&(Arc::from(topic), index))).map(|committed| committed.offset);
@@ -59,6 +62,33 @@ pub(super) fn reset_offsets(
     };
     let error = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|result| result.error_code).find(|code| *code != 0);
     answered((error.unwrap_or(0), None), |_| "group")
+}
+
+/// Has a share group go on from elsewhere (`ShareGroupCommand.resetOffsets`). That is done when the share coordinators have it.
+fn reset_share_offsets(
+    world: &mut World,
+    trace: &mut Trace,
+    coordinator: i32,
+    group: &str,
+    topic: &str,
+    indexes: std::ops::Range<i32>,
+    to: ResetTo,
+) -> Result<Value, Refusal> {
+    use k::alter_share_group_offsets_request as asked;
+    if matches!(to, ResetTo::ShiftBy { .. }) {
+        return Err(Refusal::argument("to.shiftBy", "A share group has no one committed offset that could be shifted."));
+    }
+    let mut partitions = Vec::new();
+    for index in indexes {
+        let start = new_offset(world, topic, index, None, to)?;
+        partitions.push(asked::AlterShareGroupOffsetsRequestPartition::default().with_partition_index(index).with_start_offset(start));
+    }
+    let topic = asked::AlterShareGroupOffsetsRequestTopic::default().with_topic_name(wire::topic(topic)).with_partitions(partitions);
+    let message = k::AlterShareGroupOffsetsRequest::default().with_group_id(k::GroupId(wire::text(group))).with_topics(vec![topic]);
+    match world.ask_broker(coordinator, Request::AlterShareGroupOffsets(wire::outside(message)), trace) {
+        Some(response) => answered((response.error().code(), None), |_| "group"),
+        None => Ok(Value::Null),
+    }
 }
 
 /// Within what the log has, whatever is asked.

@@ -10,10 +10,11 @@ mod words;
 pub use events::{Mark, events, marks, newest_events};
 pub use messages::{Isolation, MessageQuery, messages};
 
+use crate::broker::share::{RecordState, SharePartition};
 use crate::broker::{Broker, Machine};
 use crate::client::consumer::Reads;
 use crate::controller::Controller;
-use crate::coordinator::{ConsumerMember, Group, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Transaction, partition_for};
+use crate::coordinator::{ConsumerMember, Group, OFFSETS_TOPIC, SIMPLE, ShareMember, TRANSACTIONS_TOPIC, Transaction, partition_for};
 use crate::cost::HEALTHY_DISK;
 use crate::node::{MS, Time};
 use crate::ordered::{OrderedMap, OrderedSet, sort_by};
@@ -298,15 +299,19 @@ fn group_view(world: &World, id: String) -> GroupView {
     }
     let assignor = match consumer {
         Some(consumer) => Some(consumer.assignor().name().to_owned()),
+        None if group.is_some_and(|group| group.share.is_some()) => Some(SIMPLE.to_owned()),
         None => group.and_then(|group| group.protocol.clone()),
     };
     let members = match consumer {
         Some(consumer) => consumer.members.iter().map(|(id, member)| consumer_member_view(image, id, member)).collect(),
-        None => group.map(|group| group.members.values().map(member_view).collect()).unwrap_or_default(),
+        None => match group.and_then(|group| group.share.as_deref()) {
+            Some(share) => share.members.iter().map(|(id, member)| share_member_view(image, id, member)).collect(),
+            None => group.map(|group| group.members.values().map(member_view).collect()).unwrap_or_default(),
+        },
     };
     GroupView {
-        protocol: if consumer.is_some() { "consumer" } else { "classic" }.to_owned(),
-        state: consumer.map_or(group.map_or("Dead", |group| group.state.name()), |consumer| consumer.state_name()).to_owned(),
+        protocol: group.map_or("classic", Group::kind).to_owned(),
+        state: group.map_or("Dead", Group::state_name).to_owned(),
         generation: group.map_or(-1, |group| group.generation()),
         coordinator,
         assignor,
@@ -344,6 +349,19 @@ fn consumer_member_view(image: &MetadataImage, id: &str, member: &ConsumerMember
     }
 }
 
+fn share_member_view(image: &MetadataImage, id: &str, member: &ShareMember) -> MemberView {
+    let named = |(topic, partition): &(Uuid, i32)| {
+        let topic = image.topics.get(topic)?.name.to_string();
+        Some(AssignedView { topic, partition: *partition })
+    };
+    MemberView {
+        member_id: id.to_owned(),
+        client_id: member.client_id.clone(),
+        instance_id: None,
+        assignment: member.assigned.iter().filter_map(named).collect(),
+    }
+}
+
 fn member_view(member: &crate::coordinator::Member) -> MemberView {
     let assigned = Assignment::read(&member.assignment).unwrap_or_default();
     let partitions = assigned
@@ -371,9 +389,30 @@ fn offset_views(world: &World, group: Option<&Group>, subscribed: &OrderedSet<St
         let log_end_offset = leader_high_watermark(world, &topic, partition);
         // As kafka-consumer-groups: no commit, no lag.
         let lag = committed.map(|committed| (log_end_offset - committed).max(0));
-        GroupOffsetView { topic, partition, committed, log_end_offset, lag }
+        let shared = group.filter(|group| group.share.is_some()).and_then(|group| share_partition(world, &group.id, &topic, partition));
+        if let Some(shared) = shared {
+            let acquired = shared.in_flight().filter(|(_, range)| range.state == RecordState::Acquired);
+            return GroupOffsetView {
+                topic,
+                partition,
+                committed: Some(shared.start_offset()),
+                log_end_offset,
+                lag: Some((log_end_offset - shared.start_offset()).max(0)),
+                acquired: Some(acquired.map(|(first, range)| range.last - first + 1).sum()),
+                delivery_count: Some(shared.in_flight().map(|(_, range)| range.deliveries).max().unwrap_or(0)),
+            };
+        }
+        GroupOffsetView { topic, partition, committed, log_end_offset, lag, acquired: None, delivery_count: None }
     };
     partitions.into_iter().map(row).collect()
+}
+
+/// What a share group has in flight, as the leader of the partition has it.
+fn share_partition<'w>(world: &'w World, group: &str, topic: &str, index: i32) -> Option<&'w SharePartition> {
+    let topic = world.controller().image().topic(topic)?;
+    let leader = topic.partitions.get(usize::try_from(index).ok()?)?.leader?;
+    let (broker, state) = world.broker(leader)?;
+    broker.share_partition(group, topic.id, index).filter(|_| state.is_up())
 }
 
 /// What a consumer of the group would be told as the end of the log: the leader's high watermark.

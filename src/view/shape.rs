@@ -299,6 +299,12 @@ pub struct GroupOffsetView {
     pub committed: Option<i64>,
     pub log_end_offset: i64,
     pub lag: Option<i64>,
+    /// Of a share group: records that members have now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acquired: Option<i64>,
+    /// And how often the record was delivered that was delivered most, of those in flight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery_count: Option<i16>,
 }
 
 /// One line of the trace, in plain words.

@@ -7,6 +7,7 @@ use super::{
     shot::{Shared, Shot},
 };
 use crate::session::command::Command;
+use crate::view::shape::GroupOffsetView;
 use crate::view::{ConsumerView, GroupView, TopicView};
 use yew::prelude::*;
 
@@ -69,9 +70,24 @@ fn group(shot: &Shot, group: &GroupView, act: &Callback<Act>) -> Html {
                 { chip(state_kind(&group.state), format!("{} · {generation} {}", group.state, group.generation)) }
             </div>
             { members.iter().map(|c| member(shot, c, &owned(&c.id), act)).collect::<Html>() }
+            { for group.offsets.iter().filter_map(in_flight) }
             { for lost.map(|m| html! { <div class="member" key={m.member_id.clone()}><div class="row"><span class="dim grow clip">{ &m.client_id }</span>{ chip("warn", "gone, not yet missed") }</div></div> }) }
         </article>
     }
+}
+
+/// What members of a share group have of a partition now, of all that waits.
+fn in_flight(o: &GroupOffsetView) -> Option<Html> {
+    let (acquired, deliveries) = (o.acquired.filter(|acquired| 0 < *acquired)?, o.delivery_count?);
+    let part = acquired as f64 / o.lag.unwrap_or(0).max(acquired) as f64;
+    Some(html! {
+        <div class="row owned flight" key={format!("{}-{} in flight", o.topic, o.partition)}>
+            <span class="mono clip grow">{ format!("{}-{}", o.topic, o.partition) }</span>
+            if 1 < deliveries { { chip("warn", format!("delivered {deliveries}×")) } }
+            <span class="bar lag" aria-hidden="true"><i ~style={format!("--part:{}", fixed(part, 2))}></i></span>
+            <span class="mono" title="Records that members have acquired and not acknowledged yet">{ format!("{acquired} acquired") }</span>
+        </div>
+    })
 }
 
 fn positions(consumer: &ConsumerView, topics: &[TopicView]) -> Vec<Owned> {

@@ -59,16 +59,23 @@ pub fn groups(shot: &Shot, act: &Callback<Act>) -> Html {
                     <tbody key={g.id.clone()}>
                         <tr class="group-row"><th colspan="6" scope="colgroup">{ link(g.id.clone(), Selection::Group(g.id.clone()), act) }
                             { chip(state_kind(&g.state), g.state.clone()) }
-                            <span class="dim fine">{ format!("{} · generation {} · coordinator {} · assignor {} · {}", g.protocol, g.generation,
+                            <span class="dim fine">{ format!("{} · {} {} · coordinator {} · assignor {} · {}", g.protocol, if g.protocol == "classic" { "generation" } else { "epoch" }, g.generation,
                                 g.coordinator.map_or("none".to_owned(), |c| format!("broker {c}")), g.assignor.as_deref().unwrap_or("none"), count(g.members.len() as u64, "member", "members")) }</span></th></tr>
                         { for g.offsets.iter().map(|o| {
-                            let owner = g.members.iter().find(|m| m.assignment.iter().any(|a| a.partition == o.partition && a.topic == o.topic));
+                            let owners = g.members.iter().filter(|m| m.assignment.iter().any(|a| a.partition == o.partition && a.topic == o.topic));
+                            let (owners, ids): (Vec<&str>, Vec<&str>) = owners.map(|m| (m.client_id.as_str(), m.member_id.as_str())).unzip();
+                            // Of a share group several read a partition; what they have of it says more than their ids.
+                            let detail = match (o.acquired, o.delivery_count) {
+                                (Some(0), _) => "nothing in flight".to_owned(),
+                                (Some(acquired), Some(deliveries)) => format!("{acquired} acquired, delivered up to {deliveries}×"),
+                                _ => ids.join(", "),
+                            };
                             html! {
                                 <tr key={format!("{}-{}", o.topic, o.partition)}>
                                     <td>{ link(format!("{}-{}", o.topic, o.partition), Selection::Partition { topic: o.topic.clone(), partition: o.partition, broker: None }, act) }</td>
                                     <td class="num">{ o.committed.map_or("–".to_owned(), |c| c.to_string()) }</td><td class="num">{ o.log_end_offset }</td>
                                     <td class="num">{ o.lag.map_or("–".to_owned(), |l| l.to_string()) }</td>
-                                    <td>{ owner.map_or("–", |m| m.client_id.as_str()) }</td><td class="mono dim">{ owner.map_or("", |m| m.member_id.as_str()) }</td>
+                                    <td>{ if owners.is_empty() { "–".to_owned() } else { owners.join(", ") } }</td><td class="mono dim">{ detail }</td>
                                 </tr>
                             }
                         }) }

@@ -440,7 +440,7 @@ impl Fields<'_> {
         let epoch = self.int(epoch);
         let types = self.pick(&[vec![1], vec![2], vec![3, 0], vec![1, 1, 1], Vec::new(), vec![4], vec![-1]]);
         let (first, last) = (self.long(0), self.long(1));
-        match self.below(7) {
+        match self.below(12) {
             0..=1 => {
                 use k::share_fetch_request as m;
                 let topics = self.several(|fields| {
@@ -490,6 +490,43 @@ impl Fields<'_> {
                 let topic = m::ReadStateData::default().with_topic_id(self.topic_id()).with_partitions(vec![partition]);
                 Request::ReadShareGroupState(Arc::new(
                     k::ReadShareGroupStateRequest::default().with_group_id(group.0).with_topics(vec![topic]),
+                ))
+            }
+            6 => {
+                let mut message = k::ShareGroupHeartbeatRequest::default().with_group_id(group).with_member_id(member);
+                message.member_epoch = epoch;
+                message.rack_id = self.pick(&[None, None, Some(wire::text("")), Some(wire::text("rack"))]);
+                message.subscribed_topic_names = if self.rarely(4) { None } else { Some(self.several(Fields::topic_name)) };
+                Request::ShareGroupHeartbeat(Arc::new(message))
+            }
+            7 => Request::ShareGroupDescribe(Arc::new(k::ShareGroupDescribeRequest::default().with_group_ids(self.several(Fields::group)))),
+            8 => {
+                use k::describe_share_group_offsets_request as m;
+                let topics = self.several(|fields| {
+                    let topic = m::DescribeShareGroupOffsetsRequestTopic::default().with_topic_name(fields.topic_name());
+                    topic.with_partitions(fields.several(Fields::index))
+                });
+                let topics = if self.rarely(2) { None } else { Some(topics) };
+                let asked = m::DescribeShareGroupOffsetsRequestGroup::default().with_group_id(group).with_topics(topics);
+                Request::DescribeShareGroupOffsets(Arc::new(k::DescribeShareGroupOffsetsRequest::default().with_groups(vec![asked])))
+            }
+            9 => {
+                use k::alter_share_group_offsets_request as m;
+                let topics = self.several(|fields| {
+                    let partition = m::AlterShareGroupOffsetsRequestPartition::default().with_partition_index(fields.index());
+                    let topic = m::AlterShareGroupOffsetsRequestTopic::default().with_topic_name(fields.topic_name());
+                    topic.with_partitions(vec![partition.with_start_offset(first)])
+                });
+                Request::AlterShareGroupOffsets(Arc::new(
+                    k::AlterShareGroupOffsetsRequest::default().with_group_id(group).with_topics(topics),
+                ))
+            }
+            10 => {
+                use k::delete_share_group_offsets_request as m;
+                let topic = |fields: &mut Self| m::DeleteShareGroupOffsetsRequestTopic::default().with_topic_name(fields.topic_name());
+                let topics = self.several(topic);
+                Request::DeleteShareGroupOffsets(Arc::new(
+                    k::DeleteShareGroupOffsetsRequest::default().with_group_id(group).with_topics(topics),
                 ))
             }
             _ => {

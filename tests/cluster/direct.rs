@@ -17,6 +17,7 @@ use uuid::Uuid;
 pub struct Direct {
     pub broker: Broker,
     pub now: u64,
+    id: i32,
     correlation: u32,
 }
 
@@ -24,7 +25,7 @@ impl Direct {
     pub fn of(cluster: &Cluster, id: i32) -> Direct {
         let world = cluster.session.world();
         let (broker, _) = world.broker(id).expect("the broker");
-        Direct { broker: broker.clone(), now: world.now(), correlation: 0 }
+        Direct { broker: broker.clone(), now: world.now(), id, correlation: 0 }
     }
 
     /// Another of the same broker, as it is now.
@@ -89,6 +90,38 @@ impl Direct {
         let mut out = Outputs::default();
         self.broker.handle(self.now, Input::Response { from, correlation, response }, &mut out);
         out
+    }
+
+    /// What it says when it has had its say with itself: the only broker of its cluster is every coordinator, too.
+    pub fn settles(&mut self, peer: NodeId, request: Request) -> Option<Response> {
+        let (from, out) = self.hand_in(peer, request);
+        self.settle(from, self.correlation, out)
+    }
+
+    /// The same, after an alarm: what is said to a request of before.
+    pub fn settle(&mut self, to: Connection, correlation: u32, out: Outputs) -> Option<Response> {
+        let mut said = None;
+        let mut open = vec![out];
+        while let Some(out) = open.pop() {
+            for sent in &out.sends {
+                let own = Connection { peer: NodeId::Broker(self.id), channel: sent.to.channel };
+                let mut next = Outputs::default();
+                match sent.body.clone() {
+                    Body::Response(response) if sent.to == to && sent.correlation == correlation => said = Some(response),
+                    Body::Response(response) if sent.to == own => {
+                        let input = Input::Response { from: own, correlation: sent.correlation, response };
+                        self.broker.handle(self.now, input, &mut next);
+                    }
+                    Body::Request(request) if sent.to == own => {
+                        let input = Input::Request { from: own, client_id: Arc::from("1"), correlation: sent.correlation, request };
+                        self.broker.handle(self.now, input, &mut next);
+                    }
+                    _ => continue,
+                }
+                open.push(next);
+            }
+        }
+        said
     }
 
     pub fn rings(&mut self, at: u64, timer: Timer) -> Outputs {

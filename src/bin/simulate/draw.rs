@@ -62,6 +62,8 @@ enum Act {
     SendOffsets,
     AddCommittedReader,
     MoveTransactions,
+    AddSharer,
+    MoveSharers,
 }
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -207,6 +209,29 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::FreezeBroker, 1),
         ],
     },
+    Scenario {
+        name: "share",
+        sentence: "members of a share group come, go, crash and stand still, leaders and coordinators move, messages fail",
+        weights: &[
+            (Act::AddSharer, 6),
+            (Act::RemoveConsumer, 1),
+            (Act::CrashConsumer, 2),
+            (Act::PauseConsumer, 2),
+            (Act::ResumeConsumer, 2),
+            (Act::MoveSharers, 1),
+            (Act::ElectLeader, 2),
+            (Act::CrashBroker, 2),
+            (Act::RestartBroker, 4),
+            (Act::FreezeBroker, 1),
+            (Act::FaultMessage, 5),
+            (Act::DropNext, 2),
+            (Act::CutLink, 1),
+            (Act::HealLinks, 3),
+            (Act::CreatePartitions, 1),
+            (Act::DeleteRecords, 1),
+            (Act::Send, 2),
+        ],
+    },
     Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)] },
 ];
 
@@ -215,6 +240,9 @@ pub const SHORT_POLL_INTERVAL: &str = "500";
 /// Fewer than producers: some are another's heirs.
 const TRANSACTIONAL_IDS: &[&str] = &["mover-a", "mover-b"];
 const GROUPS: &[&str] = &["group-a", "group-b"];
+/// The one share group.
+const SHARERS: &str = "sharers";
+const SHARERS_MAX: usize = 4;
 /// What some subscribe to instead of the topics that there are: all, or some.
 const PATTERNS: &[&str] = &["topic-.*", "topic-[0-4]", "(?i)TOPIC-\\d+"];
 /// What consumers are configured with. Each has the cooperative assignor, so that any of them get along in one group.
@@ -431,6 +459,30 @@ impl Drawer {
         Some(consumer)
     }
 
+    /// A member of the share group, which begins at the beginning; most accept what they are given.
+    fn sharer(&mut self, topics: &[&String]) -> Vec<Value> {
+        let set =
+            json!({ "share.auto.offset.reset": "earliest", "share.record.lock.duration.ms": "15000", "share.delivery.count.limit": "3" });
+        let most = self.one_of(&["1", "10", "500"]);
+        // Who is at work on what it polled for longer than its locks last gets nowhere.
+        let processing = self.one_of(if most == Some("500") { &[0, 5] } else { &[0, 5, 50] });
+        let configs = json!({
+            "group.protocol": "share",
+            "max.poll.records": most,
+            "metadata.max.age.ms": self.one_of(&["5000", "300000"]),
+            "request.timeout.ms": self.one_of(&["5000", "30000"]),
+            "share.acknowledgement.mode": self.one_of(&["implicit", "implicit", "explicit"]),
+            "brokerlab.acknowledge.type": self.one_of(&["accept", "accept", "accept", "accept", "release", "reject"]),
+        });
+        let id = self.name("sharer");
+        vec![
+            json!({ "type": "alterConfigs", "resource": "group", "name": SHARERS, "set": set }),
+            json!({
+                "type": "addConsumer", "id": id, "group": SHARERS, "topics": topics, "processingMs": processing, "configs": configs,
+            }),
+        ]
+    }
+
     /// Microseconds until the next thing happens.
     pub fn pause(&mut self) -> u64 {
         // Mostly soon, sometimes long enough for sessions to end.
@@ -490,6 +542,12 @@ impl Drawer {
                 let gone = json!({ "type": "deleteTopic", "name": name });
                 // Made again at once, or by clients that still ask for it, or not at all.
                 if self.chance.below(2) == 0 { vec![gone] } else { vec![gone, self.topic_named(name.clone(), &view)] }
+            }
+            Act::AddSharer => {
+                let topics: Vec<&String> =
+                    view.topics.iter().filter(|topic| topic.name.starts_with("topic")).map(|topic| &topic.name).collect();
+                let is_full = SHARERS_MAX <= view.consumers.iter().filter(|one| one.id.starts_with("sharer")).count();
+                if is_full || topics.is_empty() { Vec::new() } else { self.sharer(&topics) }
             }
             _ => self.one_act(*act, session, &view).into_iter().collect(),
         }
@@ -586,6 +644,7 @@ impl Drawer {
                 consumer["configs"]["isolation.level"] = json!(self.one_of(&["read_committed", "read_committed", "read_uncommitted"]));
                 consumer
             }
+            Act::MoveSharers => json!({ "type": "moveCoordinator", "group": SHARERS, "broker": self.one_of(&running)? }),
             Act::AddConsumer if view.consumers.len() < CLIENTS_MAX && !topics.is_empty() => self.consumer(&topics)?,
             Act::RemoveConsumer => json!({ "type": "removeConsumer", "id": self.one_of(&alive)? }),
             Act::CrashConsumer => json!({ "type": "crashConsumer", "id": self.one_of(&alive)? }),

@@ -72,7 +72,7 @@ pub fn run_all(first: u64, last: u64, scenario: &'static Scenario, mutant: Optio
 pub const MUTANT_SEEDS: u64 = 2_000;
 /// The scenarios that take turns in the hunt for one.
 #[cfg(feature = "mutants")]
-const HUNTS: [&str; 5] = ["mixed", "brokers", "controllers", "transactions", "topics"];
+const HUNTS: [&str; 6] = ["mixed", "brokers", "controllers", "transactions", "topics", "share"];
 
 /// Wakes one mutant after another, and runs seeds until something catches it. Returns each one's name with the seed and the invariant.
 #[cfg(feature = "mutants")]

@@ -3,10 +3,12 @@
 //! Source: `KafkaApis.handleShareFetchRequest`, `handleShareAcknowledgeRequest`, `validateAcknowledgementBatches`, `DelayedShareFetch`.
 
 use super::super::Broker;
+use super::super::remote::RemoteRead;
 use super::Known;
 use super::partition::{AcknowledgeType, Acknowledgement, Acquired};
 use super::persister::Ask;
 use super::sessions::{Wanted, Whose};
+use crate::mutant;
 use crate::node::{Connection, MS, NoteKind, Outputs, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::share_records::ShareKey;
@@ -180,6 +182,13 @@ impl Broker {
                 }
             }
         }
+        if mutant::is("share-acknowledged-unstored") {
+            exchange.storing.drain(..).for_each(|place| _ = exchange.acknowledged.insert(place, ErrorCode::None));
+            for (key, change) in changes.drain(..) {
+                self.note_settled(&key, &change, out);
+                self.share.active(&key).into_iter().for_each(|partition| partition.settled(change.number, true));
+            }
+        }
         self.share.exchanges.insert(number, exchange);
         for (key, change) in changes {
             self.store(now, &key, change, Some(number), out);
@@ -347,9 +356,14 @@ impl Broker {
             return Ok(Vec::new());
         };
         let replica = self.replica(place)?;
-        match replica.read(from, -1, replica.high_watermark(), max_bytes, first) {
-            Ok(read) => Ok(read.batches),
-            Err(error) if error.0 == ErrorCode::OffsetOutOfRange => {
+        let found = match replica.read(from, -1, replica.high_watermark(), max_bytes, first) {
+            Ok(read) if !read.tiered => return Ok(read.batches),
+            // The remote store is asked; its answer is not waited for as a consumer's is.
+            Ok(_) => self.find_remote(&RemoteRead { place: 0, key: place, offset: from, most: max_bytes, first }),
+            Err(error) => Err(error.0),
+        };
+        match found {
+            Err(ErrorCode::OffsetOutOfRange) => {
                 // Retention or an admin has removed it; what is not yet there may come.
                 let start = replica.log.start_offset();
                 if self.share.active(key).is_some_and(|partition| partition.raise_start(start)) {
@@ -357,7 +371,7 @@ impl Broker {
                 }
                 Ok(Vec::new())
             }
-            Err(error) => Err(error.0),
+            found => found,
         }
     }
 

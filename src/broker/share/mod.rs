@@ -20,7 +20,8 @@ use crate::protocol::settings::iso_duration_ms;
 use crate::protocol::share_records::{ShareKey, ShareState};
 use crate::replica::PartitionKey;
 use exchange::Exchange;
-use persister::{Ask, Persister};
+pub(super) use persister::Ask;
+use persister::Persister;
 use sessions::{ShareSessions, Whose};
 use std::sync::Arc;
 
@@ -236,6 +237,10 @@ impl Broker {
                 released.push(PartitionKey { topic: key.topic, index: key.index });
                 self.store(now, &key, change, exchange, out);
             }
+        }
+        // Where nobody of a group reads any more nothing is known of it: an admin may have it go on from elsewhere (`onGroupEmpty`).
+        if !self.share.sessions.has_members(group) {
+            self.share.partitions.retain(|key, _| key.group != *group);
         }
         released
     }

@@ -4,6 +4,7 @@
 //! or the share coordinator: what has to be stored it hands out, and is told when it is. Kafka tracks whole batches and splits them into single offsets
 //! where their states part; here ranges are split and joined as needed. Source: `SharePartition`, `InFlightBatch`, `InFlightState`.
 
+use crate::mutant;
 use crate::node::{SettledBy, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
@@ -73,7 +74,8 @@ pub struct InFlight {
 
 impl InFlight {
     fn is_free(&self) -> bool {
-        self.state == RecordState::Available && self.storing.is_none()
+        let is_anybodys = self.state == RecordState::Available || mutant::is("share-acquired-twice") && self.state == RecordState::Acquired;
+        is_anybodys && self.storing.is_none()
     }
 
     fn is_held(&self) -> bool {
@@ -131,12 +133,16 @@ impl SharePartition {
                 known.put(end, batch.first - 1, RecordState::Available, 0);
             }
             let state = match batch.state {
-                2 => RecordState::Acknowledged,
+                2 if !mutant::is("share-accepted-comes-again") => RecordState::Acknowledged,
                 4 => RecordState::Archived,
                 _ => RecordState::Available,
             };
             known.put(batch.first, batch.last, state, batch.deliveries);
             known.end = batch.last.saturating_add(1);
+        }
+        if mutant::is("share-begins-behind-the-stored") {
+            known.in_flight.clear();
+            known.start = known.end;
         }
         known.advance();
         known
@@ -291,7 +297,8 @@ impl SharePartition {
         let deliveries_max = self.deliveries_max;
         let mut changes = Vec::new();
         self.change(i64::MIN, i64::MAX, &mut changes, |range| {
-            (range.is_held() && range.locked_until <= now).then(|| (range.released(deliveries_max), SettledBy::LockTimeout))
+            let is_over = range.locked_until <= now && !mutant::is("share-lock-for-ever");
+            (range.is_held() && is_over).then(|| (range.released(deliveries_max), SettledBy::LockTimeout))
         });
         let change = self.change_of(changes)?;
         self.settled(change.number, true);
@@ -300,7 +307,8 @@ impl SharePartition {
 
     /// When the first lock is over.
     pub fn next_expiry(&self) -> Option<Time> {
-        self.in_flight.values().filter(|range| range.is_held()).map(|range| range.locked_until).min()
+        let locks = self.in_flight.values().filter(|range| range.is_held() && !mutant::is("share-lock-for-ever"));
+        locks.map(|range| range.locked_until).min()
     }
 
     /// A change is stored, or could not be: then it has not been.
@@ -393,7 +401,9 @@ fn ranges_from(in_flight: &mut OrderedMap<i64, InFlight>, from: i64) -> impl Ite
 impl InFlight {
     fn give(&mut self, member: &Arc<str>, first: i64, locked_until: Time) -> Acquired {
         self.state = RecordState::Acquired;
-        self.deliveries += 1;
+        if !mutant::is("share-delivery-not-counted") {
+            self.deliveries += 1;
+        }
         self.member = Some(member.clone());
         self.locked_until = locked_until;
         Acquired { first, last: self.last, deliveries: self.deliveries }
@@ -401,6 +411,6 @@ impl InFlight {
 
     /// Back to the others, or, if it was delivered as often as it may be, to nobody.
     fn released(&self, deliveries_max: i16) -> RecordState {
-        if self.deliveries < deliveries_max { RecordState::Available } else { RecordState::Archived }
+        if self.deliveries < deliveries_max || mutant::is("share-limit-unheeded") { RecordState::Available } else { RecordState::Archived }
     }
 }

@@ -4,7 +4,7 @@
 //! Source: `DefaultStatePersister`, `PersisterStateManager`.
 
 use super::super::Broker;
-use crate::coordinator::{ReplyTo, SHARE_TOPIC, ShareEffects, Stored, Then, state_partition};
+use crate::coordinator::{Effects, ReplyTo, SHARE_TOPIC, ShareEffects, ShareWish, Stored, Then, state_partition};
 use crate::node::{Channel, MS, NodeId, Outputs, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::share_records::{ShareKey, ShareState, StateBatch};
@@ -22,11 +22,13 @@ const ATTEMPTS: u32 = 5;
 
 /// What a share coordinator is asked for.
 #[derive(Clone, Debug)]
-pub(super) enum Ask {
+pub(in crate::broker) enum Ask {
     /// What is known of a share partition, for the leader in this epoch.
     Read { leader_epoch: i32 },
     /// What has become of records in flight.
     Write { state_epoch: i32, leader_epoch: i32, start_offset: i64, change: super::Change, exchange: Option<u64> },
+    /// What the group coordinator wants.
+    Wish { task: u64, wish: ShareWish },
 }
 
 #[derive(Clone, Debug)]
@@ -81,9 +83,10 @@ impl Persister {
 }
 
 impl Broker {
-    pub(super) fn ask_share_coordinator(&mut self, now: Time, key: &ShareKey, ask: Ask, out: &mut Outputs) {
+    pub(in crate::broker) fn ask_share_coordinator(&mut self, now: Time, key: &ShareKey, ask: Ask, out: &mut Outputs) {
         self.share.persister.queues.or_default(key.clone()).push_back(Pending { ask, attempts: 0, not_before: now, sent: None });
         self.drive_persister(now, out);
+        self.set_share_alarm(now, out);
     }
 
     /// Sends what is due.
@@ -160,7 +163,13 @@ impl Broker {
         match self.share.persister.done(key) {
             Some(Ask::Read { leader_epoch }) => self.share_partition_read(now, key, leader_epoch, error, state, out),
             Some(Ask::Write { change, exchange, .. }) => self.share_change_stored(now, key, &change, exchange, error, out),
-            None => {}
+            Some(Ask::Wish { task, .. }) if wire::SHARE_CONSUMERS => {
+                let mut effects = Effects::default();
+                let told = if error == ErrorCode::None { Ok(state) } else { Err(error) };
+                self.coordinator.share_told(task, key, told, &self.image, &mut effects);
+                self.carry_out(now, effects, out);
+            }
+            Some(Ask::Wish { .. }) | None => {}
         }
     }
 
@@ -169,6 +178,13 @@ impl Broker {
         let mut effects = ShareEffects::default();
         let now_ms = self.wall_clock(now);
         self.share_states.handle(now_ms, reply, request, &self.image, &mut effects);
+        self.carry_out_share(now, effects, out);
+    }
+
+    /// Topics are deleted: what share groups have come to there is taken back.
+    pub(in crate::broker) fn forget_share_states(&mut self, now: Time, out: &mut Outputs) {
+        let mut effects = ShareEffects::default();
+        self.share_states.topics_deleted(&self.image, &mut effects);
         self.carry_out_share(now, effects, out);
     }
 
@@ -203,9 +219,32 @@ impl Broker {
 }
 
 fn request(key: &ShareKey, ask: &Ask) -> Request {
-    use k::{read_share_group_state_request as read, write_share_group_state_request as write};
+    use k::{
+        delete_share_group_state_request as delete, initialize_share_group_state_request as initialize,
+        read_share_group_state_request as read, read_share_group_state_summary_request as summary,
+        write_share_group_state_request as write,
+    };
     let group = wire::text(&key.group);
     match ask {
+        Ask::Wish { wish: ShareWish::Initialize { state_epoch, start_offset }, .. } => {
+            let partition = initialize::PartitionData::default().with_partition(key.index);
+            let partition = partition.with_state_epoch(*state_epoch).with_start_offset(*start_offset);
+            let topic = initialize::InitializeStateData::default().with_topic_id(key.topic).with_partitions(vec![partition]);
+            let message = k::InitializeShareGroupStateRequest::default().with_group_id(group).with_topics(vec![topic]);
+            Request::InitializeShareGroupState(wire::outside(message))
+        }
+        Ask::Wish { wish: ShareWish::Delete, .. } => {
+            let topic = delete::DeleteStateData::default().with_topic_id(key.topic);
+            let topic = topic.with_partitions(vec![delete::PartitionData::default().with_partition(key.index)]);
+            let message = k::DeleteShareGroupStateRequest::default().with_group_id(group).with_topics(vec![topic]);
+            Request::DeleteShareGroupState(wire::outside(message))
+        }
+        Ask::Wish { wish: ShareWish::Summary, .. } => {
+            let partition = summary::PartitionData::default().with_partition(key.index).with_leader_epoch(-1);
+            let topic = summary::ReadStateSummaryData::default().with_topic_id(key.topic).with_partitions(vec![partition]);
+            let message = k::ReadShareGroupStateSummaryRequest::default().with_group_id(group).with_topics(vec![topic]);
+            Request::ReadShareGroupStateSummary(wire::outside(message))
+        }
         Ask::Read { leader_epoch } => {
             let partition = read::PartitionData::default().with_partition(key.index).with_leader_epoch(*leader_epoch);
             let topic = read::ReadStateData::default().with_topic_id(key.topic).with_partitions(vec![partition]);
@@ -247,6 +286,20 @@ fn told(response: &Response) -> (ErrorCode, Option<ShareState>) {
                 created: 0,
                 written: 0,
                 batches: told.state_batches.iter().map(batch).collect(),
+            };
+            (ErrorCode::of(told.error_code), Some(state))
+        }
+        Response::ReadShareGroupStateSummary(message) => {
+            let first = message.results.iter().flat_map(|topic| &topic.partitions).next();
+            let Some(told) = first else { return (ErrorCode::UnknownServerError, None) };
+            let state = ShareState {
+                snapshot_epoch: 0,
+                state_epoch: told.state_epoch,
+                leader_epoch: told.leader_epoch,
+                start_offset: told.start_offset,
+                created: 0,
+                written: 0,
+                batches: Vec::new(),
             };
             (ErrorCode::of(told.error_code), Some(state))
         }

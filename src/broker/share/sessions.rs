@@ -91,6 +91,11 @@ impl ShareSessions {
         Ok(session)
     }
 
+    /// Whether anybody of a group reads here.
+    pub fn has_members(&self, group: &str) -> bool {
+        self.sessions.keys().any(|(own, _)| **own == *group)
+    }
+
     pub fn end(&mut self, whose: &Whose) {
         self.sessions.remove(whose);
     }

@@ -131,6 +131,10 @@ impl Consumer {
         if !self.is_member() {
             return;
         }
+        if self.shares() {
+            self.keep_sharing(now, coordinator, out);
+            return;
+        }
         if self.config.reports {
             self.keep_reporting(now, coordinator, out);
             return;
@@ -200,6 +204,9 @@ impl Consumer {
         let joined = membership.state == MemberState::Stable || self.assigns_by_hand();
         let commit =
             (self.config.auto_commit && joined && !self.is_at_work() && !self.partitions.is_empty()).then_some(membership.commit_at);
+        if self.shares() {
+            return self.next_share_report();
+        }
         if self.config.reports {
             return [commit, self.next_report(), self.poll_expires()].into_iter().flatten().min();
         }
@@ -481,6 +488,10 @@ impl Consumer {
 
     /// Leaves, unless it is a static member: that one is expected back within its session.
     fn send_leave(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
+        if self.shares() {
+            self.share_leaving(now, coordinator, out);
+            return;
+        }
         if self.config.reports && self.is_member() {
             self.report_leaving(now, coordinator, out);
             return;

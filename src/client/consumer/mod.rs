@@ -9,6 +9,7 @@ mod fetching;
 mod membership;
 mod printed;
 mod reporting;
+mod sharing;
 mod subscription;
 mod validation;
 
@@ -21,13 +22,14 @@ use super::processor::Handed;
 use super::transactions::GroupOffsets;
 use crate::node::{Chance, Input, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
-use crate::protocol::wire::Response;
+use crate::protocol::wire::{Response, SHARE_CONSUMERS};
 use crate::protocol::{Batch, ErrorCode, FetchSession};
 use commits::CommitSync;
 use fetching::{AskedOffsets, PartitionState, Polled, Whence};
 use membership::Membership;
 use printed::Printed;
 use reporting::Reporting;
+use sharing::Sharing;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use subscription::Subscription;
@@ -75,6 +77,12 @@ pub struct ConsumerConfig {
     pub read_committed: bool,
     /// `exclude.internal.topics`
     pub exclude_internal: bool,
+    /// It is a member of a share group (KIP-932).
+    pub shares: bool,
+    /// `share.acknowledgement.mode`: the application acknowledges each record by itself.
+    pub acknowledges_each: bool,
+    /// What it says of a record that it is done with, by Kafka's number.
+    pub acknowledges_with: i8,
     /// `group.remote.assignor`
     pub remote_assignor: Option<Arc<str>>,
     /// What the application spends on each record.
@@ -124,6 +132,10 @@ enum Asked {
     /// What is read there, by topic id and index, with the offset asked for.
     Fetch(AskedOffsets),
     EndSession,
+    /// Of a share group's member, a heartbeat.
+    ShareReport,
+    /// And ShareFetch or ShareAcknowledge.
+    Share,
     EpochEnds(Vec<AskedPosition>),
 }
 
@@ -146,6 +158,7 @@ pub struct Consumer {
     partitions: OrderedMap<Partition, PartitionState>,
     /// With each broker that it reads from.
     sessions: OrderedMap<i32, FetchSession>,
+    sharing: Sharing,
     /// A position or a leader is another than before, or waits to be asked about.
     positions_suspect: bool,
     /// Records handed out by the last poll and not processed yet.
@@ -176,6 +189,7 @@ impl Consumer {
             membership: Membership::default(),
             partitions: OrderedMap::new(),
             sessions: OrderedMap::new(),
+            sharing: Sharing::default(),
             positions_suspect: false,
             processing: VecDeque::new(),
             printed: Printed::default(),
@@ -353,6 +367,13 @@ impl Consumer {
             (Asked::FindCoordinator, Response::FindCoordinator(message)) => self.coordinator_found(now, &message),
             (Asked::JoinGroup | Asked::SyncGroup, response) => self.rebalance_answered(response),
             (Asked::Heartbeat, Response::Heartbeat(message)) => self.heartbeat_answered(now, &message),
+            (Asked::ShareReport, Response::ShareGroupHeartbeat(message)) if SHARE_CONSUMERS => self.share_reported(now, &message, out),
+            (Asked::Share, Response::ShareFetch(message, batches)) if SHARE_CONSUMERS => {
+                self.share_fetched(now, pending.to, &message, &batches)
+            }
+            (Asked::Share, Response::ShareAcknowledge(message)) if SHARE_CONSUMERS => {
+                _ = self.session_goes_on(now, pending.to, message.error_code)
+            }
             (Asked::Report, Response::ConsumerGroupHeartbeat(message)) => self.report_answered(now, &message),
             _ => {}
         }
@@ -362,6 +383,9 @@ impl Consumer {
         match pending.what {
             Asked::Fetch(asked) => self.fetch_lost(now, pending.to, &asked),
             Asked::EndSession => {}
+            Asked::Share if self.shares() => self.share_lost(now, pending.to),
+            Asked::ShareReport if self.shares() => self.share_report_lost(now),
+            Asked::Share | Asked::ShareReport => {}
             Asked::EpochEnds(asked) => self.epoch_ends_lost(now, &asked),
             Asked::ListOffsets(partitions) => self.offsets_lost(now, &partitions),
             Asked::FindCoordinator => self.find_coordinator_again(now),
@@ -377,6 +401,10 @@ impl Consumer {
         if self.closing {
             // It asks for nothing more: only what is under way can still be due.
             self.alarm.set(now, self.network.next_end(), out);
+            return;
+        }
+        if self.shares() {
+            self.drive_sharing(now, out);
             return;
         }
         self.finish_work(now, out);
@@ -464,8 +492,16 @@ impl Consumer {
         }
     }
 
+    /// Whether it is a member of a share group.
+    fn shares(&self) -> bool {
+        SHARE_CONSUMERS && self.config.shares
+    }
+
     /// The application calls `close`: commits what it has read, if it commits by itself, and leaves its group.
     pub fn close(&mut self, now: Time, out: &mut Outputs) {
+        if self.shares() {
+            self.end_sharing(now, out);
+        }
         self.leave_group(now, out);
         self.end_sessions(now, out);
         self.closing = true;

@@ -51,6 +51,8 @@ pub static CONSUMER: &[Setting] = &[
     text("auto.offset.reset", "latest", "Where to begin where no committed offset is valid.").valid(Valid::OffsetReset),
     boolean("check.crcs", "true", "Whether checksums of fetched batches are verified."),
     text("client.id", "", "A name for this client in logs, quotas and metrics."),
+    text("brokerlab.acknowledge.type", "accept", "What a share consumer says of a record that it is done with.")
+        .valid(Valid::OneOf(&["accept", "release", "reject"])),
     text("client.rack", "", "Where this client stands; it may then read from a near follower."),
     int("default.api.timeout.ms", "60000", "How long calls block that have no timeout of their own.").at_least(0),
     boolean("enable.auto.commit", "true", "Whether positions are committed in the background."),

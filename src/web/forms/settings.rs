@@ -61,6 +61,12 @@ pub const CONSUMER: &[Setting] = &[
         choices: &["latest", "earliest", "none"],
         help: "Where reading starts without a committed offset.",
     },
+    Setting {
+        name: "group.protocol",
+        default: "classic",
+        choices: &["classic", "consumer"],
+        help: "Who shares partitions out: a member, or the coordinator.",
+    },
     Setting { name: "enable.auto.commit", default: "true", choices: &["true", "false"], help: "Offsets are committed in the background." },
     Setting { name: "auto.commit.interval.ms", default: "5000", choices: &[], help: "How often." },
     Setting { name: "max.poll.records", default: "500", choices: &[], help: "Records handed over at once." },
