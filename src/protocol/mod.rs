@@ -16,6 +16,7 @@ mod fetch_session;
 pub mod group_records;
 pub mod metadata;
 mod murmur2;
+mod outside;
 mod primitive;
 mod record;
 pub mod settings;

@@ -15,42 +15,7 @@ pub type ProduceBatches = Arc<[Batch]>;
 /// The batches of each partition of a Fetch response, in the message's order.
 pub type FetchBatches = Arc<[Vec<Batch>]>;
 
-/// What nobody asks but clients from outside, which come through the gateway. The page has none: there no such request can be, and the compiler leaves
-/// out what would answer it.
-#[cfg(not(target_arch = "wasm32"))]
-pub type Outside<T> = Arc<T>;
-#[cfg(target_arch = "wasm32")]
-pub type Outside<T> = absent::Absent<T>;
-
-#[cfg(target_arch = "wasm32")]
-mod absent {
-    /// A message that cannot be.
-    #[derive(Clone, Debug)]
-    pub struct Absent<T>(std::convert::Infallible, std::marker::PhantomData<T>);
-
-    impl<T> std::ops::Deref for Absent<T> {
-        type Target = T;
-
-        fn deref(&self) -> &T {
-            match self.0 {}
-        }
-    }
-}
-
-/// Whether consumers of ours may be members of share groups (KIP-932). The page has no room for what that takes.
-pub const SHARE_CONSUMERS: bool = cfg!(not(target_arch = "wasm32"));
-
-/// A message of those that the page does not have.
-#[cfg(not(target_arch = "wasm32"))]
-pub fn outside<T>(message: T) -> Outside<T> {
-    Arc::new(message)
-}
-
-/// Nobody comes here: who would is refused before.
-#[cfg(target_arch = "wasm32")]
-pub fn outside<T>(_message: T) -> Outside<T> {
-    unreachable!("the page has no such message")
-}
+pub use super::outside::{Outside, SHARE_CONSUMERS, outside};
 
 /// The message is shared: an event is small and moved several times, and a snapshot of the world copies none that is on its way.
 #[derive(Clone, Debug)]

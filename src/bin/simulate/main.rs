@@ -6,10 +6,11 @@ mod heal;
 mod history;
 mod report;
 mod run;
+mod scenarios;
 
 use brokerlab::session::{Session, parse_saved};
 use brokerlab::view;
-use draw::SCENARIOS;
+use scenarios::SCENARIOS;
 use std::process::ExitCode;
 
 const USAGE: &str =

@@ -1,8 +1,8 @@
 //! What the seeds came to, for people and as JSON.
 
-use super::draw::Scenario;
 use super::history::Fates;
 use super::run::Outcome;
+use super::scenarios::Scenario;
 use brokerlab::check::{Counts, Violation};
 use brokerlab::session::Session;
 use brokerlab::view;

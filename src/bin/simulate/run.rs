@@ -1,9 +1,10 @@
 //! Runs seeds: a safety phase with faults, then healing, then what must come to rest.
 
-use super::draw::{Drawer, Scenario};
+use super::draw::Drawer;
 use super::heal::{give, healing, restarts};
 use super::history::{Fates, History};
 use super::report::{Found, Summary};
+use super::scenarios::Scenario;
 use brokerlab::broker::Broker;
 use brokerlab::check::Checker;
 use brokerlab::client::consumer::Reads;
