@@ -19,6 +19,7 @@ mod murmur2;
 mod outside;
 mod primitive;
 mod record;
+mod response_error;
 pub mod settings;
 pub mod share_group_records;
 pub mod share_records;
