@@ -164,6 +164,15 @@ impl Group {
         self.ask("admin", Request::DeleteShareGroupOffsets(Arc::new(message))).error()
     }
 
+    /// What an admin asks of groups of consumers.
+    fn delete_committed(&mut self, topic: &str) -> E {
+        use k::offset_delete_request as asks;
+        let topic = asks::OffsetDeleteRequestTopic::default().with_name(wire::topic(topic));
+        let topic = topic.with_partitions(vec![asks::OffsetDeleteRequestPartition::default()]);
+        let message = k::OffsetDeleteRequest::default().with_group_id(id("g")).with_topics(vec![topic]);
+        self.ask("admin", Request::OffsetDelete(Arc::new(message))).error()
+    }
+
     fn delete(&mut self) -> E {
         let message = k::DeleteGroupsRequest::default().with_groups_names(vec![id("g")]);
         match self.ask("admin", Request::DeleteGroups(Arc::new(message))) {
@@ -386,6 +395,7 @@ fn an_empty_group_forgets_where_it_was_and_is_deleted() {
     assert_eq!(group.acknowledge("a", -1, &[(0, 3, &[1])]), E::None);
     assert_eq!((group.forget("orders"), group.delete()), (E::NonEmptyGroup, E::NonEmptyGroup));
     group.beat("a", LEAVE, None);
+    assert_eq!(group.delete_committed("orders"), E::GroupIdNotFound, "offsets of the other kind it has none");
     assert_eq!(group.forget("nothing"), E::UnknownTopicOrPartition);
     assert_eq!(group.forget("others"), E::UnknownTopicOrPartition, "it has never read there");
     assert_eq!(group.forget("orders"), E::None);

@@ -280,7 +280,8 @@ impl Coordinator {
         if id.is_empty() {
             return Err(ErrorCode::InvalidGroupId);
         }
-        let group = self.group(id)?.ok_or(ErrorCode::GroupIdNotFound)?;
+        // Where a share group is, its leaders know: it has no offsets here.
+        let group = self.group(id)?.filter(|group| group.share.is_none()).ok_or(ErrorCode::GroupIdNotFound)?;
         if !group.is_empty() && group.consumer.is_none() && group.protocol_type != CONSUMER {
             return Err(ErrorCode::NonEmptyGroup);
         }

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 /// The assignor's name.
 pub const SIMPLE: &str = "simple";
+
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct ShareMember {
     pub rack_id: Option<String>,
@@ -108,8 +109,11 @@ impl ShareGroup {
             (About::TargetMember, Some(id), Some(value)) => _ = self.target.insert(id, read_target(value).unwrap_or_default()),
             (About::TargetMember, Some(id), None) => _ = self.target.remove(&id),
             (About::CurrentMember, Some(id), Some(value)) => {
-                if let (Some(own), Ok(known)) = (self.members.get_mut(&id), read_share_current(value)) {
+                // Compaction may have left what the member has before what it asked for.
+                if let Ok(known) = read_share_current(value) {
+                    let own = self.members.or_default(id);
                     (own.epoch, own.previous_epoch, own.assigned) = known;
+                    own.expires = now + session;
                 }
             }
             _ => {}
@@ -163,4 +167,30 @@ impl ShareGroup {
 
 pub(super) fn places(topic: Uuid, count: usize) -> impl Iterator<Item = Place> {
     (0..count as i32).map(move |index| (topic, index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::share_group_records::share_current_to_bytes;
+
+    #[test]
+    fn members_come_back_in_whatever_order_their_records_are() {
+        let member = ShareMember { client_id: "c".to_owned(), topics: vec!["orders".to_owned()], expires: 15, ..ShareMember::default() };
+        let member = ShareMember { epoch: 4, previous_epoch: 3, assigned: vec![(Uuid::from_u128(1), 0)], ..member };
+        let asked = (About::Member, Some(member.to_value().to_bytes()));
+        let has = (About::CurrentMember, Some(share_current_to_bytes(4, 3, &member.assigned)));
+        let gone = [(About::CurrentMember, None), (About::TargetMember, None), (About::Member, None)];
+        let load = |records: Vec<(About, Option<Bytes>)>| {
+            let mut group = ShareGroup::default();
+            for (about, value) in records {
+                let key = ShareGroupKey { about, group: "g".to_owned(), member: Some("m".to_owned()) };
+                group.replay(5, 10, &key, value.as_ref());
+            }
+            group.members.into_iter().map(|(_, member)| member).collect::<Vec<ShareMember>>()
+        };
+        assert_eq!(load(vec![asked.clone(), has.clone()]), [member.clone()]);
+        assert_eq!(load(vec![has.clone(), asked.clone()]), [member]);
+        assert_eq!(load([vec![has, asked], gone.to_vec()].concat()), []);
+    }
 }

@@ -46,6 +46,8 @@ struct Asked {
 /// What follows when a state is committed.
 #[derive(Clone, Debug)]
 pub struct Stored {
+    /// Of `__share_group_state`.
+    partition: i32,
     request: u64,
     place: usize,
     before: Option<Known>,
@@ -204,7 +206,7 @@ impl ShareCoordinator {
             Some((next, _)) => drop(shard.insert(key.clone(), next)),
             None => drop(shard.remove(key)),
         }
-        let then = Then::ShareState(Box::new(Stored { request, place, before: known, told }));
+        let then = Then::ShareState(Box::new(Stored { partition, request, place, before: known, told }));
         effects.appends.push(ShareAppend { partition, record, then });
         None
     }
@@ -259,7 +261,7 @@ impl ShareCoordinator {
         // What is in the log and not replicated in time may still come to be committed.
         let is_in_the_log = matches!(error, ErrorCode::NotEnoughReplicasAfterAppend | ErrorCode::RequestTimedOut);
         if let Some(key) = self.asked.get(&stored.request).and_then(|asked| Some(asked.outcomes.get(stored.place)?.0.clone()))
-            && let Some(shard) = self.shards.values_mut().find(|shard| shard.contains_key(&key)).filter(|_| !is_in_the_log)
+            && let Some(shard) = self.shards.get_mut(&stored.partition).filter(|_| !is_in_the_log)
         {
             match &stored.before {
                 Some(before) => drop(shard.insert(key, before.clone())),
@@ -458,17 +460,12 @@ fn response(request: &Request, outcomes: Vec<(ShareKey, Option<Outcome>)>) -> Re
 mod tests {
     use super::*;
 
+    fn state(start_offset: i64) -> ShareState {
+        ShareState { snapshot_epoch: 0, state_epoch: 1, leader_epoch: 2, start_offset, created: 0, written: 0, batches: Vec::new() }
+    }
+
     #[test]
     fn a_write_that_comes_late_does_not_take_the_start_back() {
-        let state = |start_offset| ShareState {
-            snapshot_epoch: 0,
-            state_epoch: 1,
-            leader_epoch: 2,
-            start_offset,
-            created: 0,
-            written: 0,
-            batches: Vec::new(),
-        };
         let coordinator = ShareCoordinator::new(1, 500);
         for (before, written, after) in [(-1, 5, 5), (5, 9, 9), (9, 5, 9), (9, NONE, 9), (9, 9, 9)] {
             let known = Known { state: state(before), updates: 0 };
@@ -477,6 +474,29 @@ mod tests {
             assert_eq!(known.state.start_offset, after, "{written} after {before}");
             assert!(known.state.batches.iter().all(|batch| after <= batch.first), "{:?}", known.state.batches);
             assert!(update.is_some_and(|update| update.start_offset == if written == NONE { NONE } else { after }));
+        }
+    }
+
+    #[test]
+    fn a_state_stays_that_could_not_be_deleted() {
+        use crate::node::{Channel, Connection, NodeId};
+        use k::delete_share_group_state_request as delete;
+        let key = ShareKey { group: Arc::from("g"), topic: Uuid::from_u128(7), index: 0 };
+        let topic = delete::DeleteStateData::default().with_topic_id(key.topic).with_partitions(vec![delete::PartitionData::default()]);
+        let message = k::DeleteShareGroupStateRequest::default().with_group_id(wire::text("g")).with_topics(vec![topic]);
+        let reply = ReplyTo { from: Connection { peer: NodeId::Client(1), channel: Channel::Data }, correlation: 1 };
+        for (error, is_kept) in [(ErrorCode::NotLeaderOrFollower, true), (ErrorCode::RequestTimedOut, false)] {
+            let mut coordinator = ShareCoordinator::new(1, 500);
+            coordinator.load(0, std::iter::empty());
+            coordinator.shards.or_default(0).insert(key.clone(), Known { state: state(5), updates: 0 });
+            let mut effects = ShareEffects::default();
+            let request = Request::DeleteShareGroupState(wire::outside(message.clone()));
+            coordinator.handle(7, reply, request, &MetadataImage::default(), &mut effects);
+            assert_eq!(coordinator.state(&key), None, "it counts at once");
+            let Some(ShareAppend { then: Then::ShareState(stored), .. }) = effects.appends.pop() else { panic!("no tombstone") };
+            coordinator.failed(*stored, error, &mut effects);
+            assert_eq!(coordinator.state(&key).is_some(), is_kept, "{error:?}: what may be in the log counts");
+            assert_eq!(effects.replies.pop().map(|(_, response)| response.error()), Some(coordinator_error(error)));
         }
     }
 }
