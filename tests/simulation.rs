@@ -29,6 +29,16 @@ fn transactions_leave_nothing_undecided_and_nobody_sees_what_is_not_for_him() {
 }
 
 #[test]
+fn share_groups_pass_nothing_over() {
+    let output = simulate(&["--seeds", "1..3", "--json", "--scenario", "share"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for happened in ["shareAcquired", "shareRedelivered", "shareAccepted", "shareReleased"] {
+        assert!(json["counts"][happened].as_u64().is_some_and(|count| 0 < count), "{happened}: {json}");
+    }
+}
+
+#[test]
 fn a_seed_has_one_history() {
     let once = |scenario: &str| {
         let json: Value = serde_json::from_slice(&simulate(&["--seeds", "3..4", "--json", "--scenario", scenario]).stdout).expect("JSON");

@@ -51,7 +51,7 @@ use ledger::Ledger;
 use metadata::MetadataCheck;
 use partition::PartitionCheck;
 use semantics::{Given, Reader, Semantics};
-use shares::{Shares, Told};
+use shares::{ShareCounts, Shares, Told};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -127,6 +127,7 @@ pub struct Counts {
     pub configs_altered: u64,
     /// How often settings of brokers were.
     pub broker_configs_altered: u64,
+    pub shares: ShareCounts,
 }
 
 impl Counts {
@@ -169,7 +170,7 @@ impl Counts {
             NoteKind::RemoteSegmentsDeleted { segments, .. } => self.remote_deletions += u64::from(*segments),
             NoteKind::RemoteRead { .. } => self.remote_reads += 1,
             NoteKind::RemoteStateBuilt { .. } => self.remote_states_built += 1,
-            _ => {}
+            note => self.shares.add(note),
         }
     }
 }

@@ -121,6 +121,13 @@ impl Summary {
         all.records_deleted += one.records_deleted;
         all.configs_altered += one.configs_altered;
         all.broker_configs_altered += one.broker_configs_altered;
+        let (all, one) = (&mut self.counts.shares, outcome.counts.shares);
+        all.acquired += one.acquired;
+        all.redelivered += one.redelivered;
+        all.accepted += one.accepted;
+        all.released += one.released;
+        all.lock_timeouts += one.lock_timeouts;
+        all.archived += one.archived;
         let (all, one) = (&mut self.fates, outcome.fates);
         all.lost_acks_none += one.lost_acks_none;
         all.lost_acks_one += one.lost_acks_one;
@@ -137,8 +144,8 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 51] {
-        let (counts, fates) = (&self.counts, &self.fates);
+    fn counted(&self) -> [(&'static str, u64); 57] {
+        let (counts, shares, fates) = (&self.counts, &self.counts.shares, &self.fates);
         [
             ("elections", counts.elections),
             ("isrShrinks", counts.isr_shrinks),
@@ -191,6 +198,12 @@ impl Summary {
             ("recordsDeleted", counts.records_deleted),
             ("configsAltered", counts.configs_altered),
             ("brokerConfigsAltered", counts.broker_configs_altered),
+            ("shareAcquired", shares.acquired),
+            ("shareRedelivered", shares.redelivered),
+            ("shareAccepted", shares.accepted),
+            ("shareReleased", shares.released),
+            ("shareLockTimeouts", shares.lock_timeouts),
+            ("shareArchived", shares.archived),
         ]
     }
 
