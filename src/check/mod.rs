@@ -31,13 +31,14 @@ mod metadata;
 mod partition;
 mod semantics;
 mod sequences;
+mod share_states;
 mod shares;
 mod spans;
 mod tiered;
 mod transactions;
 
 use crate::broker::Broker;
-use crate::coordinator::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, partition_for};
+use crate::coordinator::{OFFSETS_TOPIC, SHARE_TOPIC, TRANSACTIONS_TOPIC, partition_for};
 use crate::node::{DeleteReason, NodeId, Note, NoteKind, Partition, Summary, Time, UncleanReason};
 use crate::ordered::OrderedMap;
 use crate::protocol::metadata::PartitionState;
@@ -51,6 +52,7 @@ use ledger::Ledger;
 use metadata::MetadataCheck;
 use partition::PartitionCheck;
 use semantics::{Given, Reader, Semantics};
+use share_states::ShareStates;
 use shares::{ShareCounts, Shares, Told};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -190,6 +192,7 @@ pub struct Checker {
     /// Some of the coordinators' log may be lost.
     is_ledger_torn: bool,
     shares: Shares,
+    share_states: ShareStates,
     counts: Counts,
     violations: Vec<Violation>,
 }
@@ -386,7 +389,7 @@ impl Checker {
             NoteKind::HighWatermarkAdvanced { partition, to, leader, .. } => {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
                 self.partition(partition).advanced(world, partition, broker, *to, *leader)?;
-                self.transactions_advanced(partition)
+                self.coordinators_advanced(partition)
             }
             NoteKind::Truncated { partition, to, .. } => {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
@@ -568,13 +571,18 @@ impl Checker {
         self.commits.committed(group, partition, offset, by_member, read.committed_from(from))
     }
 
-    /// T1 to T3, T7, T8: more is committed of a partition that may have records of transactions, or is of the coordinators' topic.
-    fn transactions_advanced(&mut self, partition: &Partition) -> Verdict {
+    /// T1 to T3, T7, T8, and S5: more is committed of a partition that may have records of transactions, or is of a coordinators' topic.
+    fn coordinators_advanced(&mut self, partition: &Partition) -> Verdict {
         let check = self.partitions.or_default(partition.clone());
         if *partition.topic == *TRANSACTIONS_TOPIC {
             self.is_ledger_torn |= check.is_unclean();
             let verdict = self.ledger.extend(partition, check.committed_from(self.ledger.read_to(partition)));
             return if self.is_ledger_torn { Ok(()) } else { verdict };
+        }
+        if *partition.topic == *SHARE_TOPIC {
+            self.share_states.is_torn |= check.is_unclean();
+            let verdict = self.share_states.extend(partition, check.committed_from(self.share_states.read_to(partition)));
+            return if self.share_states.is_torn { Ok(()) } else { verdict };
         }
         let news = check.take_news();
         if self.is_ledger_torn || check.is_unclean() {

@@ -1,6 +1,6 @@
 //! Share groups (KIP-932): what becomes of each record.
 //!
-//! S1: of what one leader hands out no record is with two members at a time. (A leader that does not know yet that another leads may hand out what the
+//! S1: of what one leader hands out no record is with two members at a time, or with one for longer than its lock lasts. (A leader that does not know yet that another leads may hand out what the
 //! other does: neither writes that down.) S2: what a group has accepted, or what was archived, and is stored is delivered to nobody again. S3: every
 //! delivery is counted, and there are no more than the limit allows. S4: nothing is passed over: a record that lies before the share-partition start offset
 //! was handed to an application that did not give it back, or was archived, or delivered as often as may be.
@@ -11,7 +11,7 @@ use super::spans::Spans;
 use super::{Verdict, offsets_partition, replica};
 use crate::broker::share::SharePartition;
 use crate::coordinator::{SHARE_TOPIC, state_partition};
-use crate::node::{NodeId, NoteKind, Partition, SettledBy, TopicName};
+use crate::node::{MS, NodeId, NoteKind, Partition, SettledBy, Time, TopicName};
 use crate::ordered::OrderedMap;
 use crate::protocol::share_records::ShareKey;
 use crate::sim::{Application, World};
@@ -22,6 +22,8 @@ use uuid::Uuid;
 const RELEASE: i8 = 2;
 /// `group.share.delivery.count.limit`
 const DELIVERIES_MAX: i16 = 5;
+/// So long after a lock is over its record may still be with the member: a broker that stood still has to come to it.
+const LOCK_SLACK: Time = 1_000 * MS;
 
 /// Records at one leader.
 #[derive(Clone, PartialEq, Debug)]
@@ -142,9 +144,10 @@ impl Shares {
 
     /// A member is given records.
     pub fn acquired(&mut self, world: &World, node: NodeId, told: &Told) -> Verdict {
+        let Told { group, member, partition, range: (first, last), deliveries } = *told;
+        locks_end(world, node, group, partition)?;
         let (NodeId::Broker(broker), Some(known)) = (node, self.known(told)) else { return Ok(()) };
         let Some(leader) = known.leaders.get_mut(&broker) else { return Ok(()) };
-        let Told { group, member, partition, range: (first, last), deliveries } = *told;
         let what = format!("offsets {first} to {last} of {partition} to {member} of group {group}");
         let limit = limit(world, group);
         for (from, to, given) in leader.given.over(first, last) {
@@ -216,11 +219,12 @@ impl Shares {
         self.partitions.clear();
     }
 
-    /// S4 of where the leaders are now.
+    /// S1 and S4 of where the leaders are now.
     pub fn in_full(&mut self, world: &World, is_unclean: impl Fn(&Partition) -> bool) -> Verdict {
         for ((group, partition), known) in &mut self.partitions {
             let leader = super::decided(world, partition).and_then(|state| state.leader);
             let Some(broker) = leader.filter(|_| !known.unclean && !is_unclean(partition)) else { continue };
+            locks_end(world, NodeId::Broker(broker), group, partition)?;
             if let Some((_, topic, own)) = share_partition(world, NodeId::Broker(broker), group, partition)
                 && topic == known.topic
                 && own.leader_epoch == known.leader_epoch
@@ -280,6 +284,15 @@ fn first_record(world: &World, broker: i32, partition: &Partition, (first, last)
     let batches = batches.filter(|batch| !batch.header().is_ok_and(|header| header.is_control()));
     let mut offsets = batches.flat_map(|batch| batch.uncompressed().records().flatten().map(|record| record.offset).collect::<Vec<_>>());
     offsets.find(|offset| (first..=last).contains(offset))
+}
+
+/// S1: nobody has a record for longer than its lock lasts.
+fn locks_end(world: &World, node: NodeId, group: &str, partition: &Partition) -> Verdict {
+    let since = world.now().saturating_sub(LOCK_SLACK);
+    match share_partition(world, node, group, partition).and_then(|(_, _, own)| own.locked_longer_than(since)) {
+        Some((first, last)) => Err(("S1", format!("a member of group {group} has {first} to {last} of {partition}, and the lock is over"))),
+        None => Ok(()),
+    }
 }
 
 /// How often a record of a group may be delivered.

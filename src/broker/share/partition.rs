@@ -311,6 +311,12 @@ impl SharePartition {
         locks.map(|range| range.locked_until).min()
     }
 
+    /// A range that a member has and whose lock was over by then.
+    pub fn locked_longer_than(&self, time: Time) -> Option<(i64, i64)> {
+        let is_over = |(_, range): &(&i64, &InFlight)| range.is_held() && range.locked_until < time;
+        self.in_flight.iter().find(is_over).map(|(first, range)| (*first, range.last))
+    }
+
     /// A change is stored, or could not be: then it has not been.
     pub fn settled(&mut self, number: u64, is_stored: bool) {
         for range in self.in_flight.values_mut().filter(|range| range.storing == Some(number)) {
