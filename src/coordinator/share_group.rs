@@ -189,8 +189,8 @@ mod tests {
             }
             group.members.into_iter().map(|(_, member)| member).collect::<Vec<ShareMember>>()
         };
-        assert_eq!(load(vec![asked.clone(), has.clone()]), [member.clone()]);
-        assert_eq!(load(vec![has.clone(), asked.clone()]), [member]);
+        assert_eq!(load(vec![asked.clone(), has.clone()]), vec![member.clone()]);
+        assert_eq!(load(vec![has.clone(), asked.clone()]), vec![member]);
         assert_eq!(load([vec![has, asked], gone.to_vec()].concat()), []);
     }
 }
