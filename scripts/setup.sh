@@ -157,7 +157,7 @@ with_page() {
 # Whether dist/ is newer than everything it is made of.
 page_is_fresh() {
   [ -f "$ROOT/dist/index.html" ] || return 1
-  [ -z "$(cd "$ROOT" && find src www Cargo.toml Cargo.lock Trunk.toml scripts/setup.sh scripts/pack.mjs -newer dist/index.html -print -quit)" ]
+  [ -z "$(cd "$ROOT" && find src www Cargo.toml Cargo.lock Trunk.toml scripts/setup.sh scripts/pack.mjs scripts/packed.mjs -newer dist/index.html -print -quit)" ]
 }
 
 build_page() {

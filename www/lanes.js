@@ -1,10 +1,15 @@
-// The page's program sorted into lanes, which pack a tenth smaller than the program as it stands: its instructions follow each other much as
+// The page's program sorted into lanes, which xz packs a tenth smaller than the program as it stands: its instructions follow each other much as
 // instructions do, its offsets as offsets do, and neither says much of the other. A lane holds what is of one kind, in the order of the program.
 //
 // `sort` and `join` are one walk through the program (WebAssembly Core Specification, "Binary Format"), for both know at every byte which lane the
 // next one is of: the one moves bytes from the program to the lanes, the other from the lanes to the program. What the walk takes for an operand
 // only has to be the same both ways; a build tries that (`scripts/pack.mjs`).
+//
+// Most lanes are .lzma files. The variables and offsets, a third of it all, are packed by a model that knows the instructions around them (`model.js`,
+// `past.js`): they are a fifth smaller for it. The opcodes would be little smaller and take twice the time.
 import { unpack } from "./lzma.js";
+import { BYTES, bitOf, model } from "./model.js";
+import { past } from "./past.js";
 
 const damaged = () => new Error("The program's file is damaged.");
 
@@ -32,6 +37,11 @@ const FURTHER = new Map([
   [RARE, MORE_RARE],
 ]);
 
+/** The lanes that the model packs, each with a tree of its own. */
+export const MODELLED = [VARIABLES, ASSIGNED, OFFSETS, MORE_OFFSETS];
+/** By lane: its place there, or -1. */
+const WHICH = Array.from({ length: LANES }, (_, lane) => MODELLED.indexOf(lane));
+
 /** By opcode: the lane of its operands, and how many there are. All are numbers that end in a byte below CONTINUES. */
 const OPERANDS = new Map();
 const operands = (from, to, lane, count) => {
@@ -53,9 +63,9 @@ const BULK_OPERANDS = { 8: 2, 9: 1, 10: 2, 11: 1, 12: 2, 13: 1, 14: 2, 15: 1, 16
 
 /**
  * Goes through a program. `copy(lane)` moves one byte of a lane and gives it; `opcode()` moves the next opcode and gives it, sized if it is
- * I32_CONST; `more()` says whether anything is left.
+ * I32_CONST; `more()` says whether anything is left; `begin()` hears of each function's body.
  */
-function walk({ copy, opcode, more }) {
+function walk({ copy, opcode, more, begin = () => {} }) {
   let moved = 0;
   const bytes = (lane, count) => {
     for (let left = count; 0 < left; left--) copy(lane);
@@ -91,6 +101,7 @@ function walk({ copy, opcode, more }) {
   const body = () => {
     const size = number(BODY_SIZES);
     const end = moved + size;
+    begin();
     for (let kinds = number(LOCALS); 0 < kinds; kinds--) number(LOCALS), bytes(LOCALS, 1);
     while (moved < end) instruction();
   };
@@ -123,45 +134,81 @@ export function sort(program) {
   return lanes.map((lane) => Uint8Array.from(lane));
 }
 
-/** The program of lanes. Throws if one ends too early. */
-export function join(lanes) {
+/**
+ * The program of this size. Its lanes in MODELLED may be left out: `modelled(which, contexts)` gives the next byte of the one that stands there. Throws
+ * if a lane ends too early or the program is longer.
+ */
+export function join(lanes, size, modelled) {
   const places = lanes.map(() => 0);
-  const program = new Uint8Array(lanes.reduce((sum, lane) => sum + lane.length, 0));
-  let size = 0;
+  const program = new Uint8Array(size);
+  let at = 0;
+  const before = past(lanes[OPCODES]);
+  /** By the places in MODELLED. */
+  const kinds = [before.variable, before.variable, before.offset, before.offset];
+  /** What is known of a number whose further bytes follow, and what the next one is worth. */
+  let known = 0;
+  let worth = 1;
+  const modelledByte = (which) => {
+    const byte = modelled(which, kinds[which].contexts(which, known + worth));
+    known += (byte % CONTINUES) * worth;
+    worth *= CONTINUES;
+    if (byte < CONTINUES) {
+      kinds[which].passed(which, known);
+      known = 0;
+      worth = 1;
+    }
+    return byte;
+  };
   const copy = (lane) => {
+    if (size <= at) throw damaged();
+    const which = WHICH[lane];
+    if (0 <= which) return (program[at++] = modelledByte(which));
     if (lanes[lane].length <= places[lane]) throw damaged();
-    return (program[size++] = lanes[lane][places[lane]++]);
+    return (program[at++] = lanes[lane][places[lane]++]);
   };
   const opcode = () => {
     const code = copy(OPCODES);
-    if (isSized(code)) program[size - 1] = I32_CONST;
+    before.opcode();
+    if (isSized(code)) program[at - 1] = I32_CONST;
     return code;
   };
-  walk({ copy, opcode, more: () => places[REST] < lanes[REST].length });
+  walk({ copy, opcode, begin: before.body, more: () => places[REST] < lanes[REST].length });
+  if (at < size) throw damaged();
   return program;
 }
 
-/** The bytes before each lane's file: its length, the lowest byte first. */
-const LENGTH_BYTES = 4;
+/** Numbers in a bundle have this many bytes, the lowest first. */
+const NUMBER_BYTES = 4;
 
-/** One file of the lanes' .lzma files. */
-export function bundle(files) {
-  const parts = files.flatMap((file) => [new Uint8Array(new Uint32Array([file.length]).buffer), file]);
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+/** One file of a program's size and some parts. */
+export function bundle(size, parts) {
+  const number = (value) => new Uint8Array(new Uint32Array([value]).buffer);
+  const pieces = [number(size), ...parts.flatMap((part) => [number(part.length), part])];
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
   let at = 0;
-  for (const part of parts) whole.set(part, at), (at += part.length);
+  for (const piece of pieces) whole.set(piece, at), (at += piece.length);
   return whole;
 }
 
-/** The program of a bundle. Throws if it is cut off or damaged. */
+/**
+ * The program of a bundle, whose parts are the .lzma files of the lanes without those in MODELLED, one more of the trees (`model.js`), and what the
+ * model packed. Throws if it is cut off or damaged.
+ */
 export function unpackProgram(file) {
-  const lengths = new DataView(file.buffer, file.byteOffset, file.length);
+  const numbers = new DataView(file.buffer, file.byteOffset, file.length);
   let at = 0;
-  const lanes = Array.from({ length: LANES }, () => {
-    const start = at + LENGTH_BYTES;
-    if (file.length < start) throw damaged();
-    at = start + lengths.getUint32(start - LENGTH_BYTES, true);
-    return unpack(file.subarray(start, at));
-  });
-  return join(lanes);
+  const number = () => {
+    at += NUMBER_BYTES;
+    if (file.length < at) throw damaged();
+    return numbers.getUint32(at - NUMBER_BYTES, true);
+  };
+  const part = () => {
+    const length = number();
+    return file.subarray(at, (at += length));
+  };
+  const size = number();
+  const lanes = WHICH.map((which) => (which < 0 ? unpack(part()) : undefined));
+  const trees = unpack(part());
+  const lengths = MODELLED.map((_, which) => trees.subarray(BYTES * which, BYTES * (which + 1)));
+  return join(lanes, size, model(bitOf(part()), lengths));
 }
