@@ -38,7 +38,7 @@ export function unpack(file) {
     if (file.length <= at) throw damaged();
     return file[at++];
   };
-  // A typed array, because these numbers need all of their 32 bits.
+  // A typed array, because these numbers need all of their 32 bits, and Math.imul below, because it is faster than a product that could be a fraction.
   const coder = new Uint32Array([0xffffffff, 0]);
   const [RANGE, CODE] = [0, 1];
   for (let byte = 0; byte < 4; byte++) coder[CODE] = (coder[CODE] << 8) | read();
@@ -49,7 +49,7 @@ export function unpack(file) {
   };
   const bit = (which) => {
     const chance = chances[which];
-    const bound = (coder[RANGE] >>> 11) * chance;
+    const bound = Math.imul(coder[RANGE] >>> 11, chance) >>> 0;
     const one = bound <= coder[CODE];
     if (one) {
       coder[RANGE] -= bound;
