@@ -648,6 +648,16 @@ pub enum NoteKind {
     WentBack {
         partitions: Vec<Partition>,
     },
+    /// Limits of a client quota, by their names: each has another value, or is gone.
+    ClientQuotasAltered {
+        entity: Arc<str>,
+        changes: Vec<String>,
+    },
+    /// Broker: a client has taken more than its quota says, and has to wait.
+    ClientThrottled {
+        client: Arc<str>,
+        ms: u64,
+    },
 }
 
 impl NoteKind {

@@ -131,6 +131,7 @@ fn errors(response: &Response) -> Vec<E> {
         Response::CreatePartitions(m) => m.results.iter().map(|t| t.error_code).collect(),
         Response::ElectLeaders(m) => m.replica_election_results.iter().flat_map(|t| &t.partition_result).map(|p| p.error_code).collect(),
         Response::IncrementalAlterConfigs(m) => m.responses.iter().map(|r| r.error_code).collect(),
+        Response::AlterClientQuotas(m) => m.entries.iter().map(|e| e.error_code).collect(),
         Response::AlterPartitionReassignments(m) if m.error_code == 0 => {
             m.responses.iter().flat_map(|t| &t.partitions).map(|p| p.error_code).collect()
         }

@@ -17,6 +17,8 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "alterConfigs", "resource": "topic", "name": "t" }),
         json!({ "type": "alterConfigs", "resource": "broker", "name": "1", "set": { "a": "b" }, "delete": ["c"] }),
         json!({ "type": "alterConfigs", "resource": "group", "name": "g", "delete": ["c", "d"] }),
+        json!({ "type": "alterClientQuotas" }),
+        json!({ "type": "alterClientQuotas", "user": "<default>", "clientId": "app", "set": { "producer_byte_rate": "1024" }, "delete": ["consumer_byte_rate"] }),
         json!({ "type": "createPartitions", "topic": "t", "partitions": i32::MIN }),
         json!({ "type": "deleteRecords", "topic": "t", "partition": i32::MIN, "beforeOffset": i64::MAX }),
         json!({ "type": "electLeader", "topic": "t", "partition": 0 }),
@@ -134,6 +136,8 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
         "pattern",
         "keyDistribution",
         "changeDataCapture",
+        "user",
+        "clientId",
     ];
     let may_in_one = [("addConsumer", "partitions"), ("commit", "offsets"), ("dropNext", "broker"), ("addBroker", "broker")];
     for json in every_command() {

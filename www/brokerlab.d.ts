@@ -51,6 +51,7 @@ type BrokerlabCommand =
   | { type: "addProducer"; id: string; topic: string; recordsPerSecond?: number; keys?: string[]; keyDistribution?: "uniform" | "roundRobin" | "zipf"; value?: string /* {seq} {key} {client} {time} {rand} {int:1..6} {float:0.00..9.99} {choice:a|b} */; changeDataCapture?: boolean /* its records are the changes of a table's rows */; configs?: Record<string, string> }
   | { type: "changeRow"; producer: string; key: BrokerlabBytes; value?: string | null /* null deletes the row */ }
   | { type: "removeProducer"; id: string }
+  | { type: "alterClientQuotas"; user?: string; clientId?: string /* "<default>": whoever has none of his own */; set?: Record<string, string> /* producer_byte_rate, consumer_byte_rate, request_percentage, controller_mutation_rate */; delete?: string[] }
   | { type: "send"; producer?: string; topic: string; key?: BrokerlabBytes | null; value: BrokerlabBytes | null; headers?: [string, BrokerlabBytes | null][]; partition?: number; timestamp?: number }
   | { type: "import"; topic: string; format: "jsonl" | "csv"; text: string; keyField?: string }
   | { type: "addConsumer"; id: string; group?: string; topics?: string[]; pattern?: string /* a regular expression instead of topics: Java's, or RE2's with group.protocol=consumer */; partitions?: BrokerlabTopicPartition[]; processingMs?: number; configs?: Record<string, string> }

@@ -2,7 +2,7 @@
 //!
 //! Source: `SocketServer` mutes a channel while a request of it is in work. That is why answers keep their order.
 
-use crate::node::Connection;
+use crate::node::{Connection, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::wire::Request;
 use std::collections::VecDeque;
@@ -24,10 +24,27 @@ pub struct Connections {
     ready: VecDeque<Arrived>,
 }
 
+/// The request in work.
+#[derive(Clone, Debug)]
+pub struct InWork {
+    /// One whose connection was closed meanwhile must not count as this one.
+    correlation: u32,
+    pub client_id: Arc<str>,
+    pub bytes: u64,
+    /// What it keeps a thread busy for.
+    pub took: Time,
+}
+
+impl InWork {
+    fn of(arrived: &Arrived) -> InWork {
+        let Arrived { client_id, correlation, request, .. } = arrived;
+        InWork { correlation: *correlation, client_id: client_id.clone(), bytes: request.bytes(), took: 0 }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Busy {
-    /// Of the request in work: one whose connection was closed meanwhile must not count as this one's.
-    correlation: u32,
+    in_work: InWork,
     behind: VecDeque<Arrived>,
 }
 
@@ -40,7 +57,7 @@ impl Connections {
                 None
             }
             None => {
-                self.busy.insert(arrived.from, Busy { correlation: arrived.correlation, behind: VecDeque::new() });
+                self.busy.insert(arrived.from, Busy { in_work: InWork::of(&arrived), behind: VecDeque::new() });
                 Some(arrived)
             }
         }
@@ -48,15 +65,26 @@ impl Connections {
 
     /// The request in work has been answered (or wants no answer).
     pub fn answered(&mut self, connection: Connection, correlation: u32) {
-        let Some(busy) = self.busy.get_mut(&connection).filter(|busy| busy.correlation == correlation) else { return };
+        let Some(busy) = self.busy.get_mut(&connection).filter(|busy| busy.in_work.correlation == correlation) else { return };
         match busy.behind.pop_front() {
             Some(next) => {
-                busy.correlation = next.correlation;
+                busy.in_work = InWork::of(&next);
                 self.ready.push_back(next);
             }
             None => {
                 self.busy.remove(&connection);
             }
+        }
+    }
+
+    pub fn in_work(&self, connection: Connection) -> Option<&InWork> {
+        self.busy.get(&connection).map(|busy| &busy.in_work)
+    }
+
+    /// The request in work keeps a thread busy for so long.
+    pub fn takes(&mut self, connection: Connection, took: Time) {
+        if let Some(busy) = self.busy.get_mut(&connection).filter(|_| took != 0) {
+            busy.in_work.took = took;
         }
     }
 

@@ -51,11 +51,13 @@ impl Broker {
         let message = match self.sessions.open(now, message) {
             Ok(message) => message,
             Err(error) => {
-                self.respond(from, correlation, Response::Fetch(Arc::new(refused(error)), Arc::new([])), out);
+                let response = refused(error).with_throttle_time_ms(self.charge_fetch(from, &[]));
+                self.respond(from, correlation, Response::Fetch(Arc::new(response), Arc::new([])), out);
                 return;
             }
         };
         self.note_follower(now, &message, out);
+        let message = self.within_quota(from, message);
         let found = self.find(now, &message, ErrorCode::UnknownTopicId);
         if found.at_once || message.max_wait_ms <= 0 || message.topics.is_empty() {
             self.answer_fetch(now, from, correlation, &message, found, out);
@@ -104,7 +106,12 @@ impl Broker {
             return;
         }
         let Found { mut response, mut batches, .. } = found;
-        self.sessions.close(now, message, &mut response, &mut batches, || self.chance.draw());
+        let waits = self.charge_fetch(to, &batches);
+        if 0 < waits {
+            (response, batches) = (self.sessions.keep_waiting(message, waits), Vec::new());
+        } else {
+            self.sessions.close(now, message, &mut response, &mut batches, || self.chance.draw());
+        }
         if 0 <= message.replica_state.replica_id.0 {
             self.count_copied_out(now, &response, &batches);
         }

@@ -210,6 +210,18 @@ impl FetchSessions {
         }
     }
 
+    /// The answer to a consumer that has to wait: nothing is in it, and nothing counts as told. A full request opens no session.
+    pub(super) fn keep_waiting(&self, message: &k::FetchRequest, ms: i32) -> k::FetchResponse {
+        let (id, epoch) = (message.session_id, message.session_epoch);
+        let mut response = match self.sessions.get(&id) {
+            _ if matches!(epoch, INITIAL_EPOCH | FINAL_EPOCH) => return k::FetchResponse::default().with_throttle_time_ms(ms),
+            Some(session) if session.epoch == next_epoch(epoch) => k::FetchResponse::default(),
+            _ => refused(ErrorCode::InvalidFetchSessionEpoch),
+        };
+        (response.session_id, response.throttle_time_ms) = (id, ms);
+        response
+    }
+
     fn begin(&mut self, now: Time, message: &k::FetchRequest, response: &k::FetchResponse, mut draw: impl FnMut() -> u64) -> i32 {
         let privileged = 0 <= message.replica_state.replica_id.0;
         let mut session = Session { epoch: 1, privileged, created: now, last_used: now, partitions: Vec::new() };

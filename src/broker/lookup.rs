@@ -37,7 +37,7 @@ const TRANSACTION_COORDINATOR: i8 = 1;
 
 /// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
-const APIS: [(i16, i16, i16); 50] = [
+const APIS: [(i16, i16, i16); 51] = [
     (0, 0, 13), // Produce
     (1, 4, 18), // Fetch
     (2, 1, 11), // ListOffsets
@@ -68,6 +68,7 @@ const APIS: [(i16, i16, i16); 50] = [
     (35, 1, 4), // DescribeLogDirs
     (42, 0, 2), // DeleteGroups
     (47, 0, 0), // OffsetDelete
+    (48, 0, 1), // DescribeClientQuotas
     (60, 0, 2), // DescribeCluster
     (61, 0, 0), // DescribeProducers
     (65, 0, 0), // DescribeTransactions

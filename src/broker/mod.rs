@@ -5,6 +5,7 @@
 //! `SocketServer`.
 
 mod acls;
+mod client_quotas;
 mod configs;
 mod connections;
 mod controllers;
@@ -41,11 +42,13 @@ use crate::coordinator::{Coordinator, CoordinatorConfig, ReplyTo, ShareCoordinat
 use crate::cost::{Costs, HEALTHY_DISK, WRITE_BACK_INTERVAL};
 use crate::node::{Chance, Channel, Connection, Input, MS, NodeId, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
+use crate::protocol::client_quotas::QuotaWindow;
 use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::{Request, Response};
 use crate::replica::purgatory::Purgatory;
 use crate::replica::{PartitionKey, RemoteStore, Replica};
 use crate::storage::LogConfig;
+use client_quotas::Taken;
 use connections::{Arrived, Connections};
 use controllers::Controllers;
 use delete_records::DelayedDelete;
@@ -61,8 +64,7 @@ use replication::Fetcher;
 use shutdown::Shutdown;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use throttle::Quota;
-pub use throttle::QuotaWindow;
+use throttle::Samples;
 use transactions::Marking;
 use uuid::Uuid;
 pub use validation::LogRules;
@@ -99,6 +101,8 @@ pub struct BrokerConfig {
     pub follower_throttle: u64,
     /// `replication.quota.window.num` and `replication.quota.window.size.seconds`
     pub quota_window: QuotaWindow,
+    /// `quota.window.num` and `quota.window.size.seconds`
+    pub client_quota_window: QuotaWindow,
     /// `controlled.shutdown.enable`
     pub controlled_shutdown: bool,
     /// `min.insync.replicas`, where the topic does not set it
@@ -213,8 +217,12 @@ pub struct Broker {
     deletes: Purgatory<DelayedDelete>,
     sessions: FetchSessions,
     /// What throttled replicas have copied from here lately, and into here.
-    copied_out: Quota,
-    copied_in: Quota,
+    copied_out: Samples,
+    copied_in: Samples,
+    /// What clients have taken lately of what their quotas limit.
+    taken: Taken,
+    /// The time of what is being handled.
+    now: Time,
     coordinator: Coordinator,
     share: Share,
     share_states: ShareCoordinator,
@@ -278,8 +286,10 @@ impl Broker {
             fetches: Purgatory::new(1, 3),
             deletes: Purgatory::new(2, 3),
             sessions,
-            copied_out: Quota::default(),
-            copied_in: Quota::default(),
+            copied_out: Samples::default(),
+            copied_in: Samples::default(),
+            taken: Taken::default(),
+            now: 0,
             coordinator,
             share: Share::default(),
             share_states,
@@ -405,6 +415,7 @@ impl Broker {
     }
 
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
+        self.now = now;
         match input {
             Input::Start => self.start(now, out),
             Input::Request { from, client_id, correlation, request } => {
@@ -515,6 +526,9 @@ impl Broker {
                 let response = self.describe_topic_partitions(&message);
                 self.respond(from, correlation, Response::DescribeTopicPartitions(Arc::new(response)), out);
             }
+            Request::DescribeClientQuotas(message) => {
+                self.respond(from, correlation, Response::DescribeClientQuotas(Arc::new(self.describe_client_quotas(&message))), out);
+            }
             Request::WriteTxnMarkers(message) => self.write_markers(now, from, correlation, &message, out),
             Request::DeleteRecords(message) => self.delete_records(now, from, correlation, &message, out),
             request @ (Request::JoinGroup(_)
@@ -558,18 +572,11 @@ impl Broker {
             | Request::ListPartitionReassignments(_)
             | Request::AllocateProducerIds(_)
             | Request::DescribeQuorum(_)
+            | Request::AlterClientQuotas(_)
             | Request::FetchSnapshot(_) => {
                 self.connections.answered(from, correlation);
             }
         }
-    }
-
-    /// Answers, and lets the connection's next request in.
-    fn respond(&mut self, to: Connection, correlation: u32, response: Response, out: &mut Outputs) {
-        if !self.work.holds_back(to, correlation, &response) {
-            out.respond(to, correlation, response);
-        }
-        self.connections.answered(to, correlation);
     }
 
     fn response(&mut self, now: Time, from: Connection, correlation: u32, response: Response, out: &mut Outputs) {
@@ -688,10 +695,5 @@ impl Broker {
             | Timer::Generate { .. }
             | Timer::Wake { .. } => {}
         }
-    }
-
-    fn correlation(&mut self) -> u32 {
-        self.next_correlation += 1;
-        self.next_correlation
     }
 }

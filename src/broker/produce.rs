@@ -191,7 +191,10 @@ impl Broker {
         }
         match message.acks {
             // No answer at all, not even an empty one.
-            0 => self.connections.answered(from, correlation),
+            0 => {
+                let waits = self.charge_unanswered(from, out);
+                self.listen_again(from, correlation, waits, out);
+            }
             ACKS_ALL if !waiting.is_empty() && !mutant::is("acks-all-early") => {
                 let keys: Vec<PartitionKey> = waiting.iter().map(|waiting| waiting.key).collect();
                 // It may be done already (a single replica): the partitions have moved, so it is tried before this event ends.

@@ -8,27 +8,20 @@ use super::Broker;
 use crate::node::{MS, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::Batch;
+use crate::protocol::client_quotas::QuotaWindow;
 use crate::protocol::wire::size_of_batches;
 use crate::replica::{PartitionKey, Replica, Throttled};
 use kafka_protocol::messages as k;
 use std::collections::VecDeque;
 
-/// What a rate is measured over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct QuotaWindow {
-    pub samples: usize,
-    /// How long each of them lasts.
-    pub lasts: Time,
-}
-
 /// What was copied lately: when each sample began, and its bytes.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Quota {
+pub(super) struct Samples {
     samples: VecDeque<(Time, u64)>,
 }
 
-impl Quota {
-    fn record(&mut self, now: Time, window: QuotaWindow, bytes: u64) {
+impl Samples {
+    pub(super) fn record(&mut self, now: Time, window: QuotaWindow, bytes: u64) {
         match self.samples.back_mut().filter(|(since, _)| now < since + window.lasts) {
             Some((_, sum)) => *sum += bytes,
             None => self.samples.push_back((now, bytes)),
@@ -38,13 +31,18 @@ impl Quota {
         }
     }
 
-    /// Whether more was copied than so many bytes in a second. What began just now is taken for a whole sample.
-    fn is_exceeded(&self, now: Time, window: QuotaWindow, bytes_per_second: u64) -> bool {
+    /// When the oldest sample that counts began, and what was counted since.
+    pub(super) fn since(&self, now: Time, window: QuotaWindow) -> Option<(Time, u64)> {
         let horizon = window.lasts.saturating_mul(window.samples as u64);
         let mut counted = self.samples.iter().filter(|(since, _)| now < since.saturating_add(horizon)).peekable();
-        let Some((oldest, _)) = counted.peek().copied() else { return false };
+        let (oldest, _) = counted.peek().copied()?;
+        Some((*oldest, counted.map(|(_, bytes)| bytes).sum()))
+    }
+
+    /// Whether more was copied than so many bytes in a second. What began just now is taken for a whole sample.
+    fn is_exceeded(&self, now: Time, window: QuotaWindow, bytes_per_second: u64) -> bool {
+        let Some((oldest, bytes)) = self.since(now, window) else { return false };
         let lasts = window.lasts.max(now - oldest);
-        let bytes: u64 = counted.map(|(_, bytes)| bytes).sum();
         u128::from(bytes_per_second) * u128::from(lasts) < u128::from(bytes) * u128::from(1_000 * MS)
     }
 }
@@ -101,10 +99,10 @@ mod tests {
 
     #[test]
     fn the_rate_is_measured_from_the_oldest_sample_on_and_over_one_at_least() {
-        let mut quota = Quota::default();
+        let mut quota = Samples::default();
         assert!(!quota.is_exceeded(0, WINDOW, 0), "nothing was copied");
         quota.record(0, WINDOW, 300);
-        let exceeded = |quota: &Quota, now, bound| quota.is_exceeded(now, WINDOW, bound);
+        let exceeded = |quota: &Samples, now, bound| quota.is_exceeded(now, WINDOW, bound);
         assert_eq!([299, 300].map(|bound| exceeded(&quota, 1, bound)), [true, false], "as fast as allowed is not too fast");
         assert_eq!([149, 150].map(|bound| exceeded(&quota, 2 * SECOND, bound)), [true, false]);
         quota.record(2 * SECOND, WINDOW, 300);
@@ -116,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_newest_samples_count() {
-        let mut quota = Quota::default();
+        let mut quota = Samples::default();
         (0..10).for_each(|number| quota.record(number * SECOND, WINDOW, 100));
         assert_eq!(quota.samples, [(7 * SECOND, 100), (8 * SECOND, 100), (9 * SECOND, 100)]);
         quota.record(9 * SECOND + 1, WINDOW, 5);

@@ -5,7 +5,7 @@
 //! queue that is full stops the network thread that has the next request in hand, with everything that comes and goes through it.
 //!
 //! Only what takes longer than on a healthy broker is charged ([`Costs`](crate::cost::Costs)): as long as nothing does, none of this is used, but for the
-//! remote store, which always takes its time.
+//! remote store, which always takes its time, and clients that wait for their quotas.
 
 use super::Broker;
 use super::connections::Arrived;
@@ -56,6 +56,11 @@ pub(super) enum Job {
         correlation: u32,
         message: Arc<k::FetchResponse>,
         batches: FetchBatches,
+    },
+    /// A client has waited as long as its quota says.
+    Listen {
+        to: Connection,
+        correlation: u32,
     },
     /// The remote store is done with something that no client waits for.
     Remote(RemoteJob),
@@ -199,6 +204,21 @@ impl Broker {
         }
     }
 
+    /// Answers, and lets the connection's next request in.
+    pub(super) fn respond(&mut self, to: Connection, correlation: u32, mut response: Response, out: &mut Outputs) {
+        let waits = self.charge_request(to, &mut response, out);
+        if !self.work.holds_back(to, correlation, &response) {
+            out.respond(to, correlation, response);
+        }
+        self.listen_again(to, correlation, waits, out);
+    }
+
+    /// The number of the broker's own next request.
+    pub(super) fn correlation(&mut self) -> u32 {
+        self.next_correlation += 1;
+        self.next_correlation
+    }
+
     /// A request's turn on its connection has come: it goes to an io thread, or waits for one.
     pub(super) fn enqueue(&mut self, now: Time, arrived: Arrived, out: &mut Outputs) {
         if !self.charged || (self.work.io_busy < self.config.costs.io_threads && self.work.waiting.is_empty()) {
@@ -214,6 +234,7 @@ impl Broker {
     /// An io thread takes a request.
     fn begin(&mut self, now: Time, arrived: Arrived, out: &mut Outputs) {
         let until = if self.charged { self.done_at(now, &arrived.request) } else { now };
+        self.connections.takes(arrived.from, until - now);
         if until == now {
             self.dispatch(now, arrived, out);
         } else {
@@ -284,6 +305,7 @@ impl Broker {
                 self.feed_threads(now, out);
             }
             Some(Job::Copy { from, correlation, message, batches }) => self.fetched(now, from, correlation, &message, &batches, out),
+            Some(Job::Listen { to, correlation }) => self.connections.answered(to, correlation),
             Some(Job::Remote(job)) => self.remote_done(now, job, out),
             Some(Job::RemoteFetch(fetch)) => self.remote_fetched(now, *fetch, out),
             Some(Job::RemoteOffsets { from, correlation, message }) => {

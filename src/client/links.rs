@@ -36,18 +36,11 @@ pub type Line = (i32, Channel);
 #[derive(Clone, Copy, Debug)]
 enum Link {
     /// Lost or refused; tried again at the earliest then. `wanted`: somebody waits for it.
-    Down {
-        until: Time,
-        failures: u32,
-        wanted: bool,
-    },
+    Down { until: Time, failures: u32, wanted: bool },
     /// ApiVersions is asked for.
-    Opening {
-        correlation: u32,
-        deadline: Time,
-        failures: u32,
-    },
-    Open,
+    Opening { correlation: u32, deadline: Time, failures: u32 },
+    /// `muted`: it carries nothing until then, as the broker has asked (KIP-219); 0: it may be used.
+    Open { muted: Time },
 }
 
 /// A request that waits for its connection.
@@ -71,18 +64,18 @@ impl Links {
     }
 
     pub fn is_open(&self, line: Line) -> bool {
-        matches!(self.links.get(&line), Some(Link::Open))
+        matches!(self.links.get(&line), Some(Link::Open { muted: 0 }))
     }
 
     /// Whether nothing keeps a request to this broker from being sent soon.
     pub fn may_open(&self, now: Time, line: Line) -> bool {
-        !matches!(self.links.get(&line), Some(Link::Down { until, .. }) if now < *until)
+        !matches!(self.links.get(&line), Some(Link::Down { until, .. } | Link::Open { muted: until }) if now < *until)
     }
 
     /// Whether it can be used now. If not, it is being opened, or will be once its backoff is over.
     pub fn ready(&mut self, now: Time, line: Line, next_correlation: &mut u32, out: &mut Outputs) -> bool {
         let failures = match self.links.get_mut(&line) {
-            Some(Link::Open) => return true,
+            Some(Link::Open { muted }) => return *muted == 0,
             Some(Link::Opening { .. }) => return false,
             Some(Link::Down { until, wanted, .. }) if now < *until => {
                 *wanted = true;
@@ -109,11 +102,27 @@ impl Links {
         }
     }
 
-    /// ApiVersions is answered: what waited for the connection goes out.
-    pub fn opened(&mut self, correlation: u32, out: &mut Outputs) {
+    /// ApiVersions is answered; the broker may want to hear nothing before `muted`.
+    pub fn opened(&mut self, correlation: u32, muted: Time, out: &mut Outputs) {
         let answered = |link: &Link| matches!(link, Link::Opening { correlation: asked, .. } if *asked == correlation);
         let Some(line) = self.links.iter().find(|(_, link)| answered(link)).map(|(line, _)| *line) else { return };
-        self.links.insert(line, Link::Open);
+        if muted == 0 {
+            self.release(line, out);
+        } else {
+            self.links.insert(line, Link::Open { muted });
+        }
+    }
+
+    /// A broker wants to hear nothing more on a connection until then.
+    pub fn mute(&mut self, line: Line, until: Time) {
+        if let Some(Link::Open { muted }) = self.links.get_mut(&line) {
+            *muted = until.max(*muted);
+        }
+    }
+
+    /// A connection can be used: what waited for it goes out.
+    fn release(&mut self, line: Line, out: &mut Outputs) {
+        self.links.insert(line, Link::Open { muted: 0 });
         self.parked.retain(|parked| {
             if parked.line == line {
                 out.request(NodeId::Broker(line.0), line.1, parked.correlation, parked.request.clone());
@@ -131,7 +140,7 @@ impl Links {
                 _ if !gone(line) => continue,
                 Link::Down { .. } => continue,
                 Link::Opening { failures, .. } => failures,
-                Link::Open => 0,
+                Link::Open { .. } => 0,
             };
             *link = Link::Down { until: now + self.config.wait(failures, chance), failures: failures + 1, wanted: false };
         }
@@ -142,6 +151,11 @@ impl Links {
         let waited: Vec<Line> = self.parked.iter().map(|parked| parked.line).collect();
         for line in waited {
             self.ready(now, line, next_correlation, out);
+        }
+        let is_heard = |link: &Link| matches!(link, Link::Open { muted } if *muted != 0 && *muted <= now);
+        let heard: Vec<Line> = self.links.iter().filter(|(_, link)| is_heard(link)).map(|(line, _)| *line).collect();
+        for line in heard {
+            self.release(line, out);
         }
         for link in self.links.values_mut() {
             // Whoever still wants it says so again.
@@ -165,6 +179,7 @@ impl Links {
         let due = |(_, link): (&Line, &Link)| match *link {
             Link::Down { until, wanted: true, .. } => Some(until),
             Link::Opening { deadline, .. } => Some(deadline),
+            Link::Open { muted } if muted != 0 => Some(muted),
             _ => None,
         };
         self.links.iter().filter_map(due).min()
@@ -172,7 +187,7 @@ impl Links {
 
     /// When the first of the connections that are down and wait may be tried again.
     pub fn next_try(&self, now: Time) -> Option<Time> {
-        let until = |link: &Link| if let Link::Down { until, .. } = *link { Some(until) } else { None };
+        let until = |link: &Link| if let Link::Down { until, .. } | Link::Open { muted: until } = *link { Some(until) } else { None };
         self.links.values().filter_map(until).filter(|until| now < *until).min()
     }
 }

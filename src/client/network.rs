@@ -3,10 +3,10 @@
 //! Source: `NetworkClient`, `Metadata`, `ExponentialBackoff`; KIP-580.
 
 use super::links::{Line, LinkConfig, Links};
-use crate::node::{Chance, Channel, NodeId, Outputs, Time, TopicName};
+use crate::node::{Chance, Channel, Connection, MS, NodeId, Outputs, Time, TopicName};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::ErrorCode;
-use crate::protocol::wire::{self, Request};
+use crate::protocol::wire::{self, Request, Response};
 use kafka_protocol::messages as k;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -188,9 +188,18 @@ impl<T> Network<T> {
         self.links.ready(now, (to, Channel::Data), &mut self.next_correlation, out)
     }
 
-    /// A broker has said which versions it speaks: its connection is open.
-    pub fn opened(&mut self, correlation: u32, out: &mut Outputs) {
-        self.links.opened(correlation, out);
+    /// An answer has come: a connection is open once its broker has said which versions it speaks, and carries nothing while the broker wants to be left
+    /// in peace.
+    pub fn hear(&mut self, now: Time, from: Connection, correlation: u32, response: &Response, out: &mut Outputs) {
+        let until = match Time::try_from(response.throttle_time_ms()) {
+            Err(_) | Ok(0) => 0,
+            Ok(ms) => now.saturating_add(ms * MS),
+        };
+        match (response, from.peer) {
+            (Response::ApiVersions(_), _) => self.links.opened(correlation, until, out),
+            (_, NodeId::Broker(broker)) if until != 0 => self.links.mute((broker, from.channel), until),
+            _ => {}
+        }
     }
 
     /// What an answer belongs to; `None` if it was given up before.

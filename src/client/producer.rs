@@ -217,6 +217,9 @@ impl Producer {
     }
 
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
+        if let Input::Response { from, correlation, response } = &input {
+            self.network.hear(now, *from, *correlation, response, out);
+        }
         match input {
             Input::Start => {
                 if let Some((topic, generator)) = &self.generator {
@@ -230,7 +233,6 @@ impl Producer {
                     return;
                 }
             }
-            Input::Response { correlation, response: Response::ApiVersions(_), .. } => self.network.opened(correlation, out),
             Input::Response { correlation, response: Response::Metadata(message), .. } => {
                 self.network.learn(now, correlation, &message);
                 self.unblock(now, out);

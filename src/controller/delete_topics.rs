@@ -48,13 +48,20 @@ impl Controller {
             match found {
                 Ok(id) if meant_twice.contains(&id) => refuse(&mut answer, named_twice()),
                 Ok(id) => {
-                    answer.topic_id = id;
-                    answer.name = self.delete(id, out);
+                    let partitions = self.image.topics.get(&id).map_or(0, |topic| topic.partitions.len() as i32);
+                    match self.spend(partitions) {
+                        Ok(()) => {
+                            answer.topic_id = id;
+                            answer.name = self.delete(id, out);
+                        }
+                        Err(refused) => refuse(&mut answer, refused),
+                    }
                 }
                 Err(refused) => refuse(&mut answer, refused),
             }
             response.responses.push(answer);
         }
+        response.throttle_time_ms = self.mutations.throttle_ms;
         response
     }
 

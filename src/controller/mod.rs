@@ -6,12 +6,14 @@
 //! [`quorum`] finds the leader among them, and that one decides.
 
 mod broker_configs;
+mod client_quotas;
 pub mod configs;
 mod delete_topics;
 pub mod elect_leaders;
 mod elections;
 mod eligible;
 mod group_configs;
+mod mutation_quota;
 mod office;
 mod partitions;
 mod placement;
@@ -26,10 +28,12 @@ use crate::mutant;
 use crate::node::{Chance, Channel, Input, MS, NoteKind, Outputs, Time, Timer};
 use crate::ordered::OrderedMap;
 use crate::protocol::ErrorCode;
+use crate::protocol::client_quotas::QuotaWindow;
 use crate::protocol::metadata::{MetadataImage, MetadataRecord};
 use crate::protocol::wire::{Request, Response};
 use crate::storage::LogConfig;
 use kafka_protocol::messages as k;
+use mutation_quota::Mutations;
 use office::Office;
 use quorum::{LogEnd, Quorum, QuorumConfig};
 use std::sync::Arc;
@@ -62,6 +66,8 @@ pub struct ControllerConfig {
     pub share_ranges: [(&'static str, i64, i64); 3],
     /// `remote.log.storage.system.enable`
     pub remote_storage: bool,
+    /// `controller.quota.window.num` and `controller.quota.window.size.seconds`
+    pub quota_window: QuotaWindow,
     /// What holds for logs where the topic does not say
     pub log: LogConfig,
     /// `num.io.threads` that brokers start with
@@ -84,6 +90,7 @@ pub struct Controller {
     /// The cluster's metadata as the active controller has decided it so far, committed or not; empty while it is not the active one.
     image: MetadataImage,
     sessions: OrderedMap<i32, Session>,
+    mutations: Mutations,
     /// What is to be told of decisions once the log is committed up to there, if its record there is of this epoch by then.
     undecided: Vec<(LogEnd, NoteKind)>,
     chance: Chance,
@@ -111,6 +118,7 @@ impl Controller {
             office: Office::default(),
             image: MetadataImage::default(),
             sessions: OrderedMap::new(),
+            mutations: Mutations::new(),
             undecided: Vec::new(),
             chance,
         }
@@ -144,6 +152,7 @@ impl Controller {
         self.office = Office::default();
         self.image = MetadataImage::default();
         self.sessions = OrderedMap::new();
+        self.mutations = Mutations::new();
     }
 
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
@@ -156,7 +165,8 @@ impl Controller {
         }
         match input {
             Input::Start => self.quorum.start(now, out),
-            Input::Request { from, correlation, request, .. } => {
+            Input::Request { from, correlation, request, client_id } => {
+                self.mutations.begin(now, from.peer, &client_id);
                 if !self.quorum.request(now, from, correlation, &request, out) {
                     self.serve(now, from, correlation, request, out);
                 }
@@ -211,6 +221,7 @@ impl Controller {
             Request::DeleteTopics(message) => Response::DeleteTopics(Arc::new(self.delete_topics(&message, out))),
             Request::IncrementalAlterConfigs(message) => Response::IncrementalAlterConfigs(Arc::new(self.alter_configs(&message, out))),
             Request::AllocateProducerIds(message) => Response::AllocateProducerIds(Arc::new(self.allocate_producer_ids(&message))),
+            Request::AlterClientQuotas(message) => Response::AlterClientQuotas(Arc::new(self.alter_client_quotas(&message, out))),
             Request::ElectLeaders(message) => Response::ElectLeaders(Arc::new(self.elect_leaders(&message, out))),
             Request::UnregisterBroker(message) => Response::UnregisterBroker(Arc::new(self.unregister_broker(&message, out))),
             Request::ListPartitionReassignments(message) => {

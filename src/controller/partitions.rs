@@ -36,7 +36,8 @@ impl Controller {
         for asked in message.topics.iter().filter(|asked| !repeated.contains(asked.name.as_str())) {
             let mut answer = CreatePartitionsTopicResult::default();
             answer.name = asked.name.clone();
-            match self.checked_partitions(asked) {
+            let checked = self.checked_partitions(asked);
+            match checked.and_then(|more| self.spend(more.placed.len() as i32).map(|()| more)) {
                 Err((error, sentence)) => {
                     answer.error_code = error.code();
                     answer.error_message = Some(wire::text(&sentence));
@@ -52,6 +53,7 @@ impl Controller {
             }
             response.results.push(answer);
         }
+        response.throttle_time_ms = self.mutations.throttle_ms;
         response
     }
 

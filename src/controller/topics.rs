@@ -38,7 +38,8 @@ impl Controller {
         for asked in message.topics.iter().filter(|asked| !repeated.contains(asked.name.as_str())) {
             let mut answer = CreatableTopicResult::default();
             answer.name = asked.name.clone();
-            match self.checked_topic(asked) {
+            let checked = self.checked_topic(asked).and_then(|topic| self.spend(topic.replicas.len() as i32).map(|()| topic));
+            match checked {
                 Err((error, sentence)) => {
                     answer.error_code = error.code();
                     answer.error_message = Some(StrBytes::from_string(sentence));
@@ -55,6 +56,7 @@ impl Controller {
             let answer = CreatableTopicResult::default().with_name(wire::topic(name)).with_error_code(ErrorCode::InvalidRequest.code());
             response.topics.push(answer.with_error_message(Some(wire::text(DUPLICATE_NAME))));
         }
+        response.throttle_time_ms = self.mutations.throttle_ms;
         response
     }
 

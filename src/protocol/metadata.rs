@@ -2,6 +2,7 @@
 //!
 //! Source: KIP-500, KIP-595, KIP-631. Kafka writes changes as deltas; a partition's record here always holds its whole state.
 
+use super::client_quotas::{ClientQuotas, QuotaEntity};
 use crate::ordered::OrderedMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -76,6 +77,12 @@ pub enum MetadataRecord {
         name: String,
         value: Option<String>,
     },
+    /// A limit of a client quota; `None`: there is none any more (Kafka's ClientQuotaRecord).
+    ClientQuota {
+        entity: QuotaEntity,
+        name: String,
+        value: Option<f64>,
+    },
     /// `min.insync.replicas` is another for the topic, or for all: who was eligible by the old one need not be so any more (KIP-966).
     ClearElr {
         topic: Option<Uuid>,
@@ -136,6 +143,7 @@ pub struct MetadataImage {
     pub broker_configs: OrderedMap<Option<i32>, OrderedMap<String, String>>,
     /// Settings of groups, by their ids.
     pub group_configs: OrderedMap<String, OrderedMap<String, String>>,
+    pub client_quotas: ClientQuotas,
     /// The first producer id that no broker has been given.
     pub next_producer_id: i64,
 }
@@ -221,6 +229,14 @@ impl MetadataImage {
                     None => configs.remove(name),
                 };
                 self.group_configs.retain(|_, configs| !configs.is_empty());
+            }
+            MetadataRecord::ClientQuota { entity, name, value } => {
+                let limits = self.client_quotas.or_default(entity.clone());
+                match value {
+                    Some(value) => limits.insert(name.clone(), *value),
+                    None => limits.remove(name),
+                };
+                self.client_quotas.retain(|_, limits| !limits.is_empty());
             }
             MetadataRecord::TopicConfig { topic, name, value } => {
                 if let Some(topic) = self.topics.get_mut(topic) {

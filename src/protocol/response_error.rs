@@ -102,6 +102,8 @@ impl Response {
             Response::DescribeQuorum(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::ListConfigResources(m) => m.error_code,
             Response::DescribeTopicPartitions(m) => m.topics.iter().map(|t| t.error_code).find(|code| *code != 0).unwrap_or(0),
+            Response::DescribeClientQuotas(m) => m.error_code,
+            Response::AlterClientQuotas(m) => m.entries.iter().map(|e| e.error_code).find(|code| *code != 0).unwrap_or(0),
             Response::Vote(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::BeginQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),
             Response::EndQuorumEpoch(m) => quorum_error(m.error_code, m.topics.iter().flat_map(|t| &t.partitions).map(|p| p.error_code)),

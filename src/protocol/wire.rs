@@ -86,6 +86,8 @@ pub enum Request {
     DescribeShareGroupOffsets(Outside<k::DescribeShareGroupOffsetsRequest>),
     AlterShareGroupOffsets(Outside<k::AlterShareGroupOffsetsRequest>),
     DeleteShareGroupOffsets(Outside<k::DeleteShareGroupOffsetsRequest>),
+    DescribeClientQuotas(Outside<k::DescribeClientQuotasRequest>),
+    AlterClientQuotas(Arc<k::AlterClientQuotasRequest>),
 }
 
 #[derive(Clone, Debug)]
@@ -160,6 +162,8 @@ pub enum Response {
     DescribeShareGroupOffsets(Arc<k::DescribeShareGroupOffsetsResponse>),
     AlterShareGroupOffsets(Arc<k::AlterShareGroupOffsetsResponse>),
     DeleteShareGroupOffsets(Arc<k::DeleteShareGroupOffsetsResponse>),
+    DescribeClientQuotas(Arc<k::DescribeClientQuotasResponse>),
+    AlterClientQuotas(Arc<k::AlterClientQuotasResponse>),
 }
 
 /// Bytes of records as they travel.
@@ -168,7 +172,7 @@ pub fn size_of_batches(batches: &[Batch]) -> u64 {
 }
 
 /// Bytes of a message without records, roughly. Encoding each to know it exactly would cost more than it says.
-const MESSAGE_BYTES: u64 = 100;
+pub const MESSAGE_BYTES: u64 = 100;
 
 /// Kafka's name of a request type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -240,10 +244,12 @@ pub enum Api {
     DescribeShareGroupOffsets,
     AlterShareGroupOffsets,
     DeleteShareGroupOffsets,
+    DescribeClientQuotas,
+    AlterClientQuotas,
 }
 
 impl Api {
-    pub const ALL: [Api; 67] = [
+    pub const ALL: [Api; 69] = [
         Api::ApiVersions,
         Api::Produce,
         Api::Fetch,
@@ -311,6 +317,8 @@ impl Api {
         Api::DescribeShareGroupOffsets,
         Api::AlterShareGroupOffsets,
         Api::DeleteShareGroupOffsets,
+        Api::DescribeClientQuotas,
+        Api::AlterClientQuotas,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -382,6 +390,8 @@ impl Api {
             Api::DescribeShareGroupOffsets => "DescribeShareGroupOffsets",
             Api::AlterShareGroupOffsets => "AlterShareGroupOffsets",
             Api::DeleteShareGroupOffsets => "DeleteShareGroupOffsets",
+            Api::DescribeClientQuotas => "DescribeClientQuotas",
+            Api::AlterClientQuotas => "AlterClientQuotas",
         }
     }
 }
@@ -464,6 +474,8 @@ impl Request {
             Request::DescribeShareGroupOffsets(_) => Api::DescribeShareGroupOffsets,
             Request::AlterShareGroupOffsets(_) => Api::AlterShareGroupOffsets,
             Request::DeleteShareGroupOffsets(_) => Api::DeleteShareGroupOffsets,
+            Request::DescribeClientQuotas(_) => Api::DescribeClientQuotas,
+            Request::AlterClientQuotas(_) => Api::AlterClientQuotas,
         }
     }
 }
@@ -548,6 +560,8 @@ impl Response {
             Response::DescribeShareGroupOffsets(_) => Api::DescribeShareGroupOffsets,
             Response::AlterShareGroupOffsets(_) => Api::AlterShareGroupOffsets,
             Response::DeleteShareGroupOffsets(_) => Api::DeleteShareGroupOffsets,
+            Response::DescribeClientQuotas(_) => Api::DescribeClientQuotas,
+            Response::AlterClientQuotas(_) => Api::AlterClientQuotas,
         }
     }
 }

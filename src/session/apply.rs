@@ -36,6 +36,9 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         }
         Command::DeleteTopic { name } => topics::delete_topic(world, trace, name),
         Command::AlterConfigs { resource, name, set, delete } => topics::alter_configs(world, trace, *resource, name, set, delete),
+        Command::AlterClientQuotas { user, client_id, set, delete } => {
+            topics::alter_client_quotas(world, trace, user.as_deref(), client_id.as_deref(), set, delete)
+        }
         Command::CreatePartitions { topic, partitions } => topics::create_partitions(world, trace, topic, *partitions),
         Command::DeleteRecords { topic, partition, before_offset } => {
             topics::delete_records(world, trace, topic, *partition, *before_offset)
@@ -397,6 +400,7 @@ impl Command {
             Command::CreateTopic { .. } => "createTopic",
             Command::DeleteTopic { .. } => "deleteTopic",
             Command::AlterConfigs { .. } => "alterConfigs",
+            Command::AlterClientQuotas { .. } => "alterClientQuotas",
             Command::CreatePartitions { .. } => "createPartitions",
             Command::DeleteRecords { .. } => "deleteRecords",
             Command::ElectLeader { .. } => "electLeader",
@@ -443,6 +447,10 @@ impl Command {
         match self {
             Command::AlterConfigs { resource: ConfigResource::Broker, name, .. } if name.is_empty() => "all brokers".to_owned(),
             Command::AlterConfigs { resource: ConfigResource::Broker, name, .. } => format!("broker {name}"),
+            Command::AlterClientQuotas { user, client_id, .. } => {
+                let named = [user, client_id].into_iter().flatten().map(String::as_str).collect::<Vec<&str>>();
+                format!("quotas of {}", named.join(", "))
+            }
             Command::CreateTopic { name, .. } | Command::DeleteTopic { name } | Command::AlterConfigs { name, .. } => name.clone(),
             Command::AddProducer { id, .. }
             | Command::RemoveProducer { id }

@@ -38,6 +38,13 @@ pub enum Command {
         set: Configs,
         delete: Vec<String>,
     },
+    /// Of a user, a client id, or both together; `<default>` is whoever has none of his own.
+    AlterClientQuotas {
+        user: Option<String>,
+        client_id: Option<String>,
+        set: Configs,
+        delete: Vec<String>,
+    },
     CreatePartitions {
         topic: String,
         /// How many there are afterwards.

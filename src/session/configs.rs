@@ -3,7 +3,7 @@
 use super::command::{Cluster, Configs, Refusal};
 use super::{effects, partitioner};
 use crate::broker::share::ShareConfig;
-use crate::broker::{BrokerConfig, LogRules, QuotaWindow};
+use crate::broker::{BrokerConfig, LogRules};
 use crate::client::assignor::Assignor;
 use crate::client::consumer::OffsetReset;
 use crate::client::links::LinkConfig;
@@ -16,6 +16,7 @@ use crate::controller::quorum::QuorumConfig;
 use crate::coordinator::{CoordinatorConfig, TransactionConfig};
 use crate::cost::{Costs, FlushRule, NEVER};
 use crate::node::{MS, Time};
+use crate::protocol::client_quotas::QuotaWindow;
 use crate::protocol::settings::{self, Scope, Setting, Value};
 use crate::protocol::wire::SHARE_CONSUMERS;
 use crate::protocol::{Codec, Compression, ErrorCode};
@@ -516,6 +517,10 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
             samples: values.size("replication.quota.window.num"),
             lasts: values.millis("replication.quota.window.size.seconds") * 1_000,
         },
+        client_quota_window: QuotaWindow {
+            samples: values.size("quota.window.num"),
+            lasts: values.millis("quota.window.size.seconds") * 1_000,
+        },
         controlled_shutdown: values.bool("controlled.shutdown.enable"),
         min_insync_replicas: values.size("min.insync.replicas"),
         log,
@@ -582,6 +587,10 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
             let at = |end: &str| values.int(&format!("group.share.{end}.{name}"));
             (name, at("min"), at("max"))
         }),
+        quota_window: QuotaWindow {
+            samples: values.size("controller.quota.window.num"),
+            lasts: values.millis("controller.quota.window.size.seconds") * 1_000,
+        },
         remote_storage,
         log,
         io_threads: values.int("num.io.threads"),

@@ -55,6 +55,12 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             set: fields.optional("set"),
             delete: fields.optional("delete"),
         },
+        "alterClientQuotas" => Command::AlterClientQuotas {
+            user: fields.optional("user"),
+            client_id: fields.optional("clientId"),
+            set: fields.optional("set"),
+            delete: fields.optional("delete"),
+        },
         "createPartitions" => Command::CreatePartitions { topic: fields.take("topic"), partitions: fields.take("partitions") },
         "deleteRecords" => Command::DeleteRecords {
             topic: fields.take("topic"),

@@ -5,6 +5,8 @@ use super::configs;
 use crate::controller::configs::{BROKER_RESOURCE, DELETE, GROUP_RESOURCE, SET, TOPIC_RESOURCE};
 use crate::controller::elect_leaders::UNCLEAN;
 use crate::protocol::ErrorCode;
+use crate::protocol::client_quotas::DEFAULT_ENTITY;
+use crate::protocol::settings::real;
 use crate::protocol::wire::{self, Request, Response};
 use crate::sim::{ProcessState, Trace, World};
 use kafka_protocol::messages as k;
@@ -118,6 +120,42 @@ pub(super) fn alter_configs(
             _ => |_| "name",
         },
     )
+}
+
+pub(super) fn alter_client_quotas(
+    world: &mut World,
+    trace: &mut Trace,
+    user: Option<&str>,
+    client_id: Option<&str>,
+    set: &Configs,
+    delete: &[String],
+) -> Result<Value, Refusal> {
+    if set.is_empty() && delete.is_empty() {
+        return Err(Refusal::argument("set", "There is nothing to set or to delete."));
+    }
+    let op = |name: &str| k::alter_client_quotas_request::OpData::default().with_key(wire::text(name));
+    let mut entry = k::alter_client_quotas_request::EntryData::default();
+    for (kind, name) in [("user", user), ("client-id", client_id)] {
+        let Some(name) = name else { continue };
+        let part = k::alter_client_quotas_request::EntityData::default().with_entity_type(wire::text(kind));
+        entry.entity.push(part.with_entity_name(Some(name).filter(|name| *name != DEFAULT_ENTITY).map(wire::text)));
+    }
+    for (name, text) in set {
+        let limit = real(text.trim()).ok_or_else(|| Refusal::argument(&format!("set.{name}"), format!("{text} is no number.")))?;
+        entry.ops.push(op(name).with_value(limit));
+    }
+    entry.ops.extend(delete.iter().map(|name| op(name).with_remove(true)));
+    let message = k::AlterClientQuotasRequest::default().with_entries(vec![entry]);
+    let Some(Response::AlterClientQuotas(answer)) = world.ask(Request::AlterClientQuotas(Arc::new(message)), trace) else {
+        return Err(no_controller());
+    };
+    let result = answer.entries.first().map_or((0, None), |result| (result.error_code, result.error_message.as_deref()));
+    let field: fn(ErrorCode) -> &'static str = match (user, client_id) {
+        (None, None) | (Some(""), _) => |_| "user",
+        (_, Some("")) => |_| "clientId",
+        _ => |_| "set",
+    };
+    answered(result, field)
 }
 
 pub(super) fn create_partitions(world: &mut World, trace: &mut Trace, name: &str, partitions: i32) -> Result<Value, Refusal> {

@@ -76,6 +76,12 @@ impl Command {
                 object.put_settings("set", set);
                 object.put_some("delete", Some(delete.as_slice()).filter(|names| !names.is_empty()));
             }
+            Command::AlterClientQuotas { user, client_id, set, delete } => {
+                object.put_some("user", user.as_deref());
+                object.put_some("clientId", client_id.as_deref());
+                object.put_settings("set", set);
+                object.put_some("delete", Some(delete.as_slice()).filter(|names| !names.is_empty()));
+            }
             Command::CreatePartitions { topic, partitions } => {
                 object.put("topic", topic.as_str());
                 object.put("partitions", *partitions);

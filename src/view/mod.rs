@@ -4,6 +4,7 @@
 
 mod events;
 mod messages;
+mod phrases;
 pub mod shape;
 mod words;
 

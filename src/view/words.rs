@@ -1,5 +1,6 @@
 //! Notes in plain words: the automation interface's kind, a sentence, a short form for the timeline, and the facts as JSON.
 
+use super::phrases::{again, brokers, changed, count, list, named, names, offsets, settings};
 use crate::node::{DeleteReason, LeaveReason, Loss, MS, Note, NoteKind, Partition, RebalanceReason, SettledBy, Summary, UncleanReason};
 use crate::protocol::ErrorCode;
 use crate::session::fields::quoted;
@@ -73,6 +74,8 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::ControllerStarted => "controllerStarted",
         NoteKind::ConfigsAltered { .. } | NoteKind::BrokerConfigsAltered { .. } | NoteKind::GroupConfigsAltered { .. } => "configsAltered",
         NoteKind::CommitFailed { .. } => "commitFailed",
+        NoteKind::ClientQuotasAltered { .. } => "clientQuotasAltered",
+        NoteKind::ClientThrottled { .. } => "clientThrottled",
         NoteKind::SnapshotWritten { .. } => "snapshotWritten",
         NoteKind::SnapshotFetched { .. } => "snapshotFetched",
         NoteKind::UncleanElection { .. } => "uncleanElection",
@@ -161,55 +164,6 @@ pub fn error(note: &NoteKind) -> Option<&'static str> {
     (code != ErrorCode::None).then_some(code.name())
 }
 
-fn list(brokers: &[i32]) -> String {
-    brokers.iter().map(i32::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn names(partitions: &[Partition]) -> String {
-    match partitions {
-        [] => "nothing".to_owned(),
-        partitions => partitions.iter().map(Partition::to_string).collect::<Vec<_>>().join(", "),
-    }
-}
-
-fn named(partitions: &[Partition]) -> Value {
-    partitions.iter().map(Partition::to_string).collect::<Vec<_>>().into()
-}
-
-/// "broker 3", "all brokers".
-fn brokers(broker: Option<i32>) -> String {
-    broker.map_or_else(|| "all brokers".to_owned(), |broker| format!("broker {broker}"))
-}
-
-/// "retention.ms = 5000, segment.ms as the brokers'".
-fn settings(changes: &[(String, Option<String>)], unset: &str) -> String {
-    let change = |(name, value): &(String, Option<String>)| match value {
-        Some(value) => format!("{name} = {value}"),
-        None => format!("{name} {unset}"),
-    };
-    changes.iter().map(change).collect::<Vec<_>>().join(", ")
-}
-
-fn changed(changes: &[(String, Option<String>)]) -> Value {
-    changes.iter().map(|(name, value)| Object::of([("name", name.as_str().into()), ("value", value.as_deref().into())])).collect()
-}
-
-/// "3 records", "1 record".
-fn count(number: impl Into<i64>, noun: &str) -> String {
-    let number = number.into();
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-/// "offset 4", "offsets 4 to 6".
-fn offsets(first: i64, last: i64) -> String {
-    if first == last { format!("offset {first}") } else { format!("offsets {first} to {last}") }
-}
-
-/// Whether somebody else gets released records.
-fn again(archived: bool) -> &'static str {
-    if archived { "; delivered as often as they may be, they are archived" } else { "" }
-}
-
 /// One sentence that says what happened; the line's node is its subject.
 pub fn sentence(world: &World, note: &Note) -> String {
     match &note.kind {
@@ -279,6 +233,8 @@ pub fn sentence(world: &World, note: &Note) -> String {
         NoteKind::GroupConfigsAltered { group, changes } => {
             format!("Sets for group {group}: {}", settings(changes, "as the brokers have it"))
         }
+        NoteKind::ClientQuotasAltered { entity, changes } => format!("Sets the quotas of {entity}: {}", changes.join(", ")),
+        NoteKind::ClientThrottled { client, ms } => format!("Lets {client} wait for {ms} ms: it has taken more than its quota"),
         NoteKind::BrokerConfigsAltered { broker, changes } => {
             format!("Sets for {}: {}", brokers(*broker), settings(changes, "as before it was set"))
         }
@@ -637,6 +593,8 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
         NoteKind::TopicDeleted { partitions, .. } => Object::of([("partitions", (*partitions).into())]),
         NoteKind::ConfigsAltered { changes, .. } => Object::of([("changes", changed(changes))]),
         NoteKind::GroupConfigsAltered { group, changes } => Object::of([("group", (&**group).into()), ("changes", changed(changes))]),
+        NoteKind::ClientQuotasAltered { entity, .. } => Object::of([("entity", (&**entity).into())]),
+        NoteKind::ClientThrottled { client, ms } => Object::of([("client", (&**client).into()), ("ms", (*ms).into())]),
         NoteKind::SharePartitionLoaded { group, start_offset, .. } => {
             Object::of([("group", (&**group).into()), ("startOffset", (*start_offset).into())])
         }

@@ -1,5 +1,6 @@
 //! What a command would be on the command line of a real cluster, ready to copy. Where Kafka has no tool for it, the line says what one does instead.
 
+use crate::protocol::client_quotas::DEFAULT_ENTITY;
 use crate::protocol::text::decimal;
 use crate::session::command::{Command, Configs, ImportFormat, ResetTo, SeekEdge, SeekTo};
 
@@ -28,6 +29,17 @@ pub fn of(command: &Command) -> String {
                 option("add-config", added.join(",")),
                 option("delete-config", delete.join(","))
             )
+        }
+        Command::AlterClientQuotas { user, client_id, set, delete } => {
+            let part = |kind: &str, name: &Option<String>| match name.as_deref() {
+                None => String::new(),
+                Some(DEFAULT_ENTITY) => format!(" --entity-type {kind} --entity-default"),
+                Some(name) => format!(" --entity-type {kind} --entity-name {}", quote(name)),
+            };
+            let option = |option: &str, list: String| if list.is_empty() { list } else { format!(" --{option} {}", quote(&list)) };
+            let added: Vec<String> = set.iter().map(|(name, limit)| format!("{name}={limit}")).collect();
+            let (added, deleted) = (option("add-config", added.join(",")), option("delete-config", delete.join(",")));
+            format!("kafka-configs.sh {SERVER} --alter{}{}{added}{deleted}", part("users", user), part("clients", client_id))
         }
         Command::CreatePartitions { topic, partitions } => {
             format!("kafka-topics.sh {SERVER} --alter --topic {} --partitions {partitions}", quote(topic))

@@ -1,5 +1,7 @@
 //! Requests by chance, of every type that a broker or the controller answers: each field is right, stale, contradictory or out of any range.
 
+#![allow(dead_code, reason = "each test file asks its own questions")]
+
 use brokerlab::node::Chance;
 use brokerlab::protocol::wire::{self, Request};
 use brokerlab::protocol::{Batch, BatchBuilder, BatchOptions, Codec, Compression};
@@ -42,6 +44,7 @@ pub fn is_for_controller(request: &Request) -> bool {
             | Request::ListPartitionReassignments(_)
             | Request::AllocateProducerIds(_)
             | Request::IncrementalAlterConfigs(_)
+            | Request::AlterClientQuotas(_)
             | Request::UnregisterBroker(_)
             | Request::BrokerHeartbeat(_)
             | Request::BrokerRegistration(_)
@@ -74,7 +77,8 @@ pub fn any_request(chance: &mut Chance, facts: &Facts) -> Request {
         17 => Request::DeleteTopics(Arc::new(fields.delete())),
         18 => Request::AlterPartition(Arc::new(fields.alter())),
         19 => Request::DeleteRecords(Arc::new(fields.delete_records())),
-        20..=21 => Request::IncrementalAlterConfigs(Arc::new(fields.alter_configs())),
+        20 => Request::IncrementalAlterConfigs(Arc::new(fields.alter_configs())),
+        21 => fields.quotas(),
         22 => Request::AlterPartitionReassignments(Arc::new(fields.reassign())),
         23 => Request::ListPartitionReassignments(Arc::new(fields.list_moves())),
         24 => fields.producer_ids(),
@@ -553,6 +557,36 @@ impl Fields<'_> {
             resource.with_resource_name(name).with_configs(configs)
         });
         k::IncrementalAlterConfigsRequest::default().with_resources(resources).with_validate_only(self.rarely(4))
+    }
+
+    fn quotas(&mut self) -> Request {
+        use k::{alter_client_quotas_request as alter, describe_client_quotas_request as describe};
+        let kinds = ["user", "client-id", "ip", "group", ""];
+        let names = ["raw", "ANONYMOUS", ""];
+        if self.rarely(2) {
+            let components = self.several(|fields| {
+                let component = describe::ComponentData::default().with_entity_type(wire::text(fields.pick(&kinds)));
+                let name = if fields.rarely(2) { None } else { Some(wire::text(fields.pick(&names))) };
+                component.with_match_type(fields.pick(&[0, 1, 2, 3, -1])).with_match(name)
+            });
+            let message = k::DescribeClientQuotasRequest::default().with_components(components).with_strict(self.rarely(2));
+            return Request::DescribeClientQuotas(Arc::new(message));
+        }
+        let entries = self.several(|fields| {
+            let entity = fields.several(|fields| {
+                let name = if fields.rarely(2) { None } else { Some(wire::text(fields.pick(&names))) };
+                alter::EntityData::default().with_entity_type(wire::text(fields.pick(&kinds))).with_entity_name(name)
+            });
+            let ops = fields.several(|fields| {
+                let key = fields.pick(&["producer_byte_rate", "request_percentage", "controller_mutation_rate", "nothing", ""]);
+                let value = fields.pick(&[0.0, -1.0, 0.5, 1e300, f64::NAN, f64::INFINITY, f64::MIN_POSITIVE]);
+                alter::OpData::default().with_key(wire::text(key)).with_value(value).with_remove(fields.rarely(4))
+            });
+            alter::EntryData::default().with_entity(entity).with_ops(ops)
+        });
+        Request::AlterClientQuotas(Arc::new(
+            k::AlterClientQuotasRequest::default().with_entries(entries).with_validate_only(self.rarely(4)),
+        ))
     }
 
     fn setting(&mut self) -> k::incremental_alter_configs_request::AlterableConfig {

@@ -75,6 +75,8 @@ fn any_command(chance: &mut Chance) -> Value {
         json!({ "type": "reassign", "topic": "user-events", "partition": chance.below(4) }),
         json!({ "type": "alterConfigs", "resource": "broker", "name": (*["", "1", "2", "9"].get(chance.below(4) as usize).unwrap_or(&"")), "set": { "num.io.threads": "12", "log.retention.ms": "9000" } }),
         json!({ "type": "alterConfigs", "resource": "topic", "name": "user-events", "set": { "retention.ms": "5000" }, "delete": ["segment.ms"] }),
+        json!({ "type": "alterClientQuotas", "user": (*["<default>", "ANONYMOUS", ""].get(chance.below(3) as usize).unwrap_or(&"")), "clientId": "analytics-1", "set": { "consumer_byte_rate": "700" } }),
+        json!({ "type": "alterClientQuotas", "clientId": "web-shop", "set": { "producer_byte_rate": "20", "request_percentage": "0.5" }, "delete": ["controller_mutation_rate"] }),
         json!({ "type": "createPartitions", "topic": "user-events", "partitions": 4 + chance.below(20) }),
         json!({ "type": "send", "topic": "user-events", "key": "k", "value": { "base64": "/w==" }, "headers": [["h", null]], "partition": 1, "timestamp": 5 }),
         json!({ "type": "import", "topic": "user-events", "format": "csv", "text": "a,b\n1,2\n", "keyField": "a" }),

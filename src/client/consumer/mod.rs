@@ -314,6 +314,9 @@ impl Consumer {
     }
 
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
+        if let Input::Response { from, correlation, response } = &input {
+            self.network.hear(now, *from, *correlation, response, out);
+        }
         match input {
             Input::Start => self.start(now),
             Input::Timer(Timer::Wake { round }) => {
@@ -321,7 +324,6 @@ impl Consumer {
                     return;
                 }
             }
-            Input::Response { correlation, response: Response::ApiVersions(_), .. } => self.network.opened(correlation, out),
             Input::Response { correlation, response: Response::Metadata(message), .. } => {
                 if self.network.learn(now, correlation, &message) {
                     self.match_topics(&message);

@@ -49,6 +49,8 @@ pub static BROKER: &[Setting] = &[
         .at_least(1),
     int("controller.quorum.request.timeout.ms", "2000", "How long a controller waits for the answer of another.").at_least(1),
     int("controller.quorum.retry.backoff.ms", "20", "How long a controller waits before it asks another again after an error.").at_least(1),
+    int("controller.quota.window.num", "11", "Samples whose worth of partitions a client may have made or deleted at once.").at_least(1),
+    int("controller.quota.window.size.seconds", "1", "How long each of these samples lasts.").at_least(1),
     int("default.replication.factor", "1", "Replicas of a topic that is created without a number."),
     boolean("delete.topic.enable", "true", "Whether topics may be deleted."),
     int("fetch.max.bytes", "57671680", "Bytes that a broker answers a fetch with at most.").at_least(1024),
@@ -151,6 +153,8 @@ pub static BROKER: &[Setting] = &[
     int("producer.id.expiration.check.interval.ms", "600000", "How often a broker looks for producers to forget.").at_least(1),
     int("producer.id.expiration.ms", "86400000", "How long a broker remembers a producer that writes nothing.").at_least(1).dynamic(),
     int("queued.max.requests", "500", "Requests that may wait before a broker reads no more.").at_least(1),
+    int("quota.window.num", "11", "Samples that the rate of a client quota is measured over.").at_least(1),
+    int("quota.window.size.seconds", "1", "How long each of these samples lasts.").at_least(1),
     int("remote.fetch.max.wait.ms", "500", "How long a consumer's fetch waits for the remote store.").at_least(1),
     long(
         "remote.log.manager.task.interval.ms",

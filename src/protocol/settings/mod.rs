@@ -10,7 +10,7 @@ mod parse;
 mod security;
 mod topic;
 
-pub use parse::{SettingError, iso_duration_ms, parse};
+pub use parse::{SettingError, iso_duration_ms, parse, real};
 
 /// Whose setting it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

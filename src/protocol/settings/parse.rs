@@ -63,7 +63,7 @@ const DIGITS_MAX: i32 = 15;
 
 /// A decimal number with perhaps a point and an exponent, to the nearest double for up to fifteen digits. The standard library reads any
 /// number to the last bit, with tables of ten kilobytes that the page would have to download; settings are shares and factors.
-fn real(text: &str) -> Option<f64> {
+pub fn real(text: &str) -> Option<f64> {
     let (sign, text) = match text.as_bytes().first()? {
         b'-' => (-1.0, &text[1..]),
         b'+' => (1.0, &text[1..]),
