@@ -256,6 +256,8 @@ impl Drawer {
             "share.acknowledgement.mode": self.one_of(&["implicit", "implicit", "explicit"]),
             "brokerlab.acknowledge.type": self.one_of(&["accept", "accept", "accept", "accept", "release", "reject"]),
         });
+        // Where all give everything back each record comes as often as the limit says, and that has to end within the time there is for coming to rest.
+        let processing = processing.filter(|_| configs["brokerlab.acknowledge.type"] != "release").unwrap_or(0);
         let id = self.name("sharer");
         vec![
             json!({ "type": "alterConfigs", "resource": "group", "name": SHARERS, "set": set }),
