@@ -55,6 +55,8 @@ struct Known {
     done: Spans<()>,
     /// What may lie before the start for another reason: an application had it, it was delivered as often as may be, or archived and perhaps not stored.
     may_pass: Spans<()>,
+    /// Something of it is stored. Until then each leader begins where the log does, or wherever the group's settings say.
+    is_stored: bool,
     unclean: bool,
 }
 
@@ -130,6 +132,9 @@ impl Shares {
         let count = world.controller().image().topic(SHARE_TOPIC).map_or(1, |topic| topic.partitions.len() as i32);
         let state = Partition { topic: Arc::from(SHARE_TOPIC), index: state_partition(&key, count) };
         known.unclean |= is_unclean(partition) || is_unclean(&state) || is_unclean(&offsets_partition(world, group));
+        if !known.is_stored {
+            known.start = known.start.min(start);
+        }
         let anew = (known.state_epoch < own.state_epoch)
             .then(|| format!("group {group} begins anew in {partition}, and nobody has asked for that"));
         let is_newest = known.leader_epoch <= own.leader_epoch;
@@ -187,6 +192,7 @@ impl Shares {
         let (first, last) = told.range;
         let is_over = archived || by == SettledBy::Accept;
         leader.given.set(first, last, Given { member: None, deliveries: told.deliveries, is_over });
+        known.is_stored |= by != SettledBy::LockTimeout;
         match by {
             SettledBy::LockTimeout if is_over => known.may_pass.set(first, last, ()),
             _ if is_over => known.done.set(first, last, ()),

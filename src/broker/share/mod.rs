@@ -129,10 +129,16 @@ impl Broker {
         state: Option<ShareState>,
         out: &mut Outputs,
     ) {
-        // The leadership, or the partition, may be gone meanwhile, and even be back.
         let place = PartitionKey { topic: key.topic, index: key.index };
+        if !matches!(self.share.partitions.get(key), Some(Known::Loading)) {
+            return;
+        }
+        // The leadership, or the partition, may be gone meanwhile, and even be back: then it is read again, by the leader of the new epoch.
         let leads = self.replica(place).is_ok_and(|own| own.leader().is_some_and(|leader| leader.epoch == leader_epoch));
-        if !leads || !matches!(self.share.partitions.get(key), Some(Known::Loading)) {
+        if !leads {
+            self.share.partitions.remove(key);
+            self.try_share_fetches(now, place, out);
+            self.set_share_alarm(now, out);
             return;
         }
         let begun = match state.filter(|_| error == ErrorCode::None) {
