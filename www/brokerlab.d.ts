@@ -102,7 +102,8 @@ interface BrokerlabView {
     coordinator: number | null;
     assignor: string | null;
     members: { memberId: string; clientId: string; instanceId: string | null; assignment: BrokerlabTopicPartition[] }[];
-    offsets: (BrokerlabTopicPartition & { committed: number | null; logEndOffset: number; lag: number | null })[];
+    /** Of a share group: records that members have acquired, and how often one of those in flight was delivered at the most. */
+    offsets: (BrokerlabTopicPartition & { committed: number | null; logEndOffset: number; lag: number | null; acquired?: number; deliveryCount?: number })[];
   }[];
   transactions?: {
     id: string;

@@ -10,7 +10,6 @@ use super::Broker;
 use crate::coordinator::{Effects, OFFSETS_TOPIC, SHARE_TOPIC, TRANSACTIONS_TOPIC};
 use crate::mutant;
 use crate::node::{NoteKind, Outputs, Time, TopicName};
-use crate::protocol::wire::SHARE_CONSUMERS;
 use crate::replica::PartitionKey;
 
 impl Broker {
@@ -64,13 +63,9 @@ impl Broker {
         if !deleted.is_empty() {
             let mut effects = Effects::default();
             self.coordinator.partitions_deleted(deleted, &mut effects);
-            if SHARE_CONSUMERS {
-                self.coordinator.share_topics_deleted(&self.image, &mut effects);
-            }
+            self.coordinator.share_topics_deleted(&self.image, &mut effects);
             self.carry_out(now, effects, out);
-            if SHARE_CONSUMERS {
-                self.forget_share_states(now, out);
-            }
+            self.forget_share_states(now, out);
         }
     }
 }

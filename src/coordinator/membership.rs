@@ -7,7 +7,7 @@ use super::group::{join_error, sync_error, sync_success};
 use super::{Append, Coordinator, CoordinatorConfig, Effects, Group, GroupState, Member, ReplyTo, Then, partition_for};
 use crate::mutant;
 use crate::node::{LeaveReason, MS, NoteKind, Outputs, RebalanceReason, Time};
-use crate::protocol::wire::{Response, SHARE_CONSUMERS};
+use crate::protocol::wire::Response;
 use crate::protocol::{ErrorCode, STRING_MAX};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
@@ -255,9 +255,7 @@ impl Coordinator {
             group.complete_join_if_ready(now, &config, effects, out);
         }
         self.expire_consumer_members(now, effects, out);
-        if SHARE_CONSUMERS {
-            self.expire_share_members(now, effects, out);
-        }
+        self.expire_share_members(now, effects, out);
         self.next_deadline()
     }
 

@@ -38,7 +38,7 @@ use crate::protocol::group_records::{GroupKey, GroupValue, OffsetValue};
 use crate::protocol::metadata::MetadataImage;
 use crate::protocol::share_group_records::ShareGroupRecord;
 use crate::protocol::share_records::ShareKey;
-use crate::protocol::wire::{Request, Response, SHARE_CONSUMERS};
+use crate::protocol::wire::{Request, Response};
 use crate::protocol::{Batch, BatchHeader, ErrorCode, Outcome};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
@@ -290,7 +290,7 @@ impl Coordinator {
                     shard.group(&key.group).share = None;
                     gone.insert(Arc::from(key.group));
                 }
-                Ok(GroupKey::Share(key)) if SHARE_CONSUMERS => {
+                Ok(GroupKey::Share(key)) => {
                     let group = shard.group(&key.group);
                     if record.value.is_some() {
                         gone.remove(key.group.as_str());
@@ -300,7 +300,7 @@ impl Coordinator {
                         state.replay(now, self.config.share_session_timeout, &key, record.value.as_ref());
                     }
                 }
-                Ok(GroupKey::Share(_)) | Err(_) => {}
+                Err(_) => {}
             }
         }
         shard
@@ -382,7 +382,7 @@ impl Coordinator {
             }
             Then::ShareGroupStored { told, task, .. } => {
                 effects.replies.extend(told);
-                if let Some(number) = task.filter(|_| SHARE_CONSUMERS) {
+                if let Some(number) = task {
                     self.start_share_task(number, image, effects);
                 }
             }

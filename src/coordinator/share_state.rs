@@ -490,7 +490,7 @@ mod tests {
             coordinator.load(0, std::iter::empty());
             coordinator.shards.or_default(0).insert(key.clone(), Known { state: state(5), updates: 0 });
             let mut effects = ShareEffects::default();
-            let request = Request::DeleteShareGroupState(wire::outside(message.clone()));
+            let request = Request::DeleteShareGroupState(Arc::new(message.clone()));
             coordinator.handle(7, reply, request, &MetadataImage::default(), &mut effects);
             assert_eq!(coordinator.state(&key), None, "it counts at once");
             let Some(ShareAppend { then: Then::ShareState(stored), .. }) = effects.appends.pop() else { panic!("no tombstone") };

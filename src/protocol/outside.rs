@@ -1,4 +1,4 @@
-//! Messages that the page does without: what only clients from outside ask, and what share consumers do.
+//! Messages that the page does without: what only clients from outside ask.
 
 #[cfg(not(target_arch = "wasm32"))]
 use std::sync::Arc;
@@ -25,16 +25,13 @@ mod absent {
     }
 }
 
-/// Whether consumers of ours may be members of share groups (KIP-932). The page has no room for what that takes.
-pub const SHARE_CONSUMERS: bool = cfg!(not(target_arch = "wasm32"));
-
-/// A message of those that the page does not have.
+/// A message of those that the page does not have, which a node sends because of another.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn outside<T>(message: T) -> Outside<T> {
     Arc::new(message)
 }
 
-/// Nobody comes here: who would is refused before.
+/// Nobody comes here: that other message cannot be.
 #[cfg(target_arch = "wasm32")]
 pub fn outside<T>(_message: T) -> Outside<T> {
     unreachable!("the page has no such message")

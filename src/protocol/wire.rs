@@ -14,7 +14,7 @@ pub type ProduceBatches = Arc<[Batch]>;
 /// The batches of each partition of a Fetch response, in the message's order.
 pub type FetchBatches = Arc<[Vec<Batch>]>;
 
-pub use super::outside::{Outside, SHARE_CONSUMERS, outside};
+pub use super::outside::{Outside, outside};
 
 /// The message is shared: an event is small and moved several times, and a snapshot of the world copies none that is on its way.
 #[derive(Clone, Debug)]
@@ -64,12 +64,12 @@ pub enum Request {
     TxnOffsetCommit(Arc<k::TxnOffsetCommitRequest>),
     AddOffsetsToTxn(Arc<k::AddOffsetsToTxnRequest>),
     EndTxn(Arc<k::EndTxnRequest>),
-    ShareFetch(Outside<k::ShareFetchRequest>),
-    ShareAcknowledge(Outside<k::ShareAcknowledgeRequest>),
-    InitializeShareGroupState(Outside<k::InitializeShareGroupStateRequest>),
+    ShareFetch(Arc<k::ShareFetchRequest>),
+    ShareAcknowledge(Arc<k::ShareAcknowledgeRequest>),
+    InitializeShareGroupState(Arc<k::InitializeShareGroupStateRequest>),
     ReadShareGroupState(Arc<k::ReadShareGroupStateRequest>),
     WriteShareGroupState(Arc<k::WriteShareGroupStateRequest>),
-    DeleteShareGroupState(Outside<k::DeleteShareGroupStateRequest>),
+    DeleteShareGroupState(Arc<k::DeleteShareGroupStateRequest>),
     ReadShareGroupStateSummary(Outside<k::ReadShareGroupStateSummaryRequest>),
     DescribeTransactions(Outside<k::DescribeTransactionsRequest>),
     ListTransactions(Outside<k::ListTransactionsRequest>),
@@ -81,10 +81,10 @@ pub enum Request {
     DescribeQuorum(Outside<k::DescribeQuorumRequest>),
     ListConfigResources(Outside<k::ListConfigResourcesRequest>),
     DescribeTopicPartitions(Outside<k::DescribeTopicPartitionsRequest>),
-    ShareGroupHeartbeat(Outside<k::ShareGroupHeartbeatRequest>),
+    ShareGroupHeartbeat(Arc<k::ShareGroupHeartbeatRequest>),
     ShareGroupDescribe(Outside<k::ShareGroupDescribeRequest>),
     DescribeShareGroupOffsets(Outside<k::DescribeShareGroupOffsetsRequest>),
-    AlterShareGroupOffsets(Outside<k::AlterShareGroupOffsetsRequest>),
+    AlterShareGroupOffsets(Arc<k::AlterShareGroupOffsetsRequest>),
     DeleteShareGroupOffsets(Outside<k::DeleteShareGroupOffsetsRequest>),
     DescribeClientQuotas(Outside<k::DescribeClientQuotasRequest>),
     AlterClientQuotas(Arc<k::AlterClientQuotasRequest>),

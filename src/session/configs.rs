@@ -18,7 +18,6 @@ use crate::cost::{Costs, FlushRule, NEVER};
 use crate::node::{MS, Time};
 use crate::protocol::client_quotas::QuotaWindow;
 use crate::protocol::settings::{self, Scope, Setting, Value};
-use crate::protocol::wire::SHARE_CONSUMERS;
 use crate::protocol::{Codec, Compression, ErrorCode};
 use crate::sim::{World, WorldConfig};
 use crate::storage::{self, LogConfig};
@@ -289,10 +288,6 @@ fn is_idempotent(values: &Values, acks: i16) -> Result<bool, Refusal> {
 pub fn consumer(world: &World, given: &Configs, group: Option<&str>, processing: Time) -> Result<Client<ConsumerConfig>, Refusal> {
     // No value of `group.protocol` in Kafka, where share consumers are a class of their own.
     let shares = given.get("group.protocol").is_some_and(|text| text.trim().eq_ignore_ascii_case("share"));
-    if shares && !SHARE_CONSUMERS {
-        let sentence = "group.protocol = share has no effect in the page yet: it comes with a later version.";
-        return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, sentence).at("configs.group.protocol"));
-    }
     let without = |given: &Configs| {
         given.iter().filter(|(name, _)| *name != "group.protocol").map(|(name, text)| (name.clone(), text.clone())).collect()
     };

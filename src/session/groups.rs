@@ -44,7 +44,7 @@ pub(super) fn reset_offsets(
         let sentence = format!("Assignments can only be reset if the group '{group}' is inactive, but the current state is {state}.");
         return Err(Refusal::kafka(ErrorCode::NonEmptyGroup, sentence).at("group"));
     }
-    if wire::SHARE_CONSUMERS && state.is_some_and(|group| group.share.is_some()) {
+    if state.is_some_and(|group| group.share.is_some()) {
         return reset_share_offsets(world, trace, coordinator, group, topic, indexes, to);
     }
     let mut offsets = Vec::new();
@@ -85,7 +85,7 @@ fn reset_share_offsets(
     }
     let topic = asked::AlterShareGroupOffsetsRequestTopic::default().with_topic_name(wire::topic(topic)).with_partitions(partitions);
     let message = k::AlterShareGroupOffsetsRequest::default().with_group_id(k::GroupId(wire::text(group))).with_topics(vec![topic]);
-    match world.ask_broker(coordinator, Request::AlterShareGroupOffsets(wire::outside(message)), trace) {
+    match world.ask_broker(coordinator, Request::AlterShareGroupOffsets(Arc::new(message)), trace) {
         Some(response) => answered((response.error().code(), None), |_| "group"),
         None => Ok(Value::Null),
     }

@@ -52,6 +52,37 @@ test("the scene to 60 s with a crash and a restart: page, loaded again, native",
   await page.context().close();
 });
 
+test("a share group that is given records, loses a member and reads on: page, loaded again, native", async () => {
+  const page = await site.open();
+  const { saved, hash, again, group } = await page.evaluate(() => {
+    brokerlab.pause();
+    brokerlab.command({ type: "alterConfigs", resource: "group", name: "workers", set: { "share.auto.offset.reset": "earliest" } });
+    brokerlab.command({ type: "createTopic", name: "jobs", partitions: 1, replicationFactor: 3 });
+    for (const id of ["anna", "ben"]) {
+      const configs = { "group.protocol": "share", "max.poll.records": "1" };
+      brokerlab.command({ type: "addConsumer", id, group: "workers", topics: ["jobs"], processingMs: 200, configs });
+    }
+    brokerlab.advance(15_000);
+    for (let job = 0; job < 20; job += 1) {
+      brokerlab.command({ type: "send", topic: "jobs", key: null, value: `job ${job}` });
+      brokerlab.advance(20);
+    }
+    brokerlab.command({ type: "crashConsumer", id: "anna" });
+    brokerlab.advance(20_000);
+    const group = brokerlab.view().groups.find(({ id }) => id === "workers");
+    const saved = brokerlab.export();
+    const hash = brokerlab.traceHash();
+    brokerlab.load(saved);
+    return { saved, hash, again: brokerlab.traceHash(), group };
+  });
+  assert.equal(group.protocol, "share");
+  assert.deepEqual(group.offsets.map(({ committed, lag, acquired }) => ({ committed, lag, acquired })), [{ committed: 20, lag: 0, acquired: 0 }]);
+  assert.equal(again, hash);
+  assert.equal(native(saved), `trace ${hash}`);
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
+
 test("played live by its buttons, whatever the frames were: the same history when replayed", async () => {
   const page = await site.open();
   await page.evaluate(() => brokerlab.play(10));

@@ -163,13 +163,13 @@ impl Broker {
         match self.share.persister.done(key) {
             Some(Ask::Read { leader_epoch }) => self.share_partition_read(now, key, leader_epoch, error, state, out),
             Some(Ask::Write { change, exchange, .. }) => self.share_change_stored(now, key, &change, exchange, error, out),
-            Some(Ask::Wish { task, .. }) if wire::SHARE_CONSUMERS => {
+            Some(Ask::Wish { task, .. }) => {
                 let mut effects = Effects::default();
                 let told = if error == ErrorCode::None { Ok(state) } else { Err(error) };
                 self.coordinator.share_told(task, key, told, &self.image, &mut effects);
                 self.carry_out(now, effects, out);
             }
-            Some(Ask::Wish { .. }) | None => {}
+            None => {}
         }
     }
 
@@ -231,13 +231,13 @@ fn request(key: &ShareKey, ask: &Ask) -> Request {
             let partition = partition.with_state_epoch(*state_epoch).with_start_offset(*start_offset);
             let topic = initialize::InitializeStateData::default().with_topic_id(key.topic).with_partitions(vec![partition]);
             let message = k::InitializeShareGroupStateRequest::default().with_group_id(group).with_topics(vec![topic]);
-            Request::InitializeShareGroupState(wire::outside(message))
+            Request::InitializeShareGroupState(Arc::new(message))
         }
         Ask::Wish { wish: ShareWish::Delete, .. } => {
             let topic = delete::DeleteStateData::default().with_topic_id(key.topic);
             let topic = topic.with_partitions(vec![delete::PartitionData::default().with_partition(key.index)]);
             let message = k::DeleteShareGroupStateRequest::default().with_group_id(group).with_topics(vec![topic]);
-            Request::DeleteShareGroupState(wire::outside(message))
+            Request::DeleteShareGroupState(Arc::new(message))
         }
         Ask::Wish { wish: ShareWish::Summary, .. } => {
             let partition = summary::PartitionData::default().with_partition(key.index).with_leader_epoch(-1);

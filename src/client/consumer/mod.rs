@@ -22,7 +22,7 @@ use super::processor::Handed;
 use super::transactions::GroupOffsets;
 use crate::node::{Chance, Input, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
-use crate::protocol::wire::{Response, SHARE_CONSUMERS};
+use crate::protocol::wire::Response;
 use crate::protocol::{Batch, ErrorCode, FetchSession};
 use commits::CommitSync;
 use fetching::{AskedOffsets, PartitionState, Polled, Whence};
@@ -369,13 +369,9 @@ impl Consumer {
             (Asked::FindCoordinator, Response::FindCoordinator(message)) => self.coordinator_found(now, &message),
             (Asked::JoinGroup | Asked::SyncGroup, response) => self.rebalance_answered(response),
             (Asked::Heartbeat, Response::Heartbeat(message)) => self.heartbeat_answered(now, &message),
-            (Asked::ShareReport, Response::ShareGroupHeartbeat(message)) if SHARE_CONSUMERS => self.share_reported(now, &message, out),
-            (Asked::Share, Response::ShareFetch(message, batches)) if SHARE_CONSUMERS => {
-                self.share_fetched(now, pending.to, &message, &batches)
-            }
-            (Asked::Share, Response::ShareAcknowledge(message)) if SHARE_CONSUMERS => {
-                _ = self.session_goes_on(now, pending.to, message.error_code)
-            }
+            (Asked::ShareReport, Response::ShareGroupHeartbeat(message)) => self.share_reported(now, &message, out),
+            (Asked::Share, Response::ShareFetch(message, batches)) => self.share_fetched(now, pending.to, &message, &batches),
+            (Asked::Share, Response::ShareAcknowledge(message)) => _ = self.session_goes_on(now, pending.to, message.error_code),
             (Asked::Report, Response::ConsumerGroupHeartbeat(message)) => self.report_answered(now, &message),
             _ => {}
         }
@@ -496,7 +492,7 @@ impl Consumer {
 
     /// Whether it is a member of a share group.
     fn shares(&self) -> bool {
-        SHARE_CONSUMERS && self.config.shares
+        self.config.shares
     }
 
     /// The application calls `close`: commits what it has read, if it commits by itself, and leaves its group.

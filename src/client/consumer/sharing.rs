@@ -160,7 +160,7 @@ impl Consumer {
         message.batch_size = message.max_records;
         message.group_id = self.group().map(|group| k::GroupId(wire::text(&group)));
         message.member_id = Some(wire::text(&self.membership.member_id));
-        self.network.send(now, broker, Channel::Data, Asked::Share, Request::ShareFetch(wire::outside(message)), None, out);
+        self.network.send(now, broker, Channel::Data, Asked::Share, Request::ShareFetch(Arc::new(message)), None, out);
     }
 
     fn acknowledge_shared(&mut self, now: Time, broker: i32, said: OrderedMap<Place, Said>, is_last: bool, out: &mut Outputs) {
@@ -177,7 +177,7 @@ impl Consumer {
             let partition = partition.with_acknowledgement_batches(runs(&said).into_iter().map(batch).collect());
             message.topics.push(asks::AcknowledgeTopic::default().with_topic_id(topic).with_partitions(vec![partition]));
         }
-        self.network.send(now, broker, Channel::Data, Asked::Share, Request::ShareAcknowledge(wire::outside(message)), None, out);
+        self.network.send(now, broker, Channel::Data, Asked::Share, Request::ShareAcknowledge(Arc::new(message)), None, out);
     }
 
     pub(super) fn share_fetched(&mut self, now: Time, broker: i32, message: &k::ShareFetchResponse, batches: &[Vec<Batch>]) {
@@ -288,7 +288,7 @@ impl Consumer {
             message.rack_id = self.config.rack.as_deref().map(wire::text);
             message.subscribed_topic_names = Some(self.subscribed().iter().map(|topic| wire::topic(topic)).collect());
         }
-        let request = Request::ShareGroupHeartbeat(wire::outside(message));
+        let request = Request::ShareGroupHeartbeat(Arc::new(message));
         self.network.send(now, coordinator, Channel::Coordinator, what, request, None, out);
     }
 

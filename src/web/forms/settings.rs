@@ -64,8 +64,8 @@ pub const CONSUMER: &[Setting] = &[
     Setting {
         name: "group.protocol",
         default: "classic",
-        choices: &["classic", "consumer"],
-        help: "Who shares partitions out: a member, or the coordinator.",
+        choices: &["classic", "consumer", "share"],
+        help: "Who shares partitions out: a member, or the coordinator. A share group shares out records.",
     },
     Setting { name: "enable.auto.commit", default: "true", choices: &["true", "false"], help: "Offsets are committed in the background." },
     Setting { name: "auto.commit.interval.ms", default: "5000", choices: &[], help: "How often." },
