@@ -420,6 +420,7 @@ impl Checker {
             }
             NoteKind::LogStartMoved { partition, from, to } => {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
+                self.shares.log_start_moved(partition, *to);
                 self.partition(partition).log_start_moved(world, partition, broker, *from, *to)
             }
             NoteKind::RemoteStateBuilt { partition, local_start, .. } => {

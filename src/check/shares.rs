@@ -212,6 +212,15 @@ impl Shares {
         }
     }
 
+    /// What was before is deleted, even if a replica that comes back after a crash still has it.
+    pub fn log_start_moved(&mut self, partition: &Partition, to: i64) {
+        for ((_, own), known) in &mut self.partitions {
+            if own == partition && known.start < to {
+                known.may_pass.set(known.start, to - 1, ());
+            }
+        }
+    }
+
     pub fn group_deleted(&mut self, group: &str) {
         self.partitions.retain(|(own, _), _| **own != *group);
     }

@@ -217,8 +217,8 @@ pub fn sentence(world: &World, note: &Note) -> String {
             format!("Group {group} reads {partition} here, from offset {start_offset} on")
         }
         NoteKind::RecordsAcquired { group, member, partition, first_offset, last_offset, deliveries } => {
-            let (records, times) = (offsets(*first_offset, *last_offset), count(i32::from(*deliveries), "delivery"));
-            format!("{member} of group {group} acquires {records} of {partition}: {times}")
+            let records = offsets(*first_offset, *last_offset);
+            format!("{member} of group {group} acquires {records} of {partition}: delivery {deliveries}")
         }
         NoteKind::RecordsSettled { group, member, partition, first_offset, last_offset, archived, by, .. } => {
             let records = format!("{} of {partition}", offsets(*first_offset, *last_offset));
