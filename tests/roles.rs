@@ -1,5 +1,5 @@
 #![cfg(not(target_arch = "wasm32"))]
-//! What applications do: generate records, capture a table's changes, send many services' logs into one topic.
+//! What applications do: generate records, capture a table's changes, send many services' logs into one topic, keep tables of what they read.
 
 mod cluster;
 
@@ -219,4 +219,247 @@ fn a_consumer_prints_what_its_application_is_done_with() {
     for reader in ["quick", "slow"] {
         assert_eq!(printed(&cluster, reader), (17..=25).map(line).chain([last.clone()]).collect::<Vec<_>>());
     }
+}
+
+/// The newest value of each key in a topic, as a reader of the table sees it.
+fn table(cluster: &Cluster, topic: &str) -> BTreeMap<String, String> {
+    let mut rows = BTreeMap::new();
+    for (key, value) in records(cluster, topic).concat() {
+        match value {
+            Some(value) => rows.insert(key, value),
+            None => rows.remove(&key),
+        };
+    }
+    rows
+}
+
+fn aggregate(function: &str, field: Option<&str>) -> Value {
+    let mut command = json!({ "type": "addAggregate", "id": "totals", "topic": "orders", "table": "totals", "function": function });
+    if field.is_some() {
+        command["field"] = json!(field);
+    }
+    command
+}
+
+fn with_table() -> Cluster {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 3, 3);
+    cluster.apply(json!({ "type": "createTopic", "name": "totals", "partitions": 2, "replicationFactor": 3, "configs": { "cleanup.policy": "compact" } }));
+    cluster.advance(500.0);
+    cluster
+}
+
+fn rows(cluster: &Cluster) -> BTreeMap<String, String> {
+    let reader = cluster.view().consumers.into_iter().find(|known| known.id == "totals").expect("the aggregate");
+    reader.table.expect("a table").into_iter().collect()
+}
+
+#[test]
+fn an_aggregate_writes_each_change_of_its_table_to_a_topic() {
+    let mut cluster = with_table();
+    cluster.apply(aggregate("sum", Some("amount")));
+    for (key, value) in [
+        (Some("ann"), "{\"amount\":2.50}"),
+        (Some("ben"), "{\"amount\":1}"),
+        (None, "{\"amount\":7}"),
+        (Some("ann"), "{\"amount\":-1.25}"),
+        (Some("ann"), "no JSON"),
+        (Some("cy"), "{\"price\":3}"),
+    ] {
+        cluster.send("orders", key, value);
+    }
+    cluster.advance(2_000.0);
+    let expected = [("ann", "1.25"), ("ben", "1")].map(|(key, row)| (key.to_owned(), row.to_owned()));
+    assert_eq!(rows(&cluster), expected.clone().into());
+    assert_eq!(table(&cluster, "totals"), expected.into());
+    let ann: Vec<String> =
+        records(&cluster, "totals").concat().into_iter().filter(|(key, _)| key == "ann").filter_map(|(_, value)| value).collect();
+    assert_eq!(ann, ["2.50", "1.25"], "every change is there");
+
+    // Who is deleted in the source has no row.
+    cluster.apply(json!({ "type": "send", "topic": "orders", "key": "ann", "value": null }));
+    cluster.advance(1_000.0);
+    assert_eq!(table(&cluster, "totals"), [("ben".to_owned(), "1".to_owned())].into());
+    assert_eq!(rows(&cluster), table(&cluster, "totals"));
+}
+
+#[test]
+fn an_aggregate_that_crashes_goes_on_from_its_table_and_counts_each_record_once() {
+    let mut cluster = with_table();
+    cluster.apply(json!({ "type": "addProducer", "id": "shop", "topic": "orders", "recordsPerSecond": 50, "keys": ["a", "b", "c", "d", "e"], "value": "{seq}" }));
+    for _ in 0..4 {
+        cluster.apply(aggregate("count", None));
+        cluster.advance(3_333.0);
+        cluster.apply(json!({ "type": "crashConsumer", "id": "totals" }));
+        cluster.advance(700.0);
+    }
+    cluster.apply(json!({ "type": "removeProducer", "id": "shop" }));
+    cluster.advance(2_000.0);
+    cluster.apply(aggregate("count", None));
+    cluster.advance(3_000.0);
+    let counts = counted(&cluster);
+    assert_eq!(counts.len(), 5);
+    assert_eq!(table(&cluster, "totals"), counts);
+    assert_eq!(rows(&cluster), counts);
+}
+
+#[test]
+fn what_the_source_has_let_go_is_still_in_the_table() {
+    let mut cluster = with_table();
+    cluster.apply(aggregate("last", Some("city")));
+    for (key, city) in [("ann", "Oslo"), ("ben", "Rome")] {
+        cluster.send("orders", Some(key), &format!("{{\"city\":\"{city}\"}}"));
+    }
+    cluster.advance(2_000.0);
+    assert_eq!(table(&cluster, "totals").len(), 2);
+    cluster.apply(json!({ "type": "removeConsumer", "id": "totals" }));
+    cluster.advance(1_000.0);
+    for partition in 0..3 {
+        cluster.apply(json!({ "type": "deleteRecords", "topic": "orders", "partition": partition, "beforeOffset": -1 }));
+    }
+    cluster.advance(1_000.0);
+    cluster.apply(aggregate("last", Some("city")));
+    cluster.send("orders", Some("ben"), "{\"city\":\"Paris\"}");
+    cluster.advance(2_000.0);
+    assert_eq!(
+        table(&cluster, "totals"),
+        [("ann", "\"Oslo\""), ("ben", "\"Paris\"")].map(|(key, row)| (key.to_owned(), row.to_owned())).into()
+    );
+    assert_eq!(rows(&cluster), table(&cluster, "totals"));
+}
+
+/// How many records of each key are in the source.
+fn counted(cluster: &Cluster) -> BTreeMap<String, String> {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    records(cluster, "orders").concat().into_iter().for_each(|(key, _)| *counts.entry(key).or_default() += 1);
+    counts.into_iter().map(|(key, count)| (key, count.to_string())).collect()
+}
+
+#[test]
+fn a_key_in_several_partitions_is_counted_once_as_well() {
+    let mut cluster = with_table();
+    cluster.apply(aggregate("count", None));
+    for number in 0..9 {
+        cluster.apply(json!({ "type": "send", "topic": "orders", "partition": number % 3, "key": "ann", "value": "v" }));
+        cluster.advance(200.0);
+    }
+    assert_eq!(rows(&cluster), counted(&cluster));
+    cluster.apply(json!({ "type": "crashConsumer", "id": "totals" }));
+    cluster.apply(aggregate("count", None));
+    cluster.send("orders", Some("ann"), "v");
+    cluster.advance(3_000.0);
+    assert_eq!(counted(&cluster)["ann"], "10");
+    assert_eq!(rows(&cluster), counted(&cluster));
+    assert_eq!(table(&cluster, "totals"), counted(&cluster));
+}
+
+#[test]
+fn an_aggregate_that_is_paused_stays_so_until_it_is_resumed() {
+    let mut cluster = with_table();
+    cluster.apply(aggregate("count", None));
+    cluster.send("orders", Some("ann"), "v");
+    cluster.advance(2_000.0);
+    cluster.apply(json!({ "type": "pauseConsumer", "id": "totals" }));
+    cluster.apply(
+        json!({ "type": "addProducer", "id": "shop", "topic": "orders", "recordsPerSecond": 500, "keys": ["a", "b"], "value": "{seq}" }),
+    );
+    cluster.advance(10_000.0);
+    assert_eq!(rows(&cluster), [("ann".to_owned(), "1".to_owned())].into());
+    cluster.apply(json!({ "type": "removeProducer", "id": "shop" }));
+    cluster.apply(json!({ "type": "resumeConsumer", "id": "totals" }));
+    cluster.advance(10_000.0);
+    assert!(counted(&cluster).len() == 3 && rows(&cluster) == counted(&cluster), "{:?}", rows(&cluster));
+}
+
+#[test]
+fn a_number_that_the_table_holds_may_be_the_largest() {
+    let mut cluster = with_table();
+    cluster.send("totals", Some("ann"), &u64::MAX.to_string());
+    cluster.send("totals", Some("ben"), "no number");
+    cluster.advance(1_000.0);
+    cluster.apply(aggregate("count", None));
+    cluster.advance(2_000.0);
+    for key in ["ann", "ben"] {
+        cluster.send("orders", Some(key), "v");
+    }
+    cluster.advance(2_000.0);
+    assert_eq!(rows(&cluster), [("ann".to_owned(), u64::MAX.to_string()), ("ben".to_owned(), "1".to_owned())].into());
+}
+
+/// Event sourcing: an account is what its events say. Whoever comes late, and whoever has lost everything, reads them from the beginning and knows the
+/// same.
+#[test]
+fn the_state_of_accounts_is_rebuilt_from_their_events() {
+    let mut cluster = with_table();
+    cluster.apply(json!({ "type": "createTopic", "name": "rebuilt", "partitions": 1, "replicationFactor": 3, "configs": { "cleanup.policy": "compact" } }));
+    cluster.apply(aggregate("sum", Some("amount")));
+    let mut balances: BTreeMap<String, i64> = BTreeMap::new();
+    for number in 0..40_i64 {
+        let (account, amount) = (format!("account-{}", number % 4), (number * 37) % 100 - 30);
+        *balances.entry(account.clone()).or_default() += amount;
+        let kind = if amount < 0 { "withdrawn" } else { "deposited" };
+        cluster.send("orders", Some(&account), &format!("{{\"event\":\"{kind}\",\"amount\":{amount}}}"));
+        cluster.advance(20.0);
+        if number == 20 {
+            cluster.apply(json!({ "type": "crashConsumer", "id": "totals" }));
+        }
+    }
+    cluster.advance(2_000.0);
+    let balances: BTreeMap<String, String> = balances.into_iter().map(|(account, balance)| (account, balance.to_string())).collect();
+    assert_ne!(table(&cluster, "totals"), balances, "it has crashed on the way");
+    cluster.apply(aggregate("sum", Some("amount")));
+    let mut late = aggregate("sum", Some("amount"));
+    (late["id"], late["table"]) = (json!("late"), json!("rebuilt"));
+    cluster.apply(late);
+    cluster.advance(3_000.0);
+    assert_eq!(table(&cluster, "totals"), balances);
+    assert_eq!(table(&cluster, "rebuilt"), balances);
+}
+
+/// CQRS: what is written goes into one topic, and each question has a read model of its own, which follows it.
+#[test]
+fn each_question_has_its_read_model_and_they_follow_what_is_written() {
+    let mut cluster = with_table();
+    cluster.apply(json!({ "type": "createTopic", "name": "prices", "partitions": 1, "replicationFactor": 3, "configs": { "cleanup.policy": "compact" } }));
+    cluster.apply(aggregate("count", None));
+    let mut prices = aggregate("last", Some("price"));
+    (prices["id"], prices["table"]) = (json!("prices"), json!("prices"));
+    cluster.apply(prices);
+    cluster.advance(1_000.0);
+    let asked = |cluster: &Cluster, id: &str| {
+        let model = cluster.view().consumers.into_iter().find(|known| known.id == id).expect("the read model");
+        model.table.expect("a table").get("tea").cloned()
+    };
+    for (price, sold) in (3..9).zip(1..) {
+        cluster.send("orders", Some("tea"), &format!("{{\"price\":{price}}}"));
+        assert_ne!(asked(&cluster, "prices"), Some(price.to_string()), "it does not know at once");
+        cluster.advance(500.0);
+        assert_eq!((asked(&cluster, "totals"), asked(&cluster, "prices")), (Some(sold.to_string()), Some(price.to_string())));
+    }
+}
+
+#[test]
+fn an_aggregate_needs_two_topics_that_are_there() {
+    let mut cluster = with_table();
+    for (topic, table, code, field) in [
+        ("none", "totals", "UNKNOWN_TOPIC_OR_PARTITION", "topic"),
+        ("orders", "none", "UNKNOWN_TOPIC_OR_PARTITION", "table"),
+        ("orders", "orders", "INVALID_ARGUMENT", "table"),
+    ] {
+        let refusal =
+            cluster.refused(json!({ "type": "addAggregate", "id": "totals", "topic": topic, "table": table, "function": "count" }));
+        assert_eq!((refusal.code.as_str(), refusal.field.as_deref()), (code, Some(field)));
+    }
+    assert_eq!(
+        cluster
+            .refused(json!({ "type": "addAggregate", "id": "totals", "topic": "orders", "table": "totals", "function": "average" }))
+            .message,
+        "`function` must be \"count\", \"sum\" or \"last\", not \"average\"."
+    );
+    for name in ["group.id", "group_protocol", "transactional.id"] {
+        let mut command = aggregate("count", None);
+        command["configs"] = json!({ name: "share" });
+        assert_eq!(cluster.refused(command).field, Some(format!("configs.{name}")));
+    }
+    cluster.apply(aggregate("count", None));
+    assert_eq!(cluster.refused(aggregate("count", None)).field.as_deref(), Some("id"));
 }

@@ -42,6 +42,8 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "addConsumer", "id": "c", "group": "g", "pattern": "t.*" }),
         json!({ "type": "addProcessor", "id": "c", "group": "g", "topics": ["t", "u"], "topic": "v" }),
         json!({ "type": "addProcessor", "id": "c", "group": "g", "topics": [], "topic": "v", "value": "{key}", "processingMs": 0.0, "configs": { "max.poll.records": "3" } }),
+        json!({ "type": "addAggregate", "id": "a", "topic": "t", "table": "u", "function": "count" }),
+        json!({ "type": "addAggregate", "id": "a", "topic": "t", "table": "u", "function": "sum", "field": "f", "configs": { "max.poll.records": "3" } }),
         json!({ "type": "removeConsumer", "id": "c" }),
         json!({ "type": "crashConsumer", "id": "c" }),
         json!({ "type": "pauseConsumer", "id": "c" }),
@@ -138,6 +140,7 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
         "changeDataCapture",
         "user",
         "clientId",
+        "field",
     ];
     let may_in_one = [("addConsumer", "partitions"), ("commit", "offsets"), ("dropNext", "broker"), ("addBroker", "broker")];
     for json in every_command() {

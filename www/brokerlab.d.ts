@@ -56,6 +56,7 @@ type BrokerlabCommand =
   | { type: "import"; topic: string; format: "jsonl" | "csv"; text: string; keyField?: string }
   | { type: "addConsumer"; id: string; group?: string; topics?: string[]; pattern?: string /* a regular expression instead of topics: Java's, or RE2's with group.protocol=consumer */; partitions?: BrokerlabTopicPartition[]; processingMs?: number; configs?: Record<string, string> }
   | { type: "addProcessor"; id: string; group: string; topics: string[]; topic: string /* where it writes */; value?: string /* a template: {key} {value} */; processingMs?: number; configs?: Record<string, string> /* of its consumer and its producer; transactional.id: exactly once */ }
+  | { type: "addAggregate"; id: string; topic: string; table: string /* the topic that its changes are written to */; function: "count" | "sum" | "last"; field?: string; configs?: Record<string, string> }
   | { type: "removeConsumer" | "crashConsumer" | "pauseConsumer" | "resumeConsumer"; id: string }
   | { type: "commit"; consumer: string; offsets?: (BrokerlabTopicPartition & { offset: number; metadata?: string })[] }
   | { type: "seek"; consumer: string; topic: string; partition: number; to: number | "beginning" | "end" | { timestamp: number } }
@@ -93,7 +94,7 @@ interface BrokerlabView {
     }[];
   }[];
   producers: { id: string; topic: string; sent: number; acknowledged: number; failed: number; retries: number; buffered: number; inFlight: number; transaction?: string; configs: Record<string, string> }[];
-  consumers: { id: string; group: string | null; state: string; consumed: number; positions: (BrokerlabTopicPartition & { position: number })[]; printed: (BrokerlabTopicPartition & { offset: number; timestamp: number; key: BrokerlabBytes | null; value: BrokerlabBytes | null })[]; configs: Record<string, string> }[];
+  consumers: { id: string; group: string | null; state: string; consumed: number; positions: (BrokerlabTopicPartition & { position: number })[]; printed: (BrokerlabTopicPartition & { offset: number; timestamp: number; key: BrokerlabBytes | null; value: BrokerlabBytes | null })[]; table?: Record<string, string>; configs: Record<string, string> }[];
   groups: {
     id: string;
     protocol: "classic" | "consumer" | "share";

@@ -4,6 +4,7 @@
 //! (`KafkaProducer`, `RecordAccumulator`, `Sender`; `ClassicKafkaConsumer`, `ConsumerCoordinator`, `Fetcher`).
 
 mod accumulator;
+mod aggregate;
 pub mod assignor;
 mod compression_ratio;
 pub mod consumer;
@@ -20,6 +21,7 @@ mod template;
 mod transactional;
 pub mod transactions;
 
+pub use aggregate::{Aggregate, Fold};
 pub use consumer::{Consumer, ConsumerConfig};
 pub use generator::{Generator, KeyDistribution};
 pub use processor::Processor;

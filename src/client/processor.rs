@@ -2,13 +2,14 @@
 //!
 //! Owns the order of the application's statements. If the producer has a transactional id, each poll's records and the positions behind them are one
 //! transaction, and after an abort they are read again from the committed offsets: exactly once. Else records are sent, and the consumer commits by itself.
-//! A fenced producer is the end: nobody else can go on for it. It must not know requests. Source: KIP-447, Kafka's example `ExactlyOnceMessageProcessor`.
+//! A fenced producer is the end: nobody else can go on for it. One that keeps a table ([`Aggregate`]) reads that first. It must not know requests. Source: KIP-447, Kafka's example `ExactlyOnceMessageProcessor`.
 
+use super::aggregate::{Aggregate, SOURCE};
 use super::consumer::Consumer;
 use super::producer::{Draft, Producer};
 use super::transactions::{Call, GroupOffsets, State};
-use crate::node::{Outputs, Time, TopicName};
-use crate::protocol::Batch;
+use crate::node::{Outputs, Partition, Time, TopicName};
+use crate::protocol::{Batch, RecordRef};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -25,10 +26,23 @@ pub struct Handed {
 /// Some records of a batch, all that are readable between two offsets.
 #[derive(Clone, Debug)]
 pub struct Range {
+    /// Of the partition that it is from.
+    pub index: i32,
     pub batch: Batch,
     pub first: i64,
     pub last: i64,
     pub records: usize,
+}
+
+impl Range {
+    fn each(&self, mut act: impl FnMut(&RecordRef<'_>)) {
+        let mut records = self.batch.records();
+        while let Some(Ok(record)) = records.next_ref() {
+            if (self.first..=self.last).contains(&record.offset) {
+                act(&record);
+            }
+        }
+    }
 }
 
 impl Handed {
@@ -62,6 +76,8 @@ pub enum Statement {
     /// It reads again what the transaction that was aborted had read.
     GoBack,
     Poll,
+    /// It reads these partitions from now on.
+    Assign(Vec<Partition>),
     /// It can do nothing more, and closes both.
     Exit,
 }
@@ -73,20 +89,36 @@ pub struct Processor {
     topic: TopicName,
     /// What is written instead of a record's value: `{key}` and `{value}` are filled in.
     template: Option<Box<str>>,
+    /// The table whose changes are written instead of the records.
+    pub aggregate: Option<Box<Aggregate>>,
     /// The transaction that is being ended is to commit.
     commits: Option<bool>,
 }
 
 impl Processor {
     pub fn new(producer: Arc<str>, topic: TopicName, template: Option<&str>) -> Processor {
-        Processor { producer, topic, template: template.map(Box::from), commits: None }
+        Processor { producer, topic, template: template.map(Box::from), aggregate: None, commits: None }
+    }
+
+    pub fn of_aggregate(producer: Arc<str>, topic: TopicName, aggregate: Aggregate) -> Processor {
+        Processor { aggregate: Some(Box::new(aggregate)), ..Processor::new(producer, topic, None) }
     }
 
     /// What it says next; `None`: a statement has not returned, or there is nothing to do.
     /// `transactions`: where its producer's is, and whether it has said anything that has not returned.
     pub fn next(&mut self, transactions: Option<(State, bool)>, consumer: &mut Consumer) -> Option<Statement> {
         let (closes, has_processed) = (consumer.is_closing(), consumer.has_processed());
-        let handed = consumer.handed().filter(|handed| handed.waits && !closes)?;
+        let handed = consumer.handed().filter(|_| !closes)?;
+        if let Some(aggregate) = self.aggregate.as_mut().filter(|aggregate| !aggregate.is_restored) {
+            handed.take_done().iter().for_each(|range| range.each(|record| aggregate.restore(record)));
+            if handed.waits {
+                return has_processed.then_some(Statement::Poll);
+            }
+            return consumer.has_caught_up().then(|| Statement::Assign(aggregate.restored()));
+        }
+        if !handed.waits {
+            return None;
+        }
         let Some((state, is_saying)) = transactions else {
             let records = handed.take_done();
             return if records.is_empty() { has_processed.then_some(Statement::Poll) } else { Some(Statement::Send(records)) };
@@ -118,18 +150,23 @@ impl Processor {
     }
 
     /// Hands records to the producer.
-    pub fn send(&self, now: Time, records: &[Range], producer: &mut Producer, out: &mut Outputs) {
+    pub fn send(&mut self, now: Time, records: &[Range], producer: &mut Producer, out: &mut Outputs) {
         let mut text = String::new();
         producer.network.want(now, &self.topic);
         for range in records {
-            let mut read = range.batch.records();
-            while let Some(Ok(record)) = read.next_ref() {
-                if (range.first..=range.last).contains(&record.offset) {
-                    let value = self.transformed(record.key, record.value, &mut text);
-                    let draft = Draft { key: record.key, value, headers: &[], partition: None, timestamp: None };
+            range.each(|record| {
+                let mut draft = Draft { key: record.key, value: None, headers: &[], partition: None, timestamp: None };
+                if let Some(aggregate) = &mut self.aggregate {
+                    let Some(change) = aggregate.take(range.index, record) else { return };
+                    draft.value = change.text.as_deref().map(str::as_bytes);
+                    let header = [(SOURCE, Some(change.source.as_bytes()))];
+                    draft.headers = &header;
+                    producer.enqueue(now, &self.topic, &draft, out);
+                } else {
+                    draft.value = self.transformed(record.key, record.value, &mut text);
                     producer.enqueue(now, &self.topic, &draft, out);
                 }
-            }
+            });
         }
         producer.drive(now, out);
     }

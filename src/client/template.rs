@@ -135,7 +135,7 @@ fn range(text: &str, decimals_max: usize) -> Option<Piece> {
     (from <= to).then_some(Piece::Number { from, to, decimals })
 }
 
-fn push_number(text: &mut String, number: i64, decimals: usize) {
+pub(super) fn push_number(text: &mut String, number: i64, decimals: usize) {
     if number < 0 {
         text.push('-');
     }

@@ -137,6 +137,7 @@ fn scene() -> View {
             consumed: 3,
             positions: vec![PositionView { topic: "t".to_owned(), partition: 0, position: 3 }],
             printed: Vec::new(),
+            table: None,
             configs: Configs::new(),
         }],
         transactions: Vec::new(),

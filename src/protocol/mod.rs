@@ -15,6 +15,7 @@ mod control_record;
 mod error;
 mod fetch_session;
 pub mod group_records;
+pub mod json;
 pub mod metadata;
 mod murmur2;
 mod outside;

@@ -96,6 +96,9 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         Command::AddProcessor { id, group, topics, topic, value, processing_ms, configs } => {
             processors::add(world, trace, id, (group, topics), topic, value.as_deref(), *processing_ms, configs)
         }
+        Command::AddAggregate { id, topic, table, fold, field, configs } => {
+            processors::add_aggregate(world, trace, id, (topic, table), (*fold, field.as_deref()), configs)
+        }
         Command::RemoveConsumer { id } => {
             let (client, _) = consumer(world, id, "id")?;
             let writer = client.processor.as_ref().map(|processor| processor.producer.clone());
@@ -412,6 +415,7 @@ impl Command {
             Command::Import { .. } => "import",
             Command::AddConsumer { .. } => "addConsumer",
             Command::AddProcessor { .. } => "addProcessor",
+            Command::AddAggregate { .. } => "addAggregate",
             Command::RemoveConsumer { .. } => "removeConsumer",
             Command::CrashConsumer { .. } => "crashConsumer",
             Command::PauseConsumer { .. } => "pauseConsumer",
@@ -456,6 +460,7 @@ impl Command {
             | Command::RemoveProducer { id }
             | Command::AddConsumer { id, .. }
             | Command::AddProcessor { id, .. }
+            | Command::AddAggregate { id, .. }
             | Command::RemoveConsumer { id }
             | Command::CrashConsumer { id }
             | Command::PauseConsumer { id }

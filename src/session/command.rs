@@ -3,7 +3,7 @@
 //! Owns the shape of commands and saved sessions. Knows nothing of what a command does (that is [`super::apply`]), nor of its JSON: that is
 //! read by [`super::parse`] and written by [`super::written`].
 
-use crate::client::KeyDistribution;
+use crate::client::{Fold, KeyDistribution};
 use crate::ordered::OrderedMap;
 use crate::protocol::{ErrorCode, text::Text};
 use serde::Serialize;
@@ -134,6 +134,17 @@ pub enum Command {
         value: Option<String>,
         processing_ms: Option<f64>,
         /// Of its consumer and of its producer.
+        configs: Configs,
+    },
+    /// A consumer whose application keeps a table by key and writes its changes to a topic.
+    AddAggregate {
+        id: String,
+        topic: String,
+        /// The table's topic.
+        table: String,
+        fold: Fold,
+        /// Of the records' JSON values; absent: the whole value.
+        field: Option<String>,
         configs: Configs,
     },
     RemoveConsumer {

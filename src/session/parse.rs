@@ -7,7 +7,7 @@ use super::command::{
     SeekTo, TimedCommand, TopicPartition,
 };
 use super::fields::{Fields, FromValue, Misfit, Read, object, quoted};
-use crate::client::KeyDistribution;
+use crate::client::{Fold, KeyDistribution};
 use crate::protocol::ErrorCode;
 use serde_json::Value;
 
@@ -118,6 +118,14 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             processing_ms: fields.optional("processingMs"),
             configs: fields.optional("configs"),
         },
+        "addAggregate" => Command::AddAggregate {
+            id: fields.take("id"),
+            topic: fields.take("topic"),
+            table: fields.take("table"),
+            fold: fields.try_take("function")?,
+            field: fields.optional("field"),
+            configs: fields.optional("configs"),
+        },
         "removeConsumer" => Command::RemoveConsumer { id: fields.take("id") },
         "crashConsumer" => Command::CrashConsumer { id: fields.take("id") },
         "pauseConsumer" => Command::PauseConsumer { id: fields.take("id") },
@@ -195,6 +203,13 @@ impl FromValue for KeyDistribution {
     fn from_value(value: Value) -> Read<KeyDistribution> {
         let named = KeyDistribution::ALL.into_iter().find(|distribution| value == distribution.name());
         named.ok_or_else(|| Misfit::expected("\"uniform\", \"roundRobin\" or \"zipf\"", &value))
+    }
+}
+
+impl FromValue for Fold {
+    fn from_value(value: Value) -> Read<Fold> {
+        let named = Fold::ALL.into_iter().find(|fold| value == fold.name());
+        named.ok_or_else(|| Misfit::expected("\"count\", \"sum\" or \"last\"", &value))
     }
 }
 

@@ -153,6 +153,14 @@ impl Command {
                 object.put_some("processingMs", *processing_ms);
                 object.put_configs(configs);
             }
+            Command::AddAggregate { id, topic, table, fold, field, configs } => {
+                object.put("id", id.as_str());
+                object.put("topic", topic.as_str());
+                object.put("table", table.as_str());
+                object.put("function", fold.name());
+                object.put_some("field", field.as_deref());
+                object.put_configs(configs);
+            }
             Command::RemoveProducer { id }
             | Command::RemoveConsumer { id }
             | Command::CrashConsumer { id }

@@ -42,6 +42,11 @@ impl World {
                         consumer.poll_again(now, out);
                     }
                 }),
+                Statement::Assign(partitions) => self.act_alone(&reader, trace, &mut |now, application, out| {
+                    if let Application::Consumer { consumer, .. } = application {
+                        consumer.assign(now, partitions.clone(), out);
+                    }
+                }),
                 Statement::Exit => {
                     for name in [&reader, &producer] {
                         self.act_alone(name, trace, &mut |now, application, out| match application {
@@ -51,16 +56,19 @@ impl World {
                     }
                 }
                 said => {
-                    let processor = self.client(&reader).and_then(|client| client.processor.clone());
+                    let mut processor = self.client_mut(&reader).and_then(|client| client.processor.take());
                     self.act_alone(&producer, trace, &mut |now, application, out| {
                         if let Application::Producer { producer, .. } = application {
                             // It is refused where the transaction has failed meanwhile: then that is what comes next.
                             calls(&said).into_iter().for_each(|call| _ = producer.call(now, call, out));
-                            if let (Statement::Send(records), Some(processor)) = (&said, &processor) {
+                            if let (Statement::Send(records), Some(processor)) = (&said, &mut processor) {
                                 processor.send(now, records, producer, out);
                             }
                         }
                     });
+                    if let Some(client) = self.client_mut(&reader) {
+                        client.processor = processor;
+                    }
                 }
             }
         }

@@ -24,6 +24,7 @@ use crate::protocol::metadata::{MetadataImage, TopicMetadata};
 use crate::protocol::text::Text;
 use crate::protocol::{Batch, Record, murmur2, topic_id_base64};
 use crate::replica::{PartitionKey, Replica};
+use crate::session::command::Configs;
 use crate::session::{Session, effective_topic_configs};
 use crate::sim::{Application, CERTAIN, ClientNode, DropNext, End, Link, Odds, ProcessState, World};
 use crate::storage::{RemoteSegment, Standing};
@@ -31,6 +32,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub use shape::*;
+
+/// Rows of an application's table that a screen is shown.
+const ROWS_MAX: usize = 100;
 
 fn millis(time: Time) -> f64 {
     time as f64 / MS as f64
@@ -252,6 +256,11 @@ fn consumer_view(client: &ClientNode) -> Option<ConsumerView> {
     };
     let positions = if client.state == ProcessState::Crashed { Vec::new() } else { consumer.positions().filter_map(position).collect() };
     let group = consumer.config().group.as_ref().map(|group| group.to_string());
+    let table = client.processor.as_ref().and_then(|processor| processor.aggregate.as_ref()).map(|aggregate| {
+        let mut table = Configs::new();
+        table.extend(aggregate.rows().take(ROWS_MAX).map(|(key, row)| (Text(key.clone()).to_string(), row.to_owned())));
+        table
+    });
     let printed = |(partition, record): (&crate::node::Partition, Record)| PrintedView {
         topic: partition.topic.to_string(),
         partition: partition.index,
@@ -266,6 +275,7 @@ fn consumer_view(client: &ClientNode) -> Option<ConsumerView> {
         state,
         consumed: consumer.consumed(),
         positions,
+        table,
         printed: consumer.printed().records().into_iter().map(printed).collect(),
         configs: configs.clone(),
     })

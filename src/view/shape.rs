@@ -243,6 +243,9 @@ pub struct ConsumerView {
     pub positions: Vec<PositionView>,
     /// What its application prints of each record that it is done with: the newest lines.
     pub printed: Vec<PrintedView>,
+    /// What its application knows by key, if it keeps a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<Configs>,
     pub configs: Configs,
 }
 

@@ -199,6 +199,7 @@ fn consumer(shot: &Shot, id: &str, act: &Callback<Act>) -> Option<Html> {
                 if x.group.is_some() { <Button class="line" name="Commit positions" text="Commit positions" ask={Act::Do(Command::Commit { consumer: id.to_owned(), offsets: None })} act={act} /> }</div>
             if !x.printed.is_empty() { <h3>{ "Printed: the newest records" }</h3> }
             { fields(x.printed.iter().map(|line| field(&format!("{}-{} @ {}", line.topic, line.partition, line.offset), format!("{}: {}", text(line.key.as_ref()), text(line.value.as_ref())))).collect()) }
+            if let Some(table) = &x.table { <h3>{ "Its table" }</h3>{ fields(table.iter().map(|(key, row)| field(key, row)).collect()) } }
             { settings(&x.configs) }
         </>
     })

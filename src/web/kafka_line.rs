@@ -99,6 +99,9 @@ pub fn of(command: &Command) -> String {
             format!("# no kafka-* tool; in the database: {statement} the row {}", quote(&key.to_string()))
         }
         Command::AddProcessor { .. } => "# no kafka-* tool; an application with a consumer and a producer of its own".to_owned(),
+        Command::AddAggregate { topic, table, fold, .. } => {
+            format!("# Kafka Streams: builder.stream({topic}).groupByKey().{}(), to the table {table}", fold.name())
+        }
         Command::RemoveProducer { id } | Command::RemoveConsumer { id } => {
             format!("kill -TERM $(pgrep -f {})  # the client closes properly", quote(id))
         }

@@ -31,6 +31,8 @@ pub struct PartitionState {
     pub(super) buffer: VecDeque<Fetched>,
     /// Read or asked about again no earlier, after an error.
     pub(super) not_before: Time,
+    /// As the last answer told it; -1 before.
+    high_watermark: i64,
 }
 
 /// A batch that was fetched.
@@ -98,6 +100,7 @@ impl PartitionState {
             read_replica: None,
             buffer: VecDeque::new(),
             not_before: 0,
+            high_watermark: -1,
         }
     }
 
@@ -427,6 +430,7 @@ impl Consumer {
         state.not_before = 0;
         match ErrorCode::of(data.error_code) {
             ErrorCode::None => {
+                state.high_watermark = data.high_watermark;
                 let near = data.preferred_read_replica.0;
                 if 0 <= near && state.read_replica.is_none_or(|(known, until)| known != near || until < now) {
                     state.read_replica = Some((near, until));
@@ -471,7 +475,13 @@ impl Consumer {
                 let found = std::iter::from_fn(|| records.next_ref()?.ok().map(|record| record.offset));
                 let offsets: Vec<i64> = found.filter(|offset| position <= *offset).take(left).collect();
                 if let (Some(handed), Some(first), Some(last)) = (&mut self.handed, offsets.first(), offsets.last()) {
-                    handed.batches.push_back(Range { batch: batch.clone(), first: *first, last: *last, records: offsets.len() });
+                    handed.batches.push_back(Range {
+                        index: partition.index,
+                        batch: batch.clone(),
+                        first: *first,
+                        last: *last,
+                        records: offsets.len(),
+                    });
                 }
                 left -= offsets.len();
                 state.last_epoch = batch.leader_epoch;
@@ -490,6 +500,20 @@ impl Consumer {
             }
         }
         polled
+    }
+
+    /// The application assigns it other partitions by hand (`assign`).
+    pub fn assign(&mut self, now: Time, partitions: Vec<Partition>, out: &mut Outputs) {
+        partitions.iter().for_each(|partition| self.network.want(now, &partition.topic));
+        self.reads = Reads::Assigned(partitions.clone());
+        self.take_partitions(now, partitions);
+        self.drive(now, out);
+    }
+
+    /// Whether it has handed out all that there was in its partitions when it was last told.
+    pub fn has_caught_up(&self) -> bool {
+        let is_at_end = |state: &PartitionState| 0 <= state.high_watermark && state.position() >= Some(state.high_watermark);
+        self.processing.is_empty() && self.partitions.values().all(is_at_end)
     }
 
     /// Positions of all its partitions, for a commit.
