@@ -14,7 +14,7 @@ const STEP_MIN: Time = MS;
 pub struct Generator {
     /// Records per 1,000 virtual seconds: an integer, so that every machine counts the same.
     millirate: u64,
-    keys: Keys,
+    keys: Arc<Keys>,
     template: Template,
     /// The newest record's.
     value: String,
@@ -50,10 +50,12 @@ impl KeyDistribution {
     }
 }
 
-/// The keys of records, and whose turn it is.
-#[derive(Clone, Debug)]
+/// The keys of records, and whose turn it is. They lie close together: a random one of thousands is read for each record.
+#[derive(Debug)]
 struct Keys {
-    all: Vec<Bytes>,
+    text: Vec<u8>,
+    /// Where each ends in `text`.
+    ends: Vec<u32>,
     distribution: KeyDistribution,
     /// With Zipf's law: how many of the chances are those of a key and the keys before it.
     chances: Vec<u64>,
@@ -63,19 +65,24 @@ struct Keys {
 const FIRST_CHANCES: u64 = 1 << 32;
 
 impl Keys {
-    fn new(all: Vec<Bytes>, distribution: KeyDistribution) -> Keys {
+    fn new(all: &[Bytes], distribution: KeyDistribution) -> Keys {
         let mut sum = 0;
         let ranks = if distribution == KeyDistribution::Zipf { all.len() as u64 } else { 0 };
+        let mut end = 0;
+        let ends = all.iter().map(|key| {
+            end += key.len() as u32;
+            end
+        });
         let until = |rank: u64| {
             sum += FIRST_CHANCES / rank;
             sum
         };
-        Keys { chances: (1..=ranks).map(until).collect(), all, distribution }
+        Keys { ends: ends.collect(), text: all.concat(), distribution, chances: (1..=ranks).map(until).collect() }
     }
 
     /// The key of the `made`th record.
     fn next(&self, made: u64, chance: &mut Chance) -> Option<&[u8]> {
-        let count = self.all.len() as u64;
+        let count = self.ends.len() as u64;
         if count == 0 {
             return None;
         }
@@ -87,7 +94,9 @@ impl Keys {
                 self.chances.partition_point(|until| *until <= drawn)
             }
         };
-        self.all.get(place).map(|key| &key[..])
+        let end = *self.ends.get(place)? as usize;
+        let start = if place == 0 { 0 } else { self.ends[place - 1] as usize };
+        self.text.get(start..end)
     }
 }
 
@@ -97,7 +106,7 @@ impl Generator {
         let phase = chance.below(1_000_000_000 / millirate.max(1) + 1);
         Generator {
             millirate: millirate.max(1),
-            keys: Keys::new(Vec::new(), KeyDistribution::Uniform),
+            keys: Arc::new(Keys::new(&[], KeyDistribution::Uniform)),
             template,
             value: String::new(),
             client: Arc::from(""),
@@ -113,7 +122,7 @@ impl Generator {
     }
 
     pub fn with_keys(mut self, keys: Vec<Bytes>, distribution: KeyDistribution) -> Generator {
-        self.keys = Keys::new(keys, distribution);
+        self.keys = Arc::new(Keys::new(&keys, distribution));
         self
     }
 
