@@ -122,7 +122,6 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("share-lock-for-ever", "a member of a share group keeps what it does not acknowledge"),
     ("share-acknowledged-unstored", "an acknowledgement is answered when the leader knows it, and lost with the leader"),
     ("share-states-begun-again", "a coordinator that takes over has states begun of which there are some"),
-    ("share-start-taken-back", "a write that comes late takes the share-partition start offset back"),
     ("share-any-leader-writes", "the share coordinator takes the word of a leader that is one no more"),
 ];
 

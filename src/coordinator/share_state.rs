@@ -223,7 +223,7 @@ impl ShareCoordinator {
     ) -> (Known, Option<ShareUpdate>) {
         let Known { mut state, updates } = known;
         // A write that was long on its way does not take the start back.
-        let is_late = start_offset != NONE && start_offset < state.start_offset && !mutant::is("share-start-taken-back");
+        let is_late = start_offset != NONE && start_offset < state.start_offset;
         let start_offset = if is_late { state.start_offset } else { start_offset };
         let mut update = ShareUpdate { snapshot_epoch: state.snapshot_epoch, leader_epoch, start_offset, batches: Vec::new() };
         // What one request says of an offset twice is laid over itself first.
