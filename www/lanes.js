@@ -5,8 +5,9 @@
 // next one is of: the one moves bytes from the program to the lanes, the other from the lanes to the program. What the walk takes for an operand
 // only has to be the same both ways; a build tries that (`scripts/pack.mjs`).
 //
-// Most lanes are .lzma files. The variables and offsets, a third of it all, are packed by a model that knows the instructions around them (`model.js`,
-// `past.js`): they are a fifth smaller for it. The opcodes would be little smaller and take twice the time.
+// Most lanes are .lzma files. The variables, the offsets and the short constants, almost half of it all, are packed by a model that knows the
+// instructions around them (`model.js`, `past.js`): they are a fifth smaller for it. The opcodes would be little smaller and take twice the time, and the
+// long constants are addresses, each near the last one, which xz sees better.
 import { unpack } from "./lzma.js";
 import { BYTES, bitOf, model } from "./model.js";
 import { past } from "./past.js";
@@ -38,7 +39,7 @@ const FURTHER = new Map([
 ]);
 
 /** The lanes that the model packs, each with a tree of its own. */
-export const MODELLED = [VARIABLES, ASSIGNED, OFFSETS, MORE_OFFSETS];
+export const MODELLED = [VARIABLES, ASSIGNED, OFFSETS, MORE_OFFSETS, CONSTANTS, CONSTANTS + 1];
 /** By lane: its place there, or -1. */
 const WHICH = Array.from({ length: LANES }, (_, lane) => MODELLED.indexOf(lane));
 
@@ -144,7 +145,7 @@ export function join(lanes, size, modelled) {
   let at = 0;
   const before = past(lanes[OPCODES]);
   /** By the places in MODELLED. */
-  const kinds = [before.variable, before.variable, before.offset, before.offset];
+  const kinds = [before.variable, before.variable, before.offset, before.offset, before.constant, before.constant];
   /** What is known of a number whose further bytes follow, and what the next one is worth. */
   let known = 0;
   let worth = 1;

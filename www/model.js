@@ -66,7 +66,7 @@ const learnt = (state, one) => {
 };
 
 /** Contexts are numbers that are told apart by this many of their bits: two that share a place learn each other's, and a build is larger for it. */
-const PLACE_BITS = 19;
+const PLACE_BITS = 20;
 const PLACES = 1 << PLACE_BITS;
 /** Spreads the nodes of a tree. The first lie side by side, where the processor has them at hand. */
 const SPREAD = Int32Array.from({ length: BYTES }, (_, node) => (node < 16 ? node : Math.imul(node, 0x9e3779b1) >>> 8));

@@ -1,4 +1,4 @@
-// What tells of a variable or an offset which one it is: the instructions around it, which are all known when it is read, and the variables and
+// What tells of a variable, an offset or a constant which one it is: the instructions around it, which are all known when it is read, and the variables and
 // offsets before it in its function. Each context here is a hash of some of that; which of it helps was found by trying (the smallest of many builds).
 //
 // An offset says most where the last one of the same address lies, so this follows the stack of the WebAssembly machine (Core Specification,
@@ -34,13 +34,13 @@ const GET = 0x20;
 const SET = 0x21;
 
 /**
- * Follows a program whose opcodes are these. For variables and for offsets, `contexts(which, known)` are the four of a number's next byte, and
+ * Follows a program whose opcodes are these. For variables, offsets and constants, `contexts(which, known)` are the four of a number's next byte, and
  * `passed(which, value)` hears of a number: `which` tells lanes apart, `known` is what its bytes before say.
  */
 export function past(opcodes) {
   let place = -1;
   let bodies = 0;
-  /** The variables in use, of which 0 stands for none: the last two of the body, and the last of each lane. */
+  /** The variables in use, of which 0 stands for none: the last two of the body, and the last number of each lane. */
   let last = 0;
   let secondLast = 0;
   const lastOf = [];
@@ -82,9 +82,24 @@ export function past(opcodes) {
       offsets.set(address, value);
     },
   };
+  const constant = {
+    contexts(which, known) {
+      const next = hash(hash(which, known), opcodes[place + 1]);
+      const nextTwo = hash(next, opcodes[place + 2]);
+      contexts[0] = hash(nextTwo, around(-1, -2, 3));
+      contexts[1] = hash(nextTwo, opcodes[place - 1]);
+      contexts[2] = hash(next, lastOf[which]);
+      contexts[3] = hash(next, bodies);
+      return contexts;
+    },
+    passed(which, value) {
+      lastOf[which] = value;
+    },
+  };
   return {
     variable,
     offset,
+    constant,
     /** A function's body begins. */
     body() {
       bodies++;
