@@ -107,7 +107,6 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("ongoing-outlives-its-producer", "a transaction without its producer is not ended when its time is over"),
     ("transactions-unverified", "a leader takes records of a transaction without asking its coordinator"),
     ("marker-without-coordinator-epoch", "a marker does not say in which epoch its coordinator led"),
-    ("end-of-a-fenced-producer", "a producer ends the transaction of the one that has fenced it"),
     ("heir-gets-the-epoch", "a new instance of a transactional producer gets the epoch of the last one, which is not fenced by it"),
     ("heir-ends-a-commit", "a new instance aborts the transaction of the last one although that is being committed"),
     ("one-partition-marked", "a transaction's end is written to one of its partitions"),

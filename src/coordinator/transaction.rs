@@ -237,7 +237,7 @@ impl Transaction {
         if producer_id != self.producer_id {
             return Err(ErrorCode::InvalidProducerIdMapping);
         }
-        if epoch != self.epoch && !mutant::is("end-of-a-fenced-producer") {
+        if epoch != self.epoch {
             return Err(ErrorCode::ProducerFenced);
         }
         self.answer_to_end(commit)
@@ -255,7 +255,7 @@ impl Transaction {
             PrepareCommit | PrepareAbort => raised,
             CompleteCommit | CompleteAbort => raised || overflown || epoch == self.epoch,
         };
-        if !is_valid && !mutant::is("end-of-a-fenced-producer") {
+        if !is_valid {
             return Err(ErrorCode::ProducerFenced);
         }
         let is_retry = raised || overflown;
