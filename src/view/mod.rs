@@ -347,29 +347,30 @@ fn subscribed_topics(world: &World, group: &str) -> OrderedSet<String> {
     topics
 }
 
-fn consumer_member_view(image: &MetadataImage, id: &str, member: &ConsumerMember) -> MemberView {
+/// Partitions by their topics' names; a topic that is deleted has none.
+fn assignment_view<'a>(image: &MetadataImage, assigned: impl Iterator<Item = &'a (Uuid, i32)>) -> Vec<AssignedView> {
     let named = |(topic, partition): &(Uuid, i32)| {
         let topic = image.topics.get(topic)?.name.to_string();
         Some(AssignedView { topic, partition: *partition })
     };
+    assigned.filter_map(named).collect()
+}
+
+fn consumer_member_view(image: &MetadataImage, id: &str, member: &ConsumerMember) -> MemberView {
     MemberView {
         member_id: id.to_owned(),
         client_id: member.client_id.clone(),
         instance_id: member.instance_id.clone(),
-        assignment: member.assigned.keys().filter_map(named).collect(),
+        assignment: assignment_view(image, member.assigned.keys()),
     }
 }
 
 fn share_member_view(image: &MetadataImage, id: &str, member: &ShareMember) -> MemberView {
-    let named = |(topic, partition): &(Uuid, i32)| {
-        let topic = image.topics.get(topic)?.name.to_string();
-        Some(AssignedView { topic, partition: *partition })
-    };
     MemberView {
         member_id: id.to_owned(),
         client_id: member.client_id.clone(),
         instance_id: None,
-        assignment: member.assigned.iter().filter_map(named).collect(),
+        assignment: assignment_view(image, member.assigned.iter()),
     }
 }
 
