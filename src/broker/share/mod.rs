@@ -207,6 +207,8 @@ impl Broker {
         if let Some(number) = exchange {
             self.acknowledged(now, number, place, error, out);
         }
+        // What could not be stored is the member's again, but for what took longer than the lock.
+        self.expire_locks(now, key, out);
         self.try_share_fetches(now, place, out);
         self.set_share_alarm(now, out);
     }
@@ -264,6 +266,14 @@ impl Broker {
         self.share.partitions.retain(|key, _| (key.topic, key.index) != (place.topic, place.index));
     }
 
+    /// Whether a lock of the share partition was over: its records go to whoever comes next.
+    fn expire_locks(&mut self, now: Time, key: &ShareKey, out: &mut Outputs) -> bool {
+        let Some(change) = self.share.active(key).and_then(|partition| partition.expire(now)) else { return false };
+        self.note_settled(key, &change, out);
+        self.store(now, key, change, None, out);
+        true
+    }
+
     pub(super) fn share_due(&mut self, now: Time, out: &mut Outputs) {
         if self.share.wake.is_none_or(|at| now < at) {
             return;
@@ -271,9 +281,7 @@ impl Broker {
         self.share.wake = None;
         let keys: Vec<ShareKey> = self.share.partitions.keys().cloned().collect();
         for key in keys {
-            if let Some(change) = self.share.active(&key).and_then(|partition| partition.expire(now)) {
-                self.note_settled(&key, &change, out);
-                self.store(now, &key, change, None, out);
+            if self.expire_locks(now, &key, out) {
                 self.try_share_fetches(now, PartitionKey { topic: key.topic, index: key.index }, out);
             }
         }

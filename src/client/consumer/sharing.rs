@@ -5,7 +5,7 @@
 //! `ShareConsumerImpl`, `ShareConsumeRequestManager`, `ShareSessionHandler`, `ShareMembershipManager`.
 
 use super::{Asked, Consumer, MemberState};
-use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time};
+use crate::node::{Channel, MS, NoteKind, Outputs, Partition, Time, TopicName};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::wire::{self, Request};
 use crate::protocol::{Batch, ErrorCode, FINAL_EPOCH, INITIAL_EPOCH, next_epoch, topic_id_base64};
@@ -38,7 +38,8 @@ struct Held {
 #[derive(Clone, Default, Debug)]
 struct Session {
     epoch: i32,
-    partitions: OrderedSet<Place>,
+    /// With the topics' names as they were when it was asked: one may be deleted before the answer comes.
+    partitions: OrderedMap<Place, TopicName>,
     /// Ask no earlier, after an error.
     not_before: Time,
 }
@@ -98,13 +99,13 @@ impl Consumer {
     /// One request to each broker that has none under way: what is to be said to it, and a fetch, if the application has nothing left to do.
     fn exchange(&mut self, now: Time, out: &mut Outputs) {
         let is_idle = self.sharing.working.is_empty() && self.sharing.buffer.is_empty() && !self.paused;
-        let mut by_leader: OrderedMap<i32, OrderedSet<Place>> = OrderedMap::new();
+        let mut by_leader: OrderedMap<i32, OrderedMap<Place, TopicName>> = OrderedMap::new();
         let mut leaderless = false;
         if is_idle && self.membership.generation.is_some() && self.error.is_none() {
             for place in &self.sharing.assigned {
                 let name = self.network.topics.iter().find(|(_, known)| known.id == place.0).map(|(name, _)| name.clone());
-                match name.and_then(|name| self.network.leader(&name, place.1)) {
-                    Some((leader, _)) => drop(by_leader.or_default(leader).insert(*place)),
+                match name.and_then(|name| Some((self.network.leader(&name, place.1)?.0, name))) {
+                    Some((leader, name)) => drop(by_leader.or_default(leader).insert(*place, name)),
                     None => leaderless = true,
                 }
             }
@@ -131,13 +132,20 @@ impl Consumer {
         }
     }
 
-    fn fetch_shared(&mut self, now: Time, broker: i32, wanted: OrderedSet<Place>, said: OrderedMap<Place, Said>, out: &mut Outputs) {
+    fn fetch_shared(
+        &mut self,
+        now: Time,
+        broker: i32,
+        wanted: OrderedMap<Place, TopicName>,
+        said: OrderedMap<Place, Said>,
+        out: &mut Outputs,
+    ) {
         use k::share_fetch_request as asks;
         let session = self.sharing.sessions.or_default(broker);
         let mut message = k::ShareFetchRequest::default();
         message.share_session_epoch = session.epoch;
         let named: OrderedSet<Place> =
-            wanted.iter().filter(|place| !session.partitions.contains(*place)).chain(said.keys()).copied().collect();
+            wanted.keys().filter(|place| !session.partitions.contains_key(place)).chain(said.keys()).copied().collect();
         for (topic, index) in named.iter().copied() {
             let batch = |(first, last, types): (i64, i64, Vec<i8>)| {
                 asks::AcknowledgementBatch::default().with_first_offset(first).with_last_offset(last).with_acknowledge_types(types)
@@ -149,7 +157,7 @@ impl Consumer {
             }
             message.topics.iter_mut().rev().take(1).for_each(|last| last.partitions.push(partition.clone()));
         }
-        for (topic, index) in session.partitions.iter().chain(named.iter()).filter(|place| !wanted.contains(*place)) {
+        for (topic, index) in session.partitions.keys().chain(named.iter()).filter(|place| !wanted.contains_key(place)) {
             message.forgotten_topics_data.push(asks::ForgottenTopic::default().with_topic_id(*topic).with_partitions(vec![*index]));
         }
         session.partitions = wanted;
@@ -187,12 +195,14 @@ impl Consumer {
         let mut batches = batches.iter();
         let mut stale = false;
         for topic in &message.responses {
-            let name = self.network.topics.iter().find(|(_, known)| known.id == topic.topic_id).map(|(name, _)| name.clone());
             for data in &topic.partitions {
                 let batches = batches.next().map_or(&[][..], Vec::as_slice);
                 let place = (topic.topic_id, data.partition_index);
                 stale |= data.error_code != 0;
-                let partition = Partition { topic: name.clone().unwrap_or_else(|| Arc::from("")), index: data.partition_index };
+                let Some(topic) = self.sharing.sessions.get(&broker).and_then(|session| session.partitions.get(&place)).cloned() else {
+                    continue;
+                };
+                let partition = Partition { topic, index: data.partition_index };
                 let mut offsets: OrderedSet<i64> = OrderedSet::new();
                 for batch in batches.iter().filter(|batch| !batch.header().is_ok_and(|header| header.is_control())) {
                     let batch = batch.uncompressed();
