@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file asks its own questions")]
 
+mod share;
+mod transactions;
+
 use brokerlab::node::Chance;
 use brokerlab::protocol::wire::{self, Request};
 use brokerlab::protocol::{Batch, BatchBuilder, BatchOptions, Codec, Compression};
@@ -437,113 +440,6 @@ impl Fields<'_> {
         message
     }
 
-    /// Of a share group's member, or of a leader to a share coordinator.
-    fn share(&mut self) -> Request {
-        let group = self.group();
-        let (member, epoch) = (wire::text(self.pick(&["one", "two", ""])), self.pick(&[0, 0, 1, 2, -1]));
-        let epoch = self.int(epoch);
-        let types = self.pick(&[vec![1], vec![2], vec![3, 0], vec![1, 1, 1], Vec::new(), vec![4], vec![-1]]);
-        let (first, last) = (self.long(0), self.long(1));
-        match self.below(12) {
-            0..=1 => {
-                use k::share_fetch_request as m;
-                let topics = self.several(|fields| {
-                    let partitions = fields.several(|fields| {
-                        let batch = m::AcknowledgementBatch::default().with_first_offset(first).with_last_offset(last);
-                        let said = if fields.rarely(2) { vec![batch.with_acknowledge_types(types.clone())] } else { Vec::new() };
-                        m::FetchPartition::default().with_partition_index(fields.index()).with_acknowledgement_batches(said)
-                    });
-                    m::FetchTopic::default().with_topic_id(fields.topic_id()).with_partitions(partitions)
-                });
-                let message = k::ShareFetchRequest::default().with_group_id(Some(group)).with_member_id(Some(member));
-                let message = message.with_share_session_epoch(epoch).with_topics(topics).with_max_wait_ms(self.int(0));
-                let forgotten = m::ForgottenTopic::default().with_topic_id(self.topic_id()).with_partitions(self.several(Fields::index));
-                let message = message.with_max_records(self.int(10)).with_max_bytes(self.int(1_000)).with_min_bytes(self.int(1));
-                Request::ShareFetch(Arc::new(message.with_forgotten_topics_data(vec![forgotten])))
-            }
-            2 => {
-                use k::share_acknowledge_request as m;
-                let topics = self.several(|fields| {
-                    let batch = m::AcknowledgementBatch::default().with_first_offset(first).with_last_offset(last);
-                    let said = m::AcknowledgePartition::default().with_partition_index(fields.index());
-                    let said = said.with_acknowledgement_batches(vec![batch.with_acknowledge_types(types.clone())]);
-                    m::AcknowledgeTopic::default().with_topic_id(fields.topic_id()).with_partitions(vec![said])
-                });
-                let message = k::ShareAcknowledgeRequest::default().with_group_id(Some(group)).with_member_id(Some(member));
-                Request::ShareAcknowledge(Arc::new(message.with_share_session_epoch(epoch).with_topics(topics)))
-            }
-            3 => {
-                use k::initialize_share_group_state_request as m;
-                let partition = m::PartitionData::default().with_partition(self.index()).with_state_epoch(epoch).with_start_offset(first);
-                let topic = m::InitializeStateData::default().with_topic_id(self.topic_id()).with_partitions(vec![partition]);
-                let message = k::InitializeShareGroupStateRequest::default().with_group_id(group.0).with_topics(vec![topic]);
-                Request::InitializeShareGroupState(Arc::new(message))
-            }
-            4 => {
-                use k::write_share_group_state_request as m;
-                let batch = m::StateBatch::default().with_first_offset(first).with_last_offset(last).with_delivery_state(self.int(2) as i8);
-                let partition = m::PartitionData::default().with_partition(self.index()).with_leader_epoch(epoch).with_start_offset(first);
-                let partition = partition.with_state_epoch(self.int(0)).with_state_batches(vec![batch]);
-                let topic = m::WriteStateData::default().with_topic_id(self.topic_id()).with_partitions(vec![partition]);
-                let message = k::WriteShareGroupStateRequest::default().with_group_id(group.0).with_topics(vec![topic]);
-                Request::WriteShareGroupState(Arc::new(message))
-            }
-            5 => {
-                use k::read_share_group_state_request as m;
-                let partition = m::PartitionData::default().with_partition(self.index()).with_leader_epoch(epoch);
-                let topic = m::ReadStateData::default().with_topic_id(self.topic_id()).with_partitions(vec![partition]);
-                Request::ReadShareGroupState(Arc::new(
-                    k::ReadShareGroupStateRequest::default().with_group_id(group.0).with_topics(vec![topic]),
-                ))
-            }
-            6 => {
-                let mut message = k::ShareGroupHeartbeatRequest::default().with_group_id(group).with_member_id(member);
-                message.member_epoch = epoch;
-                message.rack_id = self.pick(&[None, None, Some(wire::text("")), Some(wire::text("rack"))]);
-                message.subscribed_topic_names = if self.rarely(4) { None } else { Some(self.several(Fields::topic_name)) };
-                Request::ShareGroupHeartbeat(Arc::new(message))
-            }
-            7 => Request::ShareGroupDescribe(Arc::new(k::ShareGroupDescribeRequest::default().with_group_ids(self.several(Fields::group)))),
-            8 => {
-                use k::describe_share_group_offsets_request as m;
-                let topics = self.several(|fields| {
-                    let topic = m::DescribeShareGroupOffsetsRequestTopic::default().with_topic_name(fields.topic_name());
-                    topic.with_partitions(fields.several(Fields::index))
-                });
-                let topics = if self.rarely(2) { None } else { Some(topics) };
-                let asked = m::DescribeShareGroupOffsetsRequestGroup::default().with_group_id(group).with_topics(topics);
-                Request::DescribeShareGroupOffsets(Arc::new(k::DescribeShareGroupOffsetsRequest::default().with_groups(vec![asked])))
-            }
-            9 => {
-                use k::alter_share_group_offsets_request as m;
-                let topics = self.several(|fields| {
-                    let partition = m::AlterShareGroupOffsetsRequestPartition::default().with_partition_index(fields.index());
-                    let topic = m::AlterShareGroupOffsetsRequestTopic::default().with_topic_name(fields.topic_name());
-                    topic.with_partitions(vec![partition.with_start_offset(first)])
-                });
-                Request::AlterShareGroupOffsets(Arc::new(
-                    k::AlterShareGroupOffsetsRequest::default().with_group_id(group).with_topics(topics),
-                ))
-            }
-            10 => {
-                use k::delete_share_group_offsets_request as m;
-                let topic = |fields: &mut Self| m::DeleteShareGroupOffsetsRequestTopic::default().with_topic_name(fields.topic_name());
-                let topics = self.several(topic);
-                Request::DeleteShareGroupOffsets(Arc::new(
-                    k::DeleteShareGroupOffsetsRequest::default().with_group_id(group).with_topics(topics),
-                ))
-            }
-            _ => {
-                use k::delete_share_group_state_request as m;
-                let partition = m::PartitionData::default().with_partition(self.index());
-                let topic = m::DeleteStateData::default().with_topic_id(self.topic_id()).with_partitions(vec![partition]);
-                Request::DeleteShareGroupState(Arc::new(
-                    k::DeleteShareGroupStateRequest::default().with_group_id(group.0).with_topics(vec![topic]),
-                ))
-            }
-        }
-    }
-
     fn alter_configs(&mut self) -> k::IncrementalAlterConfigsRequest {
         const TOPIC: i32 = 2;
         const BROKER: i32 = 4;
@@ -632,93 +528,6 @@ impl Fields<'_> {
             asked.with_name(fields.topic_name()).with_partition_indexes(fields.several(Fields::index))
         });
         k::ListPartitionReassignmentsRequest::default().with_topics(if self.rarely(3) { None } else { Some(topics) })
-    }
-
-    fn transactional_id(&mut self) -> k::TransactionalId {
-        let odd = ["", "others", "\u{1f600}", &"x".repeat(i16::MAX as usize)];
-        k::TransactionalId(wire::text(if self.rarely(4) { self.pick(&odd) } else { "mover" }))
-    }
-
-    fn about_transactions(&mut self) -> Request {
-        let (id, producer_id, epoch) = (self.transactional_id(), k::ProducerId(self.long(0)), self.int(0) as i16);
-        match self.below(8) {
-            5 => {
-                let message = k::DescribeTransactionsRequest::default();
-                Request::DescribeTransactions(Arc::new(message.with_transactional_ids(self.several(Fields::transactional_id))))
-            }
-            6 => {
-                let message = k::ListTransactionsRequest::default().with_duration_filter(self.long(-1));
-                let pattern = self.pick(&[None, Some(""), Some(".*"), Some("("), Some("mover")]).map(wire::text);
-                let states = self.several(|fields| wire::text(fields.pick(&["Empty", "Ongoing", "nothing", ""])));
-                let message = message.with_state_filters(states).with_transactional_id_pattern(pattern);
-                Request::ListTransactions(Arc::new(message.with_producer_id_filters(self.several(|fields| k::ProducerId(fields.long(0))))))
-            }
-            7 => {
-                let topics = self.several(|fields| {
-                    let topic = k::describe_producers_request::TopicRequest::default().with_name(fields.topic_name());
-                    topic.with_partition_indexes(fields.several(|fields| fields.int(0)))
-                });
-                Request::DescribeProducers(Arc::new(k::DescribeProducersRequest::default().with_topics(topics)))
-            }
-            0 => {
-                let message = k::InitProducerIdRequest::default().with_transactional_id(Some(id)).with_producer_id(producer_id);
-                Request::InitProducerId(Arc::new(message.with_producer_epoch(epoch).with_transaction_timeout_ms(self.int(60_000))))
-            }
-            1 => {
-                let transactions = self.several(|fields| {
-                    let topics = fields.several(|fields| {
-                        let topic = k::add_partitions_to_txn_request::AddPartitionsToTxnTopic::default().with_name(fields.topic_name());
-                        topic.with_partitions(fields.several(|fields| fields.int(0)))
-                    });
-                    k::add_partitions_to_txn_request::AddPartitionsToTxnTransaction::default()
-                        .with_transactional_id(fields.transactional_id())
-                        .with_producer_id(k::ProducerId(fields.long(0)))
-                        .with_producer_epoch(fields.int(0) as i16)
-                        .with_verify_only(fields.rarely(2))
-                        .with_topics(topics)
-                });
-                Request::AddPartitionsToTxn(Arc::new(k::AddPartitionsToTxnRequest::default().with_transactions(transactions)))
-            }
-            2 => {
-                let message = k::AddOffsetsToTxnRequest::default().with_transactional_id(id).with_producer_id(producer_id);
-                Request::AddOffsetsToTxn(Arc::new(message.with_producer_epoch(epoch).with_group_id(self.group())))
-            }
-            3 => {
-                let message = k::EndTxnRequest::default().with_transactional_id(id).with_producer_id(producer_id);
-                Request::EndTxn(Arc::new(message.with_producer_epoch(epoch).with_committed(self.rarely(2))))
-            }
-            _ => {
-                let topics = self.several(|fields| {
-                    let partitions = fields.several(|fields| {
-                        k::txn_offset_commit_request::TxnOffsetCommitRequestPartition::default()
-                            .with_partition_index(fields.int(0))
-                            .with_committed_offset(fields.long(0))
-                    });
-                    k::txn_offset_commit_request::TxnOffsetCommitRequestTopic::default()
-                        .with_name(fields.topic_name())
-                        .with_partitions(partitions)
-                });
-                let message = k::TxnOffsetCommitRequest::default().with_transactional_id(id).with_producer_id(producer_id);
-                let message = message.with_producer_epoch(epoch).with_group_id(self.group()).with_topics(topics);
-                Request::TxnOffsetCommit(Arc::new(message.with_generation_id(self.int(-1))))
-            }
-        }
-    }
-
-    fn markers(&mut self) -> k::WriteTxnMarkersRequest {
-        let markers = self.several(|fields| {
-            let topics = fields.several(|fields| {
-                let topic = k::write_txn_markers_request::WritableTxnMarkerTopic::default().with_name(fields.topic_name());
-                topic.with_partition_indexes(fields.several(|fields| fields.int(0)))
-            });
-            k::write_txn_markers_request::WritableTxnMarker::default()
-                .with_producer_id(k::ProducerId(fields.long(7)))
-                .with_producer_epoch(fields.int(0) as i16)
-                .with_coordinator_epoch(fields.int(0))
-                .with_transaction_result(fields.rarely(2))
-                .with_topics(topics)
-        });
-        k::WriteTxnMarkersRequest::default().with_markers(markers)
     }
 
     fn producer_ids(&mut self) -> Request {
