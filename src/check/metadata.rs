@@ -17,8 +17,8 @@ use crate::sim::World;
 
 #[derive(Clone, Debug, Default)]
 pub struct MetadataCheck {
-    /// What the quorum has committed so far.
-    committed: Vec<MetadataEntry>,
+    /// What the quorum has committed so far. `None`: a controller that is alone committed it and put it into a snapshot at once, where it is not seen.
+    committed: Vec<Option<MetadataEntry>>,
     /// Up to where each controller's committed log was compared.
     compared: OrderedMap<i32, i64>,
     /// Who led in each epoch.
@@ -30,7 +30,7 @@ impl MetadataCheck {
     pub fn note(&mut self, world: &World, note: &Note) -> Verdict {
         match (note.node, &note.kind) {
             (NodeId::Controller(id), _) => match world.controllers().find(|(controller, _)| controller.id() == id) {
-                Some((controller, _)) => self.controller(controller),
+                Some((controller, _)) => self.controller(controller, world.controllers().count() == 1),
                 None => Ok(()),
             },
             (NodeId::Broker(id), NoteKind::RequestSent { to: NodeId::Controller(_), summary, .. }) if summary.api == Api::Fetch => {
@@ -40,10 +40,13 @@ impl MetadataCheck {
         }
     }
 
-    fn controller(&mut self, controller: &Controller) -> Verdict {
+    fn controller(&mut self, controller: &Controller, is_alone: bool) -> Verdict {
         let (id, quorum) = (controller.id(), controller.quorum());
         let end = quorum.high_watermark();
         let start = quorum.log().start_offset();
+        if is_alone && (self.committed.len() as i64) < start {
+            self.committed.resize(start as usize, None);
+        }
         if (self.committed.len() as i64) < start {
             let end = self.committed.len();
             return Err(("Q2", format!("controller {id} has a snapshot for the metadata log before {start}, and {end} is committed")));
@@ -53,8 +56,8 @@ impl MetadataCheck {
             let own = quorum.log().from(from).iter().take((end - from) as usize);
             for (offset, entry) in (from..).zip(own) {
                 match self.committed.get(offset as usize) {
-                    None => self.committed.push(entry.clone()),
-                    Some(known) if known != entry => {
+                    None => self.committed.push(Some(entry.clone())),
+                    Some(Some(known)) if known != entry => {
                         return Err((
                             "Q2",
                             format!("controller {id} holds another record than the committed one at metadata offset {offset}"),
@@ -71,7 +74,7 @@ impl MetadataCheck {
             }
             let (end, start) = (self.committed.len(), start.min(self.committed.len() as i64));
             let (log, committed) = (quorum.log().from(start), &self.committed[start as usize..]);
-            if log.len() < committed.len() || log[..committed.len()] != *committed {
+            if log.len() < committed.len() || log.iter().zip(committed).any(|(own, known)| is_other(own, known)) {
                 return Err(("Q3", format!("controller {id} was elected in epoch {epoch} without all of the metadata log up to {end}")));
             }
         }
@@ -86,7 +89,7 @@ impl MetadataCheck {
             None => {
                 Err(("Q4", format!("broker {id} has applied the metadata log to {end}, and it is committed to {}", self.committed.len())))
             }
-            Some(committed) if committed.epoch != epoch => {
+            Some(Some(committed)) if committed.epoch != epoch => {
                 let sentence = format!(
                     "broker {id} has applied a record of epoch {epoch} at metadata offset {last}, where epoch {} is committed",
                     committed.epoch
@@ -113,7 +116,8 @@ impl MetadataCheck {
             // What a command has just done no event has shown yet.
             let (log, end) = (controller.quorum().log(), (controller.quorum().high_watermark() as usize).min(self.committed.len()));
             let start = (log.start_offset() as usize).min(end);
-            if log.from(log.start_offset()).iter().take(end - start).ne(&self.committed[start..end]) {
+            let own = log.from(log.start_offset());
+            if own.len() < end - start || own.iter().zip(&self.committed[start..end]).any(|(own, known)| is_other(own, known)) {
                 return Err(("Q2", format!("controller {} holds another metadata log than the committed one", controller.id())));
             }
         }
@@ -127,7 +131,10 @@ impl MetadataCheck {
             while image.next_offset < end
                 && let Some(entry) = self.committed.get(image.next_offset as usize)
             {
-                image.apply(&entry.record);
+                match entry {
+                    Some(entry) => image.apply(&entry.record),
+                    None => image = own.clone(),
+                }
             }
             if *own != image {
                 return Err(("Q4", format!("the image of {} is not that of the committed metadata log at {end}", world.name(node))));
@@ -135,4 +142,9 @@ impl MetadataCheck {
         }
         Ok(())
     }
+}
+
+/// Whether a controller's record is not the one that is known to be committed.
+fn is_other(own: &MetadataEntry, known: &Option<MetadataEntry>) -> bool {
+    known.as_ref().is_some_and(|known| known != own)
 }

@@ -249,9 +249,7 @@ impl Checker {
         }
         let is_whole = self.counts.brokers_removed == 0;
         let remote = || if is_whole { tiered::deleted_leave_nothing_remote(world) } else { Ok(()) };
-        let partitions = &self.partitions;
-        let is_unclean = |name: &Partition| partitions.get(name).is_some_and(PartitionCheck::is_unclean);
-        let shared = self.shares.in_full(world, is_unclean);
+        let shared = self.shares.in_full(world, &self.partitions);
         if let Err((invariant, sentence)) =
             deleted_leave_no_log(world).and_then(|()| remote()).and_then(|()| self.metadata.in_full(world)).and(shared)
             && self.violations.len() < VIOLATIONS_MAX
@@ -525,9 +523,7 @@ impl Checker {
                 Ok(())
             }
             NoteKind::SharePartitionLoaded { group, partition, start_offset } => {
-                let partitions = &self.partitions;
-                let is_unclean = |name: &Partition| partitions.get(name).is_some_and(PartitionCheck::is_unclean);
-                self.shares.loaded(world, node, group, partition, *start_offset, is_unclean)
+                self.shares.loaded(world, node, group, partition, *start_offset, &self.partitions)
             }
             NoteKind::RecordsAcquired { group, member, partition, first_offset, last_offset, deliveries } => {
                 let range = (*first_offset, *last_offset);

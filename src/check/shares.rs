@@ -7,11 +7,12 @@
 //!
 //! What a power loss or an unclean leader took from the log, from the states or from the group's own records is beyond these.
 
+use super::partition::PartitionCheck;
 use super::spans::Spans;
 use super::{Verdict, offsets_partition, replica};
 use crate::broker::share::SharePartition;
 use crate::coordinator::{SHARE_TOPIC, state_partition};
-use crate::node::{MS, NodeId, NoteKind, Partition, SettledBy, Time, TopicName};
+use crate::node::{NodeId, NoteKind, Partition, SettledBy, TopicName};
 use crate::ordered::OrderedMap;
 use crate::protocol::share_records::ShareKey;
 use crate::sim::{Application, World};
@@ -22,8 +23,6 @@ use uuid::Uuid;
 const RELEASE: i8 = 2;
 /// `group.share.delivery.count.limit`
 const DELIVERIES_MAX: i16 = 5;
-/// So long after a lock is over its record may still be with the member: a broker that stood still has to come to it.
-const LOCK_SLACK: Time = 1_000 * MS;
 
 /// Records at one leader.
 #[derive(Clone, PartialEq, Debug)]
@@ -113,7 +112,7 @@ pub struct Told<'a> {
 }
 
 impl Shares {
-    /// A leader has read the state of a share partition. `is_unclean` knows of partitions that lost what was committed.
+    /// A leader has read the state of a share partition.
     pub fn loaded(
         &mut self,
         world: &World,
@@ -121,8 +120,9 @@ impl Shares {
         group: &Arc<str>,
         partition: &Partition,
         start: i64,
-        is_unclean: impl Fn(&Partition) -> bool,
+        partitions: &OrderedMap<Partition, PartitionCheck>,
     ) -> Verdict {
+        let is_unclean = |name: &Partition| partitions.get(name).is_some_and(PartitionCheck::is_unclean);
         let Some((broker, topic, own)) = share_partition(world, node, group, partition) else { return Ok(()) };
         let known = self.partitions.or_default((group.clone(), partition.clone()));
         if known.topic != topic {
@@ -135,6 +135,7 @@ impl Shares {
         if !known.is_stored {
             known.start = known.start.min(start);
         }
+        known.compacted(partitions.get(partition));
         let anew = (known.state_epoch < own.state_epoch)
             .then(|| format!("group {group} begins anew in {partition}, and nobody has asked for that"));
         let is_newest = known.leader_epoch <= own.leader_epoch;
@@ -235,10 +236,13 @@ impl Shares {
     }
 
     /// S1 and S4 of where the leaders are now.
-    pub fn in_full(&mut self, world: &World, is_unclean: impl Fn(&Partition) -> bool) -> Verdict {
+    pub fn in_full(&mut self, world: &World, partitions: &OrderedMap<Partition, PartitionCheck>) -> Verdict {
         for ((group, partition), known) in &mut self.partitions {
             let leader = super::decided(world, partition).and_then(|state| state.leader);
-            let Some(broker) = leader.filter(|_| !known.unclean && !is_unclean(partition)) else { continue };
+            let check = partitions.get(partition);
+            let is_unclean = known.unclean || check.is_some_and(PartitionCheck::is_unclean);
+            let Some(broker) = leader.filter(|_| !is_unclean) else { continue };
+            known.compacted(check);
             locks_end(world, NodeId::Broker(broker), group, partition)?;
             if let Some((_, topic, own)) = share_partition(world, NodeId::Broker(broker), group, partition)
                 && topic == known.topic
@@ -256,6 +260,14 @@ impl Shares {
 }
 
 impl Known {
+    /// What a leader's cleaner took was nobody's, even if the next leader, whose cleaner is not so far, still has it.
+    fn compacted(&mut self, check: Option<&PartitionCheck>) {
+        let end = check.map_or(0, PartitionCheck::compacted_end);
+        if self.start < end {
+            self.may_pass.set(self.start, end - 1, ());
+        }
+    }
+
     /// S4: of what lies before the start nothing was passed over. What is looked at is not looked at again.
     fn passes_nothing_over(&mut self, world: &World, broker: i32, group: &str, partition: &Partition, start: i64) -> Verdict {
         let mut at = self.start;
@@ -301,12 +313,16 @@ fn first_record(world: &World, broker: i32, partition: &Partition, (first, last)
     offsets.find(|offset| (first..=last).contains(offset))
 }
 
-/// S1: nobody has a record for longer than its lock lasts.
+/// S1: nobody has a record for longer than its lock lasts. A broker that stood still comes to it with its alarm, which is due then.
 fn locks_end(world: &World, node: NodeId, group: &str, partition: &Partition) -> Verdict {
-    let since = world.now().saturating_sub(LOCK_SLACK);
-    match share_partition(world, node, group, partition).and_then(|(_, _, own)| own.locked_longer_than(since)) {
-        Some((first, last)) => Err(("S1", format!("a member of group {group} has {first} to {last} of {partition}, and the lock is over"))),
-        None => Ok(()),
+    let over =
+        share_partition(world, node, group, partition).and_then(|(broker, _, own)| Some((broker, own.locked_longer_than(world.now())?)));
+    let is_due = |broker: i32| world.broker(broker).and_then(|(broker, _)| broker.share_alarm()).is_some_and(|at| at <= world.now());
+    match over {
+        Some((broker, (first, last))) if !is_due(broker) => {
+            Err(("S1", format!("a member of group {group} has {first} to {last} of {partition}, and the lock is over")))
+        }
+        _ => Ok(()),
     }
 }
 

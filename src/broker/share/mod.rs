@@ -89,6 +89,11 @@ impl Share {
 
 impl Broker {
     /// A group's records in flight in a partition that this broker leads, if it has begun to read here.
+    /// When it looks at locks next, if it set itself an alarm.
+    pub fn share_alarm(&self) -> Option<Time> {
+        self.share.wake
+    }
+
     pub fn share_partition(&self, group: &str, topic: uuid::Uuid, index: i32) -> Option<&SharePartition> {
         match self.share.partitions.get(&ShareKey { group: Arc::from(group), topic, index }) {
             Some(Known::Active(partition)) => Some(partition),
