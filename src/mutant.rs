@@ -122,6 +122,11 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("share-acknowledged-unstored", "an acknowledgement is answered when the leader knows it, and lost with the leader"),
     ("share-states-begun-again", "a coordinator that takes over has states begun of which there are some"),
     ("share-any-leader-writes", "the share coordinator takes the word of a leader that is one no more"),
+    ("quota-window-of-two", "the rate that a quota limits is measured over the newest two samples"),
+    ("quota-told-unmuted", "a client is told to wait for its quota, and what it sends meanwhile is taken all the same"),
+    ("quota-of-the-default", "whoever has a quota of its own has to keep to the default one"),
+    ("quota-thread-wait-unbounded", "who has kept threads too busy waits until all of it is within the limit, be it hours"),
+    ("quota-wait-unheeded", "a client sends on although an answer asks it to wait"),
 ];
 
 #[cfg(feature = "mutants")]

@@ -47,6 +47,14 @@ fn share_groups_pass_nothing_over() {
 }
 
 #[test]
+fn quotas_let_clients_wait_and_they_do() {
+    let output = simulate(&["--seeds", "1..6", "--json", "--scenario", "quotas"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(json["counts"]["throttles"].as_u64().is_some_and(|count| 0 < count), "{json}");
+}
+
+#[test]
 fn a_seed_has_one_history() {
     let once = |scenario: &str| {
         let json: Value = serde_json::from_slice(&simulate(&["--seeds", "3..4", "--json", "--scenario", scenario]).stdout).expect("JSON");

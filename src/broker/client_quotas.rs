@@ -8,6 +8,7 @@
 use super::Broker;
 use super::throttle::Samples;
 use super::work::Job;
+use crate::mutant;
 use crate::node::{Connection, MS, NodeId, NoteKind, Outputs, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::Batch;
@@ -31,6 +32,7 @@ pub(super) struct Taken {
 impl Taken {
     /// How many milliseconds a payer has to wait that takes so much more now, with a limit a second.
     fn wait(&self, now: Time, window: QuotaWindow, who: &(Quota, Payer), amount: u64, limit: f64) -> u64 {
+        let window = if mutant::is("quota-window-of-two") { QuotaWindow { samples: 2, ..window } } else { window };
         let (since, before) = self.by_payer.get(who).and_then(|samples| samples.since(now, window)).unwrap_or((now, 0));
         let lasts = measured_over(now - since, window) / MS;
         let parts = ((limit * PARTS).round() as u128).max(1);
@@ -78,7 +80,8 @@ impl Broker {
     /// What the request in work has kept threads busy for; a client never waits longer for it than a sample lasts.
     fn charge_for_threads(&mut self, from: Connection) -> u64 {
         let took = self.connections.in_work(from).map_or(0, |in_work| in_work.took);
-        if took == 0 { 0 } else { self.charge(from, Quota::RequestPercentage, took).min(self.config.client_quota_window.lasts / MS) }
+        let most = if mutant::is("quota-thread-wait-unbounded") { u64::MAX } else { self.config.client_quota_window.lasts / MS };
+        if took == 0 { 0 } else { self.charge(from, Quota::RequestPercentage, took).min(most) }
     }
 
     /// A request is about to be answered: how long its connection has to wait then. The answer says so.
@@ -111,7 +114,7 @@ impl Broker {
 
     /// Lets a connection's next request in, at once or when its client has waited as long as its quota says.
     pub(super) fn listen_again(&mut self, to: Connection, correlation: u32, waits: Time, out: &mut Outputs) {
-        if waits == 0 {
+        if waits == 0 || mutant::is("quota-told-unmuted") {
             self.connections.answered(to, correlation);
         } else {
             self.work.start(self.now.saturating_add(waits), Job::Listen { to, correlation }, out);

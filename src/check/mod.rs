@@ -18,6 +18,8 @@
 //!
 //! S1 to S4 are those of share groups.
 //!
+//! K1 to K3 are those of client quotas.
+//!
 //! T5 and T6 are those of transactions in a partition's log; a marker begins an epoch there as records do. T1 to T3, T7 and T8 hold them against the log of
 //! their coordinators, T10 is of the offsets in them.
 
@@ -29,6 +31,7 @@ mod groups;
 mod ledger;
 mod metadata;
 mod partition;
+mod quotas;
 mod semantics;
 mod sequences;
 mod share_states;
@@ -51,6 +54,7 @@ use groups::GroupsCheck;
 use ledger::Ledger;
 use metadata::MetadataCheck;
 use partition::PartitionCheck;
+use quotas::QuotasCheck;
 use semantics::{Given, Reader, Semantics};
 use share_states::ShareStates;
 use shares::{ShareCounts, Shares, Told};
@@ -129,6 +133,8 @@ pub struct Counts {
     pub configs_altered: u64,
     /// How often settings of brokers were.
     pub broker_configs_altered: u64,
+    /// How often a client had to wait for its quota.
+    pub throttles: u64,
     pub shares: ShareCounts,
 }
 
@@ -166,6 +172,7 @@ impl Counts {
             NoteKind::ConfigsAltered { .. } => self.configs_altered += 1,
             NoteKind::BrokerConfigsAltered { .. } => self.broker_configs_altered += 1,
             NoteKind::RecordsDeleted { .. } => self.records_deleted += 1,
+            NoteKind::ClientThrottled { .. } => self.throttles += 1,
             NoteKind::SegmentsDeleted { segments, .. } => self.segments_deleted += u64::from(*segments),
             NoteKind::LogCompacted { .. } => self.compactions += 1,
             NoteKind::RemoteCopyFinished { .. } => self.remote_copies += 1,
@@ -193,6 +200,7 @@ pub struct Checker {
     is_ledger_torn: bool,
     shares: Shares,
     share_states: ShareStates,
+    quotas: QuotasCheck,
     counts: Counts,
     violations: Vec<Violation>,
 }
@@ -221,7 +229,9 @@ impl Checker {
     pub fn after(&mut self, world: &World, trace: &Trace) {
         for (index, note) in trace.since(self.seen) {
             self.counts.add(&note.kind);
-            if let Err((invariant, sentence)) = self.metadata.note(world, note).and_then(|()| self.note(world, note))
+            let verdict =
+                self.metadata.note(world, note).and_then(|()| self.note(world, note)).and_then(|()| self.quotas.note(world, note));
+            if let Err((invariant, sentence)) = verdict
                 && self.violations.len() < VIOLATIONS_MAX
             {
                 self.violations.push(Violation { invariant, time: note.time, sentence, note: index });

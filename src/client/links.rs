@@ -4,6 +4,7 @@
 //! Source: `ClusterConnectionStates`, `NetworkClient.ready`; a connection's first request is ApiVersions (KIP-35), and until that is answered
 //! no other follows.
 
+use crate::mutant;
 use crate::node::{Chance, Channel, NodeId, Outputs, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::wire::{Request, text};
@@ -115,7 +116,7 @@ impl Links {
 
     /// A broker wants to hear nothing more on a connection until then.
     pub fn mute(&mut self, line: Line, until: Time) {
-        if let Some(Link::Open { muted }) = self.links.get_mut(&line) {
+        if let Some(Link::Open { muted }) = self.links.get_mut(&line).filter(|_| !mutant::is("quota-wait-unheeded")) {
             *muted = until.max(*muted);
         }
     }

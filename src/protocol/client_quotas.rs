@@ -2,6 +2,7 @@
 //!
 //! Source: `ClientQuotaEntity`, `ClientQuotaManager.DefaultQuotaCallback`, `QuotaConfigs`; KIP-55, KIP-124, KIP-546.
 
+use crate::mutant;
 use crate::ordered::OrderedMap;
 use std::sync::Arc;
 
@@ -89,7 +90,11 @@ pub struct Payer {
 pub fn limit(quotas: &ClientQuotas, client_id: &Arc<str>, quota: Quota) -> Option<(Payer, f64)> {
     let levels = |name: &Arc<str>| [Some(Whose::Named(name.clone())), Some(Whose::Default), None];
     for user in levels(&Arc::from(USER)) {
-        for client in levels(client_id) {
+        let mut clients = levels(client_id);
+        if mutant::is("quota-of-the-default") {
+            clients.swap(0, 1);
+        }
+        for client in clients {
             let entity = QuotaEntity { user: user.clone(), client_id: client };
             if let Some(limit) = quotas.get(&entity).and_then(|limits| limits.get(quota.name())) {
                 let client_id = entity.client_id.map(|_| client_id.clone());

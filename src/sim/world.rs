@@ -325,6 +325,14 @@ impl World {
         flights
     }
 
+    /// A message on its way: the connection that it is for, its number there, and what it says. A search through all that is to come.
+    pub fn message(&self, number: u64) -> Option<(Connection, u32, &Body)> {
+        self.queue.iter().find_map(|(_, event)| match event {
+            Event::Deliver(delivery) if delivery.message == number => Some((delivery.to, delivery.correlation, &delivery.body)),
+            _ => None,
+        })
+    }
+
     /// Handles the next event. `false`: there is none.
     pub fn step(&mut self, trace: &mut Trace) -> bool {
         let Some((at, event)) = self.queue.pop() else { return false };

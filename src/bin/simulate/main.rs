@@ -4,6 +4,7 @@
 mod draw;
 mod heal;
 mod history;
+mod quotas;
 mod report;
 mod run;
 mod scenarios;

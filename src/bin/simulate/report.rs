@@ -121,6 +121,7 @@ impl Summary {
         all.records_deleted += one.records_deleted;
         all.configs_altered += one.configs_altered;
         all.broker_configs_altered += one.broker_configs_altered;
+        all.throttles += one.throttles;
         let (all, one) = (&mut self.counts.shares, outcome.counts.shares);
         all.acquired += one.acquired;
         all.redelivered += one.redelivered;
@@ -144,7 +145,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 57] {
+    fn counted(&self) -> [(&'static str, u64); 58] {
         let (counts, shares, fates) = (&self.counts, &self.counts.shares, &self.fates);
         [
             ("elections", counts.elections),
@@ -198,6 +199,7 @@ impl Summary {
             ("recordsDeleted", counts.records_deleted),
             ("configsAltered", counts.configs_altered),
             ("brokerConfigsAltered", counts.broker_configs_altered),
+            ("throttles", counts.throttles),
             ("shareAcquired", shares.acquired),
             ("shareRedelivered", shares.redelivered),
             ("shareAccepted", shares.accepted),

@@ -3,6 +3,7 @@
 use super::draw::Drawer;
 use super::heal::{give, healing, restarts};
 use super::history::{Fates, History};
+use super::quotas::Quotas;
 use super::report::{Found, Summary};
 use super::scenarios::Scenario;
 use brokerlab::broker::Broker;
@@ -77,7 +78,8 @@ const HUNTS: [&str; 5] = ["mixed", "brokers", "controllers", "transactions", "to
 
 /// Mutants that one scenario shows far sooner than the others do, by what their names begin with: they are hunted there.
 #[cfg(feature = "mutants")]
-const HOMES: [(&str, &str); 3] = [("share-", "share"), ("failover-aborts", "transactions"), ("order-lost-with-the-leader", "brokers")];
+const HOMES: [(&str, &str); 4] =
+    [("share-", "share"), ("quota-", "quotas"), ("failover-aborts", "transactions"), ("order-lost-with-the-leader", "brokers")];
 
 /// Wakes one mutant after another, and runs seeds until something catches it. Returns each one's name with the seed and the invariant.
 #[cfg(feature = "mutants")]
@@ -267,7 +269,7 @@ impl Run {
 }
 
 pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
-    let mut drawer = Drawer::new(seed);
+    let (mut drawer, mut quotas) = (Drawer::new(seed), Quotas::new(seed, scenario));
     let saved = drawer.cluster(seed);
     let session = Session::load(&saved).expect("a drawn cluster starts");
     let is_version_one = saved.cluster.configs.get("brokerlab.transaction.version").is_some_and(|version| version == "1");
@@ -281,14 +283,17 @@ pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
         for command in drawer.act(scenario, &run.session) {
             run.give(command);
         }
+        quotas.act(&run.session).into_iter().for_each(|command| run.give(command));
     }
     healing(&run.view()).into_iter().for_each(|command| run.give(command));
+    quotas.ends(&run.session).into_iter().for_each(|command| run.give(command));
     let healed = run.now();
     run.to(healed + REST_STEP);
     let mut unrest = run.unrest();
     while unrest.is_some() && run.now() < healed + REST_TIME_MAX && run.is_sound() {
         run.to(run.now() + REST_STEP);
         restarts(&run.view()).into_iter().for_each(|command| run.give(command));
+        quotas.ends(&run.session).into_iter().for_each(|command| run.give(command));
         unrest = run.unrest();
     }
     run.checker.in_full(run.session.world());

@@ -5,6 +5,8 @@ pub struct Scenario {
     pub name: &'static str,
     pub sentence: &'static str,
     pub weights: &'static [(Act, u64)],
+    /// One in so many seeds has client quotas; 0: none has.
+    pub quotas: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -91,6 +93,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::Transact, 6),
             (Act::SendOffsets, 1),
         ],
+        quotas: 4,
     },
     Scenario {
         name: "brokers",
@@ -103,6 +106,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::Reassign, 2),
             (Act::DeleteRecords, 2),
         ],
+        quotas: 4,
     },
     Scenario {
         name: "controllers",
@@ -121,6 +125,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::DeleteTopic, 1),
             (Act::Send, 1),
         ],
+        quotas: 4,
     },
     Scenario {
         name: "groups",
@@ -134,6 +139,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::PauseConsumer, 1),
             (Act::ResumeConsumer, 1),
         ],
+        quotas: 4,
     },
     Scenario {
         name: "network",
@@ -148,11 +154,13 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::FreezeBroker, 1),
             (Act::Send, 2),
         ],
+        quotas: 4,
     },
     Scenario {
         name: "power",
         sentence: "machines lose power, and with it what they had not flushed",
         weights: &[(Act::PowerLoss, 3), (Act::RestartBroker, 4), (Act::StopBroker, 1), (Act::SlowDisk, 1), (Act::Send, 1)],
+        quotas: 4,
     },
     Scenario {
         name: "topics",
@@ -172,6 +180,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::AddConsumer, 2),
             (Act::Send, 2),
         ],
+        quotas: 4,
     },
     Scenario {
         name: "transactions",
@@ -192,6 +201,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::HealLinks, 3),
             (Act::FreezeBroker, 1),
         ],
+        quotas: 4,
     },
     Scenario {
         name: "share",
@@ -215,6 +225,26 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::DeleteRecords, 1),
             (Act::Send, 2),
         ],
+        quotas: 0,
     },
-    Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)] },
+    Scenario {
+        name: "quotas",
+        sentence: "clients have quotas, which change, messages fail and brokers come and go",
+        weights: &[
+            (Act::AddProducer, 2),
+            (Act::RemoveProducer, 1),
+            (Act::AddConsumer, 2),
+            (Act::CrashConsumer, 1),
+            (Act::CrashBroker, 1),
+            (Act::RestartBroker, 3),
+            (Act::ElectLeader, 1),
+            (Act::FaultMessage, 2),
+            (Act::DropNext, 1),
+            (Act::CreateTopic, 1),
+            (Act::CreatePartitions, 1),
+            (Act::Send, 3),
+        ],
+        quotas: 1,
+    },
+    Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)], quotas: 4 },
 ];
