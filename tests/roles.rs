@@ -353,6 +353,40 @@ fn a_key_in_several_partitions_is_counted_once_as_well() {
 }
 
 #[test]
+fn an_aggregate_reads_partitions_that_its_source_gets_later() {
+    let mut cluster = with_table();
+    let mut totals = aggregate("count", None);
+    totals["configs"] = json!({ "metadata.max.age.ms": "1000" });
+    cluster.apply(totals.clone());
+    cluster.send("orders", Some("ann"), "v");
+    cluster.advance(2_000.0);
+    cluster.apply(json!({ "type": "createPartitions", "topic": "orders", "partitions": 5 }));
+    cluster.apply(json!({ "type": "addProducer", "id": "shop", "topic": "orders" }));
+    cluster.advance(500.0);
+    for partition in 0..5 {
+        cluster.apply(json!({ "type": "send", "producer": "shop", "topic": "orders", "partition": partition, "key": "ann", "value": "v" }));
+    }
+    cluster.advance(3_000.0);
+    assert_eq!(rows(&cluster), [("ann".to_owned(), "6".to_owned())].into());
+    // It does not begin anew with those that it had.
+    cluster.apply(json!({ "type": "crashConsumer", "id": "totals" }));
+    cluster.apply(totals);
+    cluster.advance(3_000.0);
+    assert_eq!((rows(&cluster), table(&cluster, "totals")), (counted(&cluster), counted(&cluster)));
+}
+
+#[test]
+fn an_empty_table_is_known_to_be_empty_at_once() {
+    let mut cluster = with_table();
+    cluster.send("orders", Some("ann"), "v");
+    cluster.advance(1_000.0);
+    cluster.apply(aggregate("count", None));
+    // A fetch that waits for the first record would take 500 ms.
+    cluster.advance(250.0);
+    assert_eq!(rows(&cluster), counted(&cluster));
+}
+
+#[test]
 fn an_aggregate_that_is_paused_stays_so_until_it_is_resumed() {
     let mut cluster = with_table();
     cluster.apply(aggregate("count", None));

@@ -2,9 +2,11 @@
 //!
 //! Owns the rows. The table's topic is the state: after a crash it is read to its end, and then the source from the beginning, passing over what a row has
 //! taken already; each change says in its header `source` up to where that is in each partition. So each record counts once, however often it is read.
-//! It must not know clients: [`super::processor`] hands it records and takes its changes.
+//! It must not know requests: [`super::processor`] hands it records and takes its changes.
 
+use super::consumer::Consumer;
 use super::template::push_number;
+use crate::mutant;
 use crate::node::Partition;
 use crate::ordered::OrderedMap;
 use crate::protocol::RecordRef;
@@ -116,6 +118,17 @@ impl Aggregate {
         self.sources.clone()
     }
 
+    /// What it reads, if its source has more partitions by now than it has read.
+    pub(super) fn grown(&mut self, consumer: &Consumer) -> Option<Vec<Partition>> {
+        let topic = self.sources.first()?.topic.clone();
+        let (known, count) = (self.sources.len() as i32, consumer.partition_count(&topic));
+        if count <= known || mutant::is("aggregate-new-partitions-unread") {
+            return None;
+        }
+        self.sources.extend((known..count).map(|index| Partition { topic: topic.clone(), index }));
+        Some(self.sources.clone())
+    }
+
     /// A row as the table's topic has it.
     pub(super) fn restore(&mut self, record: &RecordRef<'_>) {
         let Some(key) = record.key else { return };
@@ -124,6 +137,7 @@ impl Aggregate {
         let header = record.headers().find(|(name, _)| *name == SOURCE).and_then(|(_, value)| text(value?));
         for source in header.iter().flat_map(|header| header.split(',')) {
             if let Some((partition, offset)) = source.split_once(':')
+                && !mutant::is("aggregate-counts-again")
                 && let (Ok(partition), Ok(offset)) = (partition.parse(), offset.parse())
             {
                 row.sources.insert(partition, offset);
@@ -140,7 +154,10 @@ impl Aggregate {
             return None;
         }
         let text = match record.value {
-            Some(value) => Some(self.fold.after(row.and_then(|row| row.text.as_deref()), value, self.field.as_deref())?),
+            Some(value) => {
+                let before = row.and_then(|row| row.text.as_deref()).filter(|_| !mutant::is("aggregate-forgets-the-older"));
+                Some(self.fold.after(before, value, self.field.as_deref())?)
+            }
             // A deleted key has no row.
             None => None,
         };

@@ -21,6 +21,8 @@ pub struct Handed {
     pub(super) done: usize,
     /// The next poll waits until the processor is through.
     pub(super) waits: bool,
+    /// Partitions that it has read to their end are not read on.
+    pub(super) to_the_end: bool,
 }
 
 /// Some records of a batch, all that are readable between two offsets.
@@ -116,9 +118,14 @@ impl Processor {
             }
             return consumer.has_caught_up().then(|| Statement::Assign(aggregate.restored()));
         }
-        if !handed.waits {
+        let waits = handed.waits;
+        if let Some(more) = self.aggregate.as_mut().and_then(|aggregate| aggregate.grown(consumer)) {
+            return Some(Statement::Assign(more));
+        }
+        if !waits {
             return None;
         }
+        let handed = consumer.handed()?;
         let Some((state, is_saying)) = transactions else {
             let records = handed.take_done();
             return if records.is_empty() { has_processed.then_some(Statement::Poll) } else { Some(Statement::Send(records)) };

@@ -37,7 +37,8 @@ pub fn add(
 const NOT_OF_AGGREGATES: [(Scope, &str); 3] =
     [(Scope::Consumer, "group.id"), (Scope::Consumer, "group.protocol"), (Scope::Producer, "transactional.id")];
 
-/// An application that keeps a table of what a topic says of each key. Partitions that come later to either topic are not read.
+/// An application that keeps a table of what a topic says of each key. Partitions that its source gets later are read as soon as it hears of
+/// them; those of the table when it starts again.
 pub fn add_aggregate(
     world: &mut World,
     trace: &mut Trace,

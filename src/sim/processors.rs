@@ -13,6 +13,7 @@ use std::sync::Arc;
 impl World {
     /// What a consumer reads goes to a producer from now on. Both are there: the caller has checked that.
     pub fn add_processor(&mut self, consumer: &Arc<str>, processor: Processor, trace: &mut Trace) {
+        let keeps_table = processor.aggregate.is_some();
         if let Some(writer) = self.client_mut(&processor.producer.clone()) {
             writer.serves = Some(consumer.clone());
         }
@@ -21,7 +22,7 @@ impl World {
         }
         self.act_alone(consumer, trace, &mut |_, application, _| {
             if let Application::Consumer { consumer, .. } = application {
-                consumer.hand_over();
+                consumer.hand_over(keeps_table);
             }
         });
     }

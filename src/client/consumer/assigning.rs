@@ -83,7 +83,8 @@ impl Consumer {
         subscriptions.values().flat_map(|member| &member.topics).map(known).collect()
     }
 
-    fn partition_count(&self, topic: &str) -> i32 {
+    /// How many partitions a topic has, by the newest metadata; 0: it is not known.
+    pub fn partition_count(&self, topic: &str) -> i32 {
         self.network.topics.get(topic).map_or(0, |known| known.partitions.len() as i32)
     }
 

@@ -112,6 +112,11 @@ impl PartitionState {
         }
     }
 
+    /// Whether there was nothing more when it was last told.
+    fn is_at_end(&self) -> bool {
+        0 <= self.high_watermark && self.position() >= Some(self.high_watermark)
+    }
+
     pub fn retry_at(&self) -> Option<Time> {
         (0 < self.not_before).then_some(self.not_before)
     }
@@ -337,7 +342,11 @@ impl Consumer {
         let mut by_broker: OrderedMap<i32, Vec<(Uuid, FetchPartition, Partition)>> = OrderedMap::new();
         let mut buffered = OrderedSet::new();
         let mut leaderless = false;
+        let reads_to_the_end = self.handed.as_ref().is_some_and(|handed| handed.to_the_end);
         for (partition, state) in &self.partitions {
+            if reads_to_the_end && state.is_at_end() {
+                continue;
+            }
             let Whence::Offset(offset) = state.whence else { continue };
             let Some((leader, epoch)) = self.network.leader(&partition.topic, partition.index) else {
                 leaderless = true;
@@ -364,10 +373,15 @@ impl Consumer {
             if self.network.pending().any(|pending| pending.to == broker && matches!(pending.what, Asked::Fetch(_))) {
                 continue;
             }
+            let is_new = |(.., partition): &(Uuid, FetchPartition, Partition)| {
+                self.partitions.get(partition).is_some_and(|state| state.high_watermark < 0)
+            };
+            // An empty one says where it ends if nothing is waited for.
+            let asks_for_ends = reads_to_the_end && wanted.iter().any(is_new);
             let mut message = k::FetchRequest::default();
             message.replica_state.replica_id = k::BrokerId(-1);
             message.isolation_level = i8::from(self.config.read_committed);
-            message.max_wait_ms = self.config.fetch_max_wait_ms;
+            message.max_wait_ms = if asks_for_ends { 0 } else { self.config.fetch_max_wait_ms };
             message.min_bytes = self.config.fetch_min_bytes;
             message.max_bytes = self.config.fetch_max_bytes;
             message.rack_id = self.config.rack.as_deref().map(wire::text).unwrap_or_default();
@@ -506,14 +520,14 @@ impl Consumer {
     pub fn assign(&mut self, now: Time, partitions: Vec<Partition>, out: &mut Outputs) {
         partitions.iter().for_each(|partition| self.network.want(now, &partition.topic));
         self.reads = Reads::Assigned(partitions.clone());
+        self.handed.iter_mut().for_each(|handed| handed.to_the_end = false);
         self.take_partitions(now, partitions);
         self.drive(now, out);
     }
 
     /// Whether it has handed out all that there was in its partitions when it was last told.
     pub fn has_caught_up(&self) -> bool {
-        let is_at_end = |state: &PartitionState| 0 <= state.high_watermark && state.position() >= Some(state.high_watermark);
-        self.processing.is_empty() && self.partitions.values().all(is_at_end)
+        self.processing.is_empty() && self.partitions.values().all(PartitionState::is_at_end)
     }
 
     /// Positions of all its partitions, for a commit.

@@ -260,9 +260,10 @@ impl Consumer {
         self.partitions.iter().map(|(partition, state)| (partition, state.position()))
     }
 
-    /// Its records go to a processor from now on, which says when it polls again.
-    pub fn hand_over(&mut self) {
-        self.handed = Some(Handed::default());
+    /// Its records go to a processor from now on, which says when it polls again. `to_the_end`: what there is when it asks is all that it wants of its
+    /// partitions, until it is assigned others.
+    pub fn hand_over(&mut self, to_the_end: bool) {
+        self.handed = Some(Handed { to_the_end, ..Handed::default() });
     }
 
     /// What a processor was handed.
@@ -297,7 +298,7 @@ impl Consumer {
     fn drop_work(&mut self) {
         self.processing.clear();
         if let Some(handed) = &mut self.handed {
-            *handed = Handed { waits: handed.waits, ..Handed::default() };
+            *handed = Handed { waits: handed.waits, to_the_end: handed.to_the_end, ..Handed::default() };
         }
     }
 
