@@ -18,6 +18,8 @@ pub struct NetworkConfig {
     pub request_timeout: Time,
     /// `metadata.max.age.ms`: metadata older than this is asked for again even if nothing went wrong.
     pub metadata_max_age: Time,
+    /// `metadata.recovery.rebootstrap.trigger.ms`: whoever hears no metadata for so long asks those again that it began with.
+    pub rebootstrap_trigger: Time,
     /// `retry.backoff.ms`
     pub retry_backoff: Time,
     /// `retry.backoff.max.ms`
@@ -87,6 +89,8 @@ struct Metadata {
     under_way: Option<(u32, i32, Time)>,
     /// When to ask again.
     due: Option<Time>,
+    /// Since when it has asked and heard nothing.
+    in_vain_since: Option<Time>,
     /// Answers in a row that did not say all that was wanted.
     failures: u32,
 }
@@ -105,7 +109,7 @@ impl<T> Network<T> {
             bootstrap,
             pending: OrderedMap::new(),
             next_correlation: 0,
-            metadata: Metadata { under_way: None, due: None, failures: 0 },
+            metadata: Metadata { under_way: None, due: None, in_vain_since: None, failures: 0 },
             chance,
         }
     }
@@ -296,14 +300,14 @@ impl<T> Network<T> {
         if self.metadata.under_way.is_some() || self.metadata.due.is_none_or(|due| now < due) {
             return;
         }
+        // Those whom it knows have been there once and may be gone for good (KIP-1102).
+        if now.saturating_sub(*self.metadata.in_vain_since.get_or_insert(now)) >= self.config.rebootstrap_trigger {
+            self.metadata.in_vain_since = Some(now);
+            self.bootstrap_again();
+        }
         let Some(broker) = self.some_broker(now) else {
-            // Nobody whom it knows is there: those that it began with may be (KIP-899, `metadata.recovery.strategy`). In Kafka they take the
-            // place of the known ones; their addresses may be given to other brokers meanwhile, which is not so here.
-            for first in &self.bootstrap {
-                if !self.brokers.contains(first) {
-                    self.brokers.push(*first);
-                }
-            }
+            // Nobody whom it knows is there: those that it began with may be (KIP-899, `metadata.recovery.strategy`).
+            self.bootstrap_again();
             self.metadata.due = self.links.next_try(now);
             return;
         };
@@ -320,6 +324,15 @@ impl<T> Network<T> {
         self.metadata.under_way = Some((correlation, broker, now + self.config.request_timeout));
         self.metadata.due = None;
         self.links.send(now, (broker, Channel::Data), correlation, request, &mut self.next_correlation, out);
+    }
+
+    /// In Kafka those that it began with take the place of the known ones; their addresses may be given to other brokers meanwhile, which is not so here.
+    fn bootstrap_again(&mut self) {
+        for first in &self.bootstrap {
+            if !self.brokers.contains(first) {
+                self.brokers.push(*first);
+            }
+        }
     }
 
     /// Any broker will do: one whose connection is open if there is one, else one that may be tried, by chance from where the search begins
@@ -344,7 +357,7 @@ impl<T> Network<T> {
         if self.metadata.under_way.is_none_or(|(expected, ..)| expected != correlation) {
             return false;
         }
-        self.metadata.under_way = None;
+        (self.metadata.under_way, self.metadata.in_vain_since) = (None, None);
         if !message.brokers.is_empty() {
             self.brokers = message.brokers.iter().map(|broker| broker.node_id.0).collect();
             let rack = |broker: &k::metadata_response::MetadataResponseBroker| Some((broker.node_id.0, broker.rack.as_ref()?.to_string()));

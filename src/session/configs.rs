@@ -148,6 +148,7 @@ impl Values {
         NetworkConfig {
             request_timeout: self.millis("request.timeout.ms"),
             metadata_max_age: self.millis("metadata.max.age.ms"),
+            rebootstrap_trigger: self.millis("metadata.recovery.rebootstrap.trigger.ms"),
             retry_backoff: self.millis("retry.backoff.ms"),
             retry_backoff_max: self.millis("retry.backoff.max.ms"),
             links: LinkConfig {
