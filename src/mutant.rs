@@ -126,6 +126,9 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("quota-told-unmuted", "a client is told to wait for its quota, and what it sends meanwhile is taken all the same"),
     ("quota-of-the-default", "whoever has a quota of its own has to keep to the default one"),
     ("quota-thread-wait-unbounded", "who has kept threads too busy waits until all of it is within the limit, be it hours"),
+    ("aggregate-counts-again", "an aggregate does not keep how far a row has come, and counts again what is in it after a crash"),
+    ("aggregate-forgets-the-older", "an aggregate makes a row of the newest record alone"),
+    ("aggregate-new-partitions-unread", "an aggregate does not read partitions that its source gets later"),
     ("quota-wait-unheeded", "a client sends on although an answer asks it to wait"),
 ];
 

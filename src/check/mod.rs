@@ -16,13 +16,12 @@
 //!
 //! I1 to I5: records of idempotent producers are written once and in order.
 //!
-//! S1 to S4 are those of share groups.
-//!
-//! K1 to K3 are those of client quotas.
+//! S1 to S4 are those of share groups, K1 to K3 those of client quotas, and A1 is of applications that keep a table.
 //!
 //! T5 and T6 are those of transactions in a partition's log; a marker begins an epoch there as records do. T1 to T3, T7 and T8 hold them against the log of
 //! their coordinators, T10 is of the offsets in them.
 
+mod aggregates;
 mod commits;
 mod committed;
 mod compaction;
@@ -48,6 +47,7 @@ use crate::protocol::metadata::PartitionState;
 use crate::protocol::wire::Api;
 use crate::replica::{PartitionKey, Replica};
 use crate::sim::{Application, Trace, World};
+use aggregates::Aggregates;
 use commits::Commits;
 use delivery::Deliveries;
 use groups::GroupsCheck;
@@ -135,6 +135,8 @@ pub struct Counts {
     pub broker_configs_altered: u64,
     /// How often a client had to wait for its quota.
     pub throttles: u64,
+    /// Records in the tables of aggregates in the end.
+    pub aggregated: u64,
     pub shares: ShareCounts,
 }
 
@@ -201,6 +203,7 @@ pub struct Checker {
     shares: Shares,
     share_states: ShareStates,
     quotas: QuotasCheck,
+    aggregates: Aggregates,
     counts: Counts,
     violations: Vec<Violation>,
 }
@@ -229,6 +232,7 @@ impl Checker {
     pub fn after(&mut self, world: &World, trace: &Trace) {
         for (index, note) in trace.since(self.seen) {
             self.counts.add(&note.kind);
+            self.aggregates.note(world, note);
             let verdict =
                 self.metadata.note(world, note).and_then(|()| self.note(world, note)).and_then(|()| self.quotas.note(world, note));
             if let Err((invariant, sentence)) = verdict
@@ -260,8 +264,9 @@ impl Checker {
         let is_whole = self.counts.brokers_removed == 0;
         let remote = || if is_whole { tiered::deleted_leave_nothing_remote(world) } else { Ok(()) };
         let shared = self.shares.in_full(world, &self.partitions);
+        let kept = self.aggregates.in_full(world, &self.partitions).map(|records| self.counts.aggregated += records);
         if let Err((invariant, sentence)) =
-            deleted_leave_no_log(world).and_then(|()| remote()).and_then(|()| self.metadata.in_full(world)).and(shared)
+            deleted_leave_no_log(world).and_then(|()| remote()).and_then(|()| self.metadata.in_full(world)).and(shared).and(kept)
             && self.violations.len() < VIOLATIONS_MAX
         {
             self.violations.push(Violation { invariant, time: world.now(), sentence, note: self.seen });
@@ -489,8 +494,9 @@ impl Checker {
                     _ => false,
                 };
                 check.delivered(partition, range, *records, reads_committed)?;
-                // Markers and what is aborted leave gaps as compaction does.
-                let hidden = self.deliveries.expected(node, partition).map_or(0, |from| check.end_of_hidden(from, reads_committed));
+                // Markers and what is aborted leave gaps as compaction does, also behind what was compacted.
+                let expected = self.deliveries.expected(node, partition);
+                let hidden = expected.map_or(0, |from| check.end_of_hidden(from.max(compacted), reads_committed));
                 let verdict = self.deliveries.delivered(world, node, partition, range, compacted.max(hidden));
                 if unclean { Ok(()) } else { verdict }
             }

@@ -98,7 +98,7 @@ pub struct Aggregate {
     field: Option<Arc<str>>,
     rows: OrderedMap<Bytes, Row>,
     /// The table's topic is read.
-    pub(super) is_restored: bool,
+    is_restored: bool,
 }
 
 impl Aggregate {
@@ -110,6 +110,19 @@ impl Aggregate {
     /// The keys that it knows, and what it knows of them.
     pub fn rows(&self) -> impl Iterator<Item = (&Bytes, &str)> {
         self.rows.iter().filter_map(|(key, row)| Some((key, row.text.as_deref()?)))
+    }
+
+    /// What it reads once it has read its table.
+    pub fn sources(&self) -> &[Partition] {
+        &self.sources
+    }
+
+    pub fn fold(&self) -> Fold {
+        self.fold
+    }
+
+    pub fn is_restored(&self) -> bool {
+        self.is_restored
     }
 
     /// The table is read: what is read from now on.

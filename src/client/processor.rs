@@ -106,12 +106,17 @@ impl Processor {
         Processor { aggregate: Some(Box::new(aggregate)), ..Processor::new(producer, topic, None) }
     }
 
+    /// What it writes to.
+    pub fn topic(&self) -> &TopicName {
+        &self.topic
+    }
+
     /// What it says next; `None`: a statement has not returned, or there is nothing to do.
     /// `transactions`: where its producer's is, and whether it has said anything that has not returned.
     pub fn next(&mut self, transactions: Option<(State, bool)>, consumer: &mut Consumer) -> Option<Statement> {
         let (closes, has_processed) = (consumer.is_closing(), consumer.has_processed());
         let handed = consumer.handed().filter(|_| !closes)?;
-        if let Some(aggregate) = self.aggregate.as_mut().filter(|aggregate| !aggregate.is_restored) {
+        if let Some(aggregate) = self.aggregate.as_mut().filter(|aggregate| !aggregate.is_restored()) {
             handed.take_done().iter().for_each(|range| range.each(|record| aggregate.restore(record)));
             if handed.waits {
                 return has_processed.then_some(Statement::Poll);

@@ -1,5 +1,6 @@
 //! What ends the faults of a session, so that it can come to rest.
 
+use super::aggregates::AGGREGATE;
 use super::draw::SHORT_POLL_INTERVAL;
 use brokerlab::session::{Session, parse_command};
 use brokerlab::view::View;
@@ -15,7 +16,9 @@ pub fn healing(view: &View) -> Vec<Value> {
     // Who cannot keep up with what it polls never gets anywhere.
     let slow = view.consumers.iter().filter(|one| one.configs.get("max.poll.interval.ms").is_some_and(|text| text == SHORT_POLL_INTERVAL));
     let slow = slow.map(|one| json!({ "type": "removeConsumer", "id": one.id }));
-    let ends = view.producers.iter().map(|one| json!({ "type": "removeProducer", "id": one.id }));
+    // An aggregate writes what it has yet to read.
+    let ends =
+        view.producers.iter().filter(|one| !one.id.starts_with(AGGREGATE)).map(|one| json!({ "type": "removeProducer", "id": one.id }));
     let replaced = missing(view).into_iter().map(|broker| json!({ "type": "addBroker", "broker": broker }));
     links.into_iter().chain(replaced).chain(machines).chain(resumes).chain(slow).chain(ends).chain(restarts(view)).collect()
 }

@@ -1,6 +1,7 @@
 //! `simulate --seeds A..B`: a cluster, a workload and faults drawn from each seed, with every invariant checked after every event; and
 //! `simulate --replay saved.json [--view]`: a saved session and its trace hash, so that page, tests and native runs can be compared.
 
+mod aggregates;
 mod draw;
 mod heal;
 mod history;

@@ -122,6 +122,7 @@ impl Summary {
         all.configs_altered += one.configs_altered;
         all.broker_configs_altered += one.broker_configs_altered;
         all.throttles += one.throttles;
+        all.aggregated += one.aggregated;
         let (all, one) = (&mut self.counts.shares, outcome.counts.shares);
         all.acquired += one.acquired;
         all.redelivered += one.redelivered;
@@ -145,7 +146,7 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 58] {
+    fn counted(&self) -> [(&'static str, u64); 59] {
         let (counts, shares, fates) = (&self.counts, &self.counts.shares, &self.fates);
         [
             ("elections", counts.elections),
@@ -200,6 +201,7 @@ impl Summary {
             ("configsAltered", counts.configs_altered),
             ("brokerConfigsAltered", counts.broker_configs_altered),
             ("throttles", counts.throttles),
+            ("aggregated", counts.aggregated),
             ("shareAcquired", shares.acquired),
             ("shareRedelivered", shares.redelivered),
             ("shareAccepted", shares.accepted),

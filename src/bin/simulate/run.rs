@@ -1,5 +1,6 @@
 //! Runs seeds: a safety phase with faults, then healing, then what must come to rest.
 
+use super::aggregates::Aggregates;
 use super::draw::Drawer;
 use super::heal::{give, healing, restarts};
 use super::history::{Fates, History};
@@ -187,7 +188,7 @@ impl Run {
         let is_whole = |name: &Partition| !self.checker.is_unclean(name);
         let view = self.view();
         let told = told.or_else(|| self.hanging(&view));
-        told.or_else(|| unrest(&view, is_whole)).or_else(|| self.unowned(&view))
+        told.or_else(|| unrest(&view, is_whole)).or_else(|| self.unowned(&view)).or_else(|| self.checker.undrained(world))
     }
 
     /// T3: a transaction in a partition that nobody ends, so that nobody reads beyond it.
@@ -269,7 +270,7 @@ impl Run {
 }
 
 pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
-    let (mut drawer, mut quotas) = (Drawer::new(seed), Quotas::new(seed, scenario));
+    let (mut drawer, mut quotas, mut aggregates) = (Drawer::new(seed), Quotas::new(seed, scenario), Aggregates::new(seed, scenario));
     let saved = drawer.cluster(seed);
     let session = Session::load(&saved).expect("a drawn cluster starts");
     let is_version_one = saved.cluster.configs.get("brokerlab.transaction.version").is_some_and(|version| version == "1");
@@ -284,9 +285,11 @@ pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
             run.give(command);
         }
         quotas.act(&run.session).into_iter().for_each(|command| run.give(command));
+        aggregates.act(&run.session).into_iter().for_each(|command| run.give(command));
     }
     healing(&run.view()).into_iter().for_each(|command| run.give(command));
     quotas.ends(&run.session).into_iter().for_each(|command| run.give(command));
+    aggregates.ends(&run.session).into_iter().for_each(|command| run.give(command));
     let healed = run.now();
     run.to(healed + REST_STEP);
     let mut unrest = run.unrest();
@@ -294,6 +297,7 @@ pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
         run.to(run.now() + REST_STEP);
         restarts(&run.view()).into_iter().for_each(|command| run.give(command));
         quotas.ends(&run.session).into_iter().for_each(|command| run.give(command));
+        aggregates.ends(&run.session).into_iter().for_each(|command| run.give(command));
         unrest = run.unrest();
     }
     run.checker.in_full(run.session.world());

@@ -7,6 +7,8 @@ pub struct Scenario {
     pub weights: &'static [(Act, u64)],
     /// One in so many seeds has client quotas; 0: none has.
     pub quotas: u64,
+    /// The same of an application that keeps a table.
+    pub aggregates: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -94,6 +96,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::SendOffsets, 1),
         ],
         quotas: 4,
+        aggregates: 4,
     },
     Scenario {
         name: "brokers",
@@ -107,6 +110,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::DeleteRecords, 2),
         ],
         quotas: 4,
+        aggregates: 4,
     },
     Scenario {
         name: "controllers",
@@ -126,6 +130,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::Send, 1),
         ],
         quotas: 4,
+        aggregates: 4,
     },
     Scenario {
         name: "groups",
@@ -140,6 +145,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::ResumeConsumer, 1),
         ],
         quotas: 4,
+        aggregates: 4,
     },
     Scenario {
         name: "network",
@@ -155,12 +161,14 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::Send, 2),
         ],
         quotas: 4,
+        aggregates: 4,
     },
     Scenario {
         name: "power",
         sentence: "machines lose power, and with it what they had not flushed",
         weights: &[(Act::PowerLoss, 3), (Act::RestartBroker, 4), (Act::StopBroker, 1), (Act::SlowDisk, 1), (Act::Send, 1)],
         quotas: 4,
+        aggregates: 4,
     },
     Scenario {
         name: "topics",
@@ -181,6 +189,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::Send, 2),
         ],
         quotas: 4,
+        aggregates: 4,
     },
     Scenario {
         name: "transactions",
@@ -202,6 +211,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::FreezeBroker, 1),
         ],
         quotas: 4,
+        aggregates: 4,
     },
     Scenario {
         name: "share",
@@ -226,6 +236,30 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::Send, 2),
         ],
         quotas: 0,
+        aggregates: 0,
+    },
+    Scenario {
+        name: "aggregates",
+        sentence: "an application keeps a table and crashes, its topics grow, their leaders change, messages fail",
+        weights: &[
+            (Act::AddProducer, 1),
+            (Act::RemoveProducer, 1),
+            (Act::CrashConsumer, 2),
+            (Act::RemoveConsumer, 1),
+            (Act::CrashBroker, 1),
+            (Act::RestartBroker, 3),
+            (Act::ElectLeader, 2),
+            (Act::Reassign, 1),
+            (Act::FaultMessage, 3),
+            (Act::DropNext, 2),
+            (Act::CutLink, 1),
+            (Act::HealLinks, 2),
+            (Act::CreateTopic, 1),
+            (Act::CreatePartitions, 1),
+            (Act::Send, 4),
+        ],
+        quotas: 6,
+        aggregates: 1,
     },
     Scenario {
         name: "quotas",
@@ -245,6 +279,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::Send, 3),
         ],
         quotas: 1,
+        aggregates: 4,
     },
-    Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)], quotas: 4 },
+    Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)], quotas: 4, aggregates: 4 },
 ];
