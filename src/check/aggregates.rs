@@ -28,6 +28,8 @@ pub(super) struct Aggregates {
     failed: OrderedSet<String>,
     /// Topics that were deleted once.
     deleted: OrderedSet<TopicName>,
+    /// Partitions whose log began later once; a start that was not written to disk goes back with a crash.
+    cut: OrderedSet<Partition>,
 }
 
 /// An aggregate that runs, both of whose topics have all that they ever had.
@@ -59,6 +61,7 @@ impl Aggregates {
                 }
             }
             NoteKind::TopicDeleted { topic, .. } => _ = self.deleted.insert(topic.clone()),
+            NoteKind::LogStartMoved { partition, .. } => _ = self.cut.insert(partition.clone()),
             NoteKind::RecordFailed { .. } if !self.begun.is_empty() => _ = self.failed.insert(world.name(note.node)),
             _ => {}
         }
@@ -113,7 +116,7 @@ impl Aggregates {
             return Ok(counted);
         }
         for one in self.running(world, partitions).filter(|one| one.aggregate.fold() == Fold::Count) {
-            if !one.aggregate.sources().iter().all(|source| has_all(world, partitions, source)) {
+            if !one.aggregate.sources().iter().all(|source| !self.cut.contains(source) && has_all(world, partitions, source)) {
                 continue;
             }
             let folded = folded(partitions, one.aggregate.sources());
