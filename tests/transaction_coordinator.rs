@@ -305,3 +305,41 @@ fn a_replica_tells_of_its_producers() {
     assert_eq!((own.producer_epoch, own.last_sequence, own.current_txn_start_offset), (1, -1, -1), "its marker began an epoch");
     assert!(0 <= own.coordinator_epoch);
 }
+
+#[test]
+fn who_names_itself_says_both_its_id_and_its_epoch() {
+    let (mut broker, _) = alone("2");
+    let (id, epoch) = init(&mut broker, "mover");
+    for transactional in [Some("mover"), None] {
+        for (producer, epoch) in [(id, -1), (-1, epoch)] {
+            let message = k::InitProducerIdRequest::default().with_transaction_timeout_ms(60_000).with_producer_id(k::ProducerId(producer));
+            let message = message.with_transactional_id(transactional.map(|id| k::TransactionalId(text(id)))).with_producer_epoch(epoch);
+            let answer = broker.ask_alone(Request::InitProducerId(Arc::new(message)));
+            assert_eq!(answer.map(|answer| answer.error()), Some(E::InvalidRequest), "{transactional:?}, {producer}, {epoch}");
+        }
+    }
+}
+
+/// Producers know of generations only (`OffsetMetadataManager.validateTransactionalOffsetCommit`).
+#[test]
+fn a_producer_of_an_older_member_epoch_is_told_of_an_older_generation() {
+    let (mut broker, _) = alone("2");
+    let mover = init(&mut broker, "mover");
+    let joins = k::ConsumerGroupHeartbeatRequest::default().with_group_id(k::GroupId(text(GROUP))).with_member_id(text("m"));
+    let joins =
+        joins.with_rebalance_timeout_ms(60_000).with_subscribed_topic_names(Some(vec![named("out")])).with_topic_partitions(Some(vec![]));
+    assert_eq!(broker.ask_alone(Request::ConsumerGroupHeartbeat(Arc::new(joins))).map(|answer| answer.error()), Some(E::None));
+    let commit = |broker: &mut Direct, member: &str, epoch: i32, (id, producer_epoch): (i64, i16)| {
+        let partition = k::txn_offset_commit_request::TxnOffsetCommitRequestPartition::default().with_committed_offset(5);
+        let topic = k::txn_offset_commit_request::TxnOffsetCommitRequestTopic::default().with_name(named("out"));
+        let message = k::TxnOffsetCommitRequest::default().with_transactional_id(k::TransactionalId(text("mover")));
+        let message = message.with_producer_id(k::ProducerId(id)).with_producer_epoch(producer_epoch).with_generation_id(epoch);
+        let message = message.with_member_id(text(member)).with_group_id(k::GroupId(text(GROUP)));
+        let message = message.with_topics(vec![topic.with_partitions(vec![partition])]);
+        broker.ask_alone(Request::TxnOffsetCommit(Arc::new(message))).expect("an answer").error()
+    };
+    assert_eq!(commit(&mut broker, "m", 7, mover), E::IllegalGeneration);
+    assert_eq!(commit(&mut broker, "x", 1, mover), E::UnknownMemberId);
+    assert_eq!(commit(&mut broker, "x", 1, (mover.0, mover.1 + 1)), E::ProducerFenced, "its transaction is looked at first");
+    assert_eq!(commit(&mut broker, "m", 1, mover), E::None);
+}

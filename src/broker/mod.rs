@@ -479,8 +479,8 @@ impl Broker {
             Request::InitProducerId(message) if message.transactional_id.is_some() => {
                 self.transaction_request(now, from, correlation, Request::InitProducerId(message), out);
             }
-            Request::InitProducerId(_) => {
-                let response = self.init_producer_id(now, out);
+            Request::InitProducerId(message) => {
+                let response = self.init_producer_id(now, &message, out);
                 self.respond(from, correlation, Response::InitProducerId(Arc::new(response)), out);
             }
             Request::DescribeConfigs(message) => {

@@ -4,6 +4,7 @@
 //! is asked for when nine tenths of the last one are given; a producer that comes in between with nothing left is told to come again.
 
 use super::Broker;
+use crate::coordinator::identity_of;
 use crate::node::{Channel, Outputs, Time};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::Request;
@@ -26,12 +27,19 @@ pub(super) struct ProducerIds {
 }
 
 impl Broker {
-    pub(super) fn init_producer_id(&mut self, now: Time, out: &mut Outputs) -> k::InitProducerIdResponse {
+    /// Whoever has no transactional id gets a new id, whatever id it had.
+    pub(super) fn init_producer_id(
+        &mut self,
+        now: Time,
+        message: &k::InitProducerIdRequest,
+        out: &mut Outputs,
+    ) -> k::InitProducerIdResponse {
         let mut response = k::InitProducerIdResponse::default();
         (response.producer_id, response.producer_epoch) = (k::ProducerId(-1), -1);
-        match self.next_producer_id(now, out) {
-            Some(id) => (response.producer_id, response.producer_epoch) = (k::ProducerId(id), 0),
-            None => response.error_code = ErrorCode::CoordinatorLoadInProgress.code(),
+        let given = identity_of(message).and_then(|_| self.next_producer_id(now, out).ok_or(ErrorCode::CoordinatorLoadInProgress));
+        match given {
+            Ok(id) => (response.producer_id, response.producer_epoch) = (k::ProducerId(id), 0),
+            Err(error) => response.error_code = error.code(),
         }
         response
     }

@@ -146,6 +146,7 @@ impl Coordinator {
         let describe = |id: &k::GroupId| {
             let refused = |error: ErrorCode| k::consumer_group_describe_response::DescribedGroup::default().with_error_code(error.code());
             let described = match self.group(id) {
+                _ if id.is_empty() => refused(ErrorCode::InvalidGroupId),
                 Ok(Some(Group { consumer: Some(consumer), .. })) => consumer.describe(image),
                 Ok(other) => refused(ErrorCode::GroupIdNotFound).with_error_message(Some(no_such_group(id, other, CONSUMER))),
                 Err(error) => refused(error),

@@ -58,8 +58,31 @@ pub struct Group {
     pub(super) sync_deadline: Option<Time>,
     /// When the last member had left, in Kafka's epoch milliseconds; of a group that is empty and has had members.
     pub(super) empty_since: Option<i64>,
-    /// The first rebalance of an empty group ends at its deadline, not when all have joined.
-    pub(super) initial: bool,
+    /// In the first rebalance of an empty group, which ends at its deadline, not when all have joined.
+    pub(super) gathering: Option<Gathering>,
+}
+
+/// An empty group waits for more members than the first: a while, and as long again for those who came meanwhile, but no longer than a rebalance
+/// (`tryCompleteInitialRebalanceElseSchedule`).
+#[derive(Clone, Debug)]
+pub(super) struct Gathering {
+    /// Somebody has come since the last look.
+    pub newcomer: bool,
+    /// How long it waits until the next look, and at the most from there on.
+    pub delay: Time,
+    left: Time,
+}
+
+impl Gathering {
+    /// A wait is over. Returns how long another one is, if there is to be one.
+    pub fn goes_on(&mut self, delay: Time) -> Option<Time> {
+        if !std::mem::take(&mut self.newcomer) || self.left == 0 {
+            return None;
+        }
+        let next = delay.min(self.left);
+        (self.left, self.delay) = (self.left.saturating_sub(self.delay), next);
+        Some(next)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +120,7 @@ impl Group {
             deadline: None,
             sync_deadline: None,
             empty_since: None,
-            initial: false,
+            gathering: None,
         }
     }
 
@@ -244,13 +267,18 @@ impl Group {
         }
         for member in self.members.values_mut() {
             if let Some(reply) = member.syncing.take() {
+                member.expires = now + member.session_timeout;
                 effects.replies.push((reply, sync_error(ErrorCode::RebalanceInProgress)));
             }
         }
-        self.initial = self.state == GroupState::Empty;
         let patience = self.rebalance_timeout();
+        self.gathering = (self.state == GroupState::Empty).then(|| Gathering {
+            newcomer: false,
+            delay: initial_delay,
+            left: patience.saturating_sub(initial_delay),
+        });
         self.sync_deadline = None;
-        self.deadline = Some(now + if self.initial { initial_delay.min(patience) } else { patience });
+        self.deadline = Some(now + self.gathering.as_ref().map_or(patience, |gathering| gathering.delay));
         self.state = GroupState::PreparingRebalance;
         out.note(NoteKind::RebalanceStarted { group: self.id.clone(), reason });
     }
@@ -385,6 +413,7 @@ impl Group {
         for member in self.members.values_mut() {
             member.assignment = Bytes::new();
             if let Some(reply) = member.syncing.take() {
+                member.expires = now + member.session_timeout;
                 effects.replies.push((reply, sync_error(error)));
             }
         }

@@ -41,6 +41,8 @@ impl Coordinator {
         let refuse = |error: ErrorCode| (error, asked.to_owned());
         let config = self.config;
         let session_timeout = MS * Time::try_from(message.session_timeout_ms).unwrap_or(0);
+        // Version 0 knows but one timeout (`JoinGroupRequest.maybeOverrideRebalanceTimeout`).
+        let rebalance_timeout = Time::try_from(message.rebalance_timeout_ms).map_or(session_timeout, |ms| MS * ms);
         let instance = message.group_instance_id.as_deref();
         let fresh_id: Arc<str> = Arc::from(format!("{}-{:016x}", instance.unwrap_or(client_id), self.chance.draw()));
         let shard = self.shard_mut(&message.group_id).map_err(refuse)?;
@@ -56,10 +58,12 @@ impl Coordinator {
         if !asked.is_empty() && !shard.groups.contains_key(message.group_id.as_str()) {
             return Err(refuse(ErrorCode::UnknownMemberId));
         }
-        let known = shard.groups.get(message.group_id.as_str());
-        if asked.is_empty() && known.is_some_and(|group| config.size_max <= group.members.len() + group.pending.len()) {
-            return Err(refuse(ErrorCode::GroupMaxSizeReached));
+        if let Some(full) = shard.groups.get_mut(message.group_id.as_str()).filter(|group| !group.has_room(asked, config.size_max)) {
+            full.pending.remove(asked);
+            full.remove_member(now, asked, (LeaveReason::Left, RebalanceReason::Left), &config, effects, out);
+            return Err((ErrorCode::GroupMaxSizeReached, String::new()));
         }
+        let known = shard.groups.get(message.group_id.as_str());
         let protocols: Vec<(String, Bytes)> = message.protocols.iter().map(|p| (p.name.to_string(), p.metadata.clone())).collect();
         // Who is refused leaves no empty group behind.
         let is_first = |name: &str| Group::new(Arc::from(name)).accepts(&message.protocol_type, &protocols);
@@ -87,7 +91,7 @@ impl Coordinator {
             instance: instance.map(Arc::from),
             client_id: client_id.to_owned(),
             session_timeout,
-            rebalance_timeout: MS * Time::try_from(message.rebalance_timeout_ms).unwrap_or(0),
+            rebalance_timeout,
             protocols: protocols.clone(),
             assignment: Bytes::new(),
             expires: now + session_timeout,
@@ -128,7 +132,7 @@ impl Coordinator {
             return Ok(());
         }
         member.protocols = protocols;
-        member.session_timeout = session_timeout;
+        (member.session_timeout, member.rebalance_timeout) = (session_timeout, rebalance_timeout);
         member.joining = Some(reply);
         let reason = if is_leader { RebalanceReason::LeaderRejoined } else { RebalanceReason::Changed };
         group.prepare_rebalance(now, config.initial_rebalance_delay, reason, effects, out);
@@ -218,14 +222,16 @@ impl Coordinator {
         match self.shard_mut(&message.group_id) {
             Err(error) => response.error_code = error.code(),
             Ok(shard) => {
+                let mut group = shard.groups.get_mut(message.group_id.as_str());
                 for leaving in &message.members {
-                    let mut answer = k::leave_group_response::MemberResponse::default();
-                    answer.member_id = leaving.member_id.clone();
-                    answer.group_instance_id = leaving.group_instance_id.clone();
-                    let group = shard.groups.get_mut(message.group_id.as_str()).ok_or(ErrorCode::UnknownMemberId);
-                    let left = group.and_then(|group| group.leave(now, leaving, &config, effects, out));
-                    answer.error_code = left.err().unwrap_or(ErrorCode::None).code();
-                    response.members.push(answer);
+                    let left = group.as_deref_mut().ok_or(ErrorCode::UnknownMemberId).and_then(|group| group.leave(leaving, effects, out));
+                    let answer = k::leave_group_response::MemberResponse::default().with_member_id(leaving.member_id.clone());
+                    let answer = answer.with_group_instance_id(leaving.group_instance_id.clone());
+                    response.members.push(answer.with_error_code(left.err().unwrap_or(ErrorCode::None).code()));
+                }
+                // All have left before the others are counted.
+                if let Some(group) = group.filter(|_| response.members.iter().any(|told| told.error_code == 0)) {
+                    group.members_have_left(now, RebalanceReason::Left, &config, effects, out);
                 }
             }
         }
@@ -266,12 +272,30 @@ impl Coordinator {
 }
 
 impl Member {
+    /// When it is taken out unless it is heard of. While the group owes it an answer that is not its fault (`ClassicGroupMember.hasSatisfiedHeartbeat`).
+    fn session_ends(&self) -> Option<Time> {
+        (self.joining.is_none() && self.syncing.is_none()).then_some(self.expires)
+    }
+
     fn is_expired(&self, now: Time) -> bool {
-        self.joining.is_none() && self.expires <= now && !mutant::is("dead-member-stays")
+        self.session_ends().is_some_and(|at| at <= now) && !mutant::is("dead-member-stays")
     }
 }
 
 impl Group {
+    /// Whether there is room for who joins. While the members are being counted those who have come again count
+    /// (`GroupMetadataManager.acceptJoiningMember`).
+    fn has_room(&self, member: &str, size_max: usize) -> bool {
+        let has_joined = |member: &&Member| member.joining.is_some();
+        match self.state {
+            GroupState::Empty => true,
+            GroupState::PreparingRebalance => {
+                self.members.get(member).filter(has_joined).is_some() || self.members.values().filter(has_joined).count() < size_max
+            }
+            GroupState::CompletingRebalance | GroupState::Stable => self.members.contains_key(member) || self.members.len() < size_max,
+        }
+    }
+
     /// Whether a member with these assignors can join: there is one that everybody knows.
     fn accepts(&self, protocol_type: &str, protocols: &[(String, Bytes)]) -> bool {
         if protocol_type.is_empty() || protocols.is_empty() {
@@ -295,6 +319,7 @@ impl Group {
         }
         let id = member.id.clone();
         out.note(NoteKind::MemberJoined { group: self.id.clone(), member: id.clone() });
+        self.gathering.iter_mut().for_each(|gathering| gathering.newcomer = true);
         self.leader.get_or_insert_with(|| id.clone());
         self.members.insert(id, member);
         self.prepare_rebalance(now, config.initial_rebalance_delay, RebalanceReason::Joined, effects, out);
@@ -304,9 +329,7 @@ impl Group {
     /// Somebody leaves, or is taken out by its instance id alone, as an admin does.
     fn leave(
         &mut self,
-        now: Time,
         leaving: &k::leave_group_request::MemberIdentity,
-        config: &CoordinatorConfig,
         effects: &mut Effects,
         out: &mut Outputs,
     ) -> Result<(), ErrorCode> {
@@ -320,16 +343,22 @@ impl Group {
             self.validate(&leaving.member_id, instance)?;
             Arc::from(leaving.member_id.as_str())
         };
-        self.remove_member(now, &member, (LeaveReason::Left, RebalanceReason::Left), config, effects, out);
+        self.take_out(&member, LeaveReason::Left, effects, out);
         Ok(())
     }
 
     pub(super) fn complete_join_if_ready(&mut self, now: Time, config: &CoordinatorConfig, effects: &mut Effects, out: &mut Outputs) {
         let waited = self.deadline.is_some_and(|deadline| deadline <= now);
-        if self.state == GroupState::PreparingRebalance && (waited || (!self.initial && self.all_joined())) {
-            self.initial = false;
-            self.complete_join(now, config, effects, out);
+        let is_complete = self.gathering.is_none() && self.all_joined();
+        if self.state != GroupState::PreparingRebalance || !waited && !is_complete {
+            return;
         }
+        if let Some(delay) = self.gathering.as_mut().and_then(|gathering| gathering.goes_on(config.initial_rebalance_delay)) {
+            self.deadline = Some(now + delay);
+            return;
+        }
+        self.gathering = None;
+        self.complete_join(now, config, effects, out);
     }
 
     fn remove_member(
@@ -341,7 +370,14 @@ impl Group {
         effects: &mut Effects,
         out: &mut Outputs,
     ) {
-        let Some(removed) = self.members.remove(member) else { return };
+        if self.take_out(member, reason.0, effects, out) {
+            self.members_have_left(now, reason.1, config, effects, out);
+        }
+    }
+
+    /// `false`: it is no member.
+    fn take_out(&mut self, member: &str, reason: LeaveReason, effects: &mut Effects, out: &mut Outputs) -> bool {
+        let Some(removed) = self.members.remove(member) else { return false };
         if let Some(waiting) = removed.joining {
             effects.replies.push((waiting, join_error(ErrorCode::UnknownMemberId, member)));
         }
@@ -352,9 +388,21 @@ impl Group {
             self.leader =
                 self.members.values().find(|other| other.joining.is_some()).or(self.members.values().next()).map(|other| other.id.clone());
         }
-        out.note(NoteKind::MemberLeft { group: self.id.clone(), member: removed.id, reason: reason.0 });
+        out.note(NoteKind::MemberLeft { group: self.id.clone(), member: removed.id, reason });
+        true
+    }
+
+    /// What that means for those who stay.
+    fn members_have_left(
+        &mut self,
+        now: Time,
+        reason: RebalanceReason,
+        config: &CoordinatorConfig,
+        effects: &mut Effects,
+        out: &mut Outputs,
+    ) {
         if matches!(self.state, GroupState::Stable | GroupState::CompletingRebalance) {
-            self.prepare_rebalance(now, 0, reason.1, effects, out);
+            self.prepare_rebalance(now, 0, reason, effects, out);
         }
         self.complete_join_if_ready(now, config, effects, out);
     }
@@ -362,7 +410,7 @@ impl Group {
     fn next_deadline(&self) -> Option<Time> {
         let consumer = self.consumer.as_ref().and_then(|group| group.next_deadline());
         let share = self.share.as_ref().and_then(|group| group.next_deadline());
-        let sessions = self.members.values().filter(|member| member.joining.is_none()).map(|member| member.expires);
+        let sessions = self.members.values().filter_map(Member::session_ends);
         sessions.chain(self.pending.values().copied()).chain(self.deadline).chain(self.sync_deadline).chain(consumer).chain(share).min()
     }
 }

@@ -27,7 +27,7 @@ pub use share_state::{SHARE_TOPIC, ShareCoordinator, ShareEffects, Stored, state
 pub use share_tasks::ShareWish;
 pub use transaction::{Transaction, TransactionState};
 pub use transactions::{
-    Change, DueMarker, MARKER_BACKOFF, TRANSACTIONS_TOPIC, TransactionConfig, TransactionCoordinator, TransactionEffects,
+    Change, DueMarker, MARKER_BACKOFF, TRANSACTIONS_TOPIC, TransactionConfig, TransactionCoordinator, TransactionEffects, identity_of,
 };
 
 use crate::mutant;
@@ -452,6 +452,11 @@ impl Coordinator {
         if group.is_empty() {
             return Err(ErrorCode::InvalidGroupId);
         }
+        self.shard_of_any(group)
+    }
+
+    /// The same for what a group without a name may do: consumers that choose their partitions themselves have committed under it since there were groups.
+    fn shard_of_any(&mut self, group: &str) -> Result<&mut Shard, ErrorCode> {
         self.shards.get_mut(&partition_for(group, self.config.partitions)).ok_or(ErrorCode::NotCoordinator)
     }
 }

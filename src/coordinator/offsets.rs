@@ -15,6 +15,9 @@ use kafka_protocol::messages as k;
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// A commit that leaves it to the broker how long it is kept (`OffsetCommitRequest.DEFAULT_RETENTION_TIME`).
+const RETENTION_OF_BROKER: i64 = -1;
+
 /// Topic and partition.
 pub type OffsetKey = (Arc<str>, i32);
 
@@ -199,8 +202,11 @@ impl Coordinator {
             topic.partitions.iter().any(|asked| topic_id(&topic.name, asked.partition_index).is_some())
         };
         // A commit of nothing that exists never reaches the group.
-        let checked = if message.topics.iter().any(known) { self.checked_commit(now, message, producer.is_some()) } else { Ok(()) };
-        let checked = checked.and_then(|()| refusal.map_or(Ok(()), Err));
+        let checked = match refusal.filter(|_| message.topics.iter().any(known)) {
+            Some(error) => Err(error),
+            None if message.topics.iter().any(known) => self.checked_commit(now, message, producer.is_some()),
+            None => Ok(()),
+        };
         let mut response = k::OffsetCommitResponse::default();
         let mut offsets = Vec::new();
         for topic in &message.topics {
@@ -214,7 +220,9 @@ impl Coordinator {
                 if place.is_none() {
                     result.error_code = ErrorCode::UnknownTopicOrPartition.code();
                 } else if let Err(error) = checked.and_then(|()| self.check_epoch(message, place)) {
-                    result.error_code = error.code();
+                    // A producer knows nothing of member epochs.
+                    let is_stale = producer.is_some() && error == ErrorCode::StaleMemberEpoch;
+                    result.error_code = if is_stale { ErrorCode::IllegalGeneration } else { error }.code();
                 } else if config.offset_metadata_max < metadata.len() {
                     result.error_code = ErrorCode::OffsetMetadataTooLarge.code();
                 } else {
@@ -223,7 +231,10 @@ impl Coordinator {
                         leader_epoch: asked.committed_leader_epoch,
                         metadata: metadata.to_owned(),
                         timestamp: config.timestamp(now),
-                        expires: None,
+                        // Before version 5 a client may say how long it is kept.
+                        expires: Some(message.retention_time_ms)
+                            .filter(|kept| *kept != RETENTION_OF_BROKER)
+                            .map(|kept| config.timestamp(now).saturating_add(kept)),
                     };
                     offsets.push(((Arc::from(topic.name.as_str()), asked.partition_index), committed));
                 }
@@ -286,9 +297,13 @@ impl Coordinator {
 
     fn checked_commit(&mut self, now: Time, message: &k::OffsetCommitRequest, in_transaction: bool) -> Result<(), ErrorCode> {
         let generation = message.generation_id_or_member_epoch;
-        let shard = self.shard_mut(&message.group_id)?;
+        let shard = if in_transaction { self.shard_mut(&message.group_id)? } else { self.shard_of_any(&message.group_id)? };
         let Some(group) = shard.groups.get_mut(message.group_id.as_str()) else {
-            return if 0 <= generation { Err(ErrorCode::IllegalGeneration) } else { Ok(()) };
+            return match generation {
+                ..0 => Ok(()),
+                _ if in_transaction => Err(ErrorCode::IllegalGeneration),
+                _ => Err(ErrorCode::GroupIdNotFound),
+            };
         };
         if group.share.is_some() {
             // Its leaders know how far it is.
@@ -334,45 +349,54 @@ impl Coordinator {
     }
 
     pub(super) fn fetch_offsets(&mut self, reply: ReplyTo, message: &k::OffsetFetchRequest, effects: &mut Effects) {
-        let mut response = k::OffsetFetchResponse::default();
-        for asked in &message.groups {
-            let mut answer = k::offset_fetch_response::OffsetFetchResponseGroup::default();
-            answer.group_id = asked.group_id.clone();
-            match self.shard_mut(&asked.group_id) {
-                Err(error) => answer.error_code = error.code(),
-                Ok(shard) => {
-                    let group = shard.groups.get(asked.group_id.as_str());
-                    let consumer = group.and_then(|group| group.consumer.as_deref());
-                    if let Some(Err(error)) = consumer.map(|consumer| consumer.check_fetch(asked.member_id.as_deref(), asked.member_epoch))
-                    {
-                        answer.error_code = error.code();
-                        response.groups.push(answer);
-                        continue;
-                    }
-                    for topic in asked.topics.iter().flatten() {
-                        let mut topic_answer = k::offset_fetch_response::OffsetFetchResponseTopics::default();
-                        topic_answer.name = topic.name.clone();
-                        for index in &topic.partition_indexes {
-                            let key: OffsetKey = (Arc::from(topic.name.as_str()), *index);
-                            let committed = group.and_then(|group| group.offsets.get(&key));
-                            let mut partition = k::offset_fetch_response::OffsetFetchResponsePartitions::default();
-                            partition.partition_index = *index;
-                            // Whether it stands is not decided yet (KIP-447).
-                            let is_open = shard.open_of(&asked.group_id).any(|open| *open == key);
-                            if message.require_stable && is_open {
-                                partition.error_code = ErrorCode::UnstableOffsetCommit.code();
-                            }
-                            partition.committed_offset = committed.map_or(-1, |committed| committed.offset);
-                            partition.committed_leader_epoch = committed.map_or(-1, |committed| committed.leader_epoch);
-                            partition.metadata = Some(wire::text(committed.map_or("", |committed| &committed.metadata)));
-                            topic_answer.partitions.push(partition);
-                        }
-                        answer.topics.push(topic_answer);
-                    }
-                }
+        let answer = |asked: &k::offset_fetch_request::OffsetFetchRequestGroup| {
+            let answer = k::offset_fetch_response::OffsetFetchResponseGroup::default().with_group_id(asked.group_id.clone());
+            match self.committed_offsets(asked, message.require_stable) {
+                Ok(topics) => answer.with_topics(topics),
+                Err(error) => answer.with_error_code(error.code()),
             }
-            response.groups.push(answer);
+        };
+        let groups = message.groups.iter().map(answer).collect();
+        effects.replies.push((reply, Response::OffsetFetch(Arc::new(k::OffsetFetchResponse::default().with_groups(groups)))));
+    }
+
+    /// What one group has committed: in the partitions that are asked for, or in all in which it has.
+    fn committed_offsets(
+        &self,
+        asked: &k::offset_fetch_request::OffsetFetchRequestGroup,
+        require_stable: bool,
+    ) -> Result<Vec<k::offset_fetch_response::OffsetFetchResponseTopics>, ErrorCode> {
+        let shard = self.shards.get(&partition_for(&asked.group_id, self.config.partitions)).ok_or(ErrorCode::NotCoordinator)?;
+        let group = shard.groups.get(asked.group_id.as_str());
+        if let Some(consumer) = group.and_then(|group| group.consumer.as_deref()) {
+            consumer.check_fetch(asked.member_id.as_deref(), asked.member_epoch)?;
         }
-        effects.replies.push((reply, Response::OffsetFetch(Arc::new(response))));
+        let told = |topic: &str, index: i32| {
+            let key: OffsetKey = (Arc::from(topic), index);
+            // Whether it stands is not decided yet (KIP-447).
+            let is_open = require_stable && shard.open_of(&asked.group_id).any(|open| *open == key);
+            let committed = group.and_then(|group| group.offsets.get(&key)).filter(|_| !is_open);
+            k::offset_fetch_response::OffsetFetchResponsePartitions::default()
+                .with_partition_index(index)
+                .with_committed_offset(committed.map_or(-1, |committed| committed.offset))
+                .with_committed_leader_epoch(committed.map_or(-1, |committed| committed.leader_epoch))
+                .with_metadata(Some(wire::text(committed.map_or("", |committed| &committed.metadata))))
+                .with_error_code(if is_open { ErrorCode::UnstableOffsetCommit } else { ErrorCode::None }.code())
+        };
+        let Some(topics) = &asked.topics else {
+            let mut all: Vec<k::offset_fetch_response::OffsetFetchResponseTopics> = Vec::new();
+            for (topic, index) in group.into_iter().flat_map(|group| group.offsets.keys()) {
+                if all.last().is_none_or(|last| last.name.as_str() != &**topic) {
+                    all.push(k::offset_fetch_response::OffsetFetchResponseTopics::default().with_name(wire::topic(topic)));
+                }
+                all.last_mut().into_iter().for_each(|last| last.partitions.push(told(topic, *index)));
+            }
+            return Ok(all);
+        };
+        let of_topic = |topic: &k::offset_fetch_request::OffsetFetchRequestTopics| {
+            let partitions = topic.partition_indexes.iter().map(|index| told(&topic.name, *index)).collect();
+            k::offset_fetch_response::OffsetFetchResponseTopics::default().with_name(topic.name.clone()).with_partitions(partitions)
+        };
+        Ok(topics.iter().map(of_topic).collect())
     }
 }

@@ -11,7 +11,7 @@ use crate::protocol::transaction_records::TransactionValue;
 use std::sync::Arc;
 
 pub const NO_PRODUCER_ID: i64 = -1;
-const NO_EPOCH: i16 = -1;
+pub const NO_EPOCH: i16 = -1;
 
 /// Kafka's numbers are those of the records.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -4,7 +4,7 @@
 //! of a transaction, nor how records are replicated. Source: `TransactionCoordinator`, `TransactionStateManager`, `TransactionMarkerChannelManager`;
 //! KIP-98, KIP-360, KIP-664, KIP-890.
 
-use super::transaction::{Mark, NO_PRODUCER_ID, Transaction, TransactionState};
+use super::transaction::{Mark, NO_EPOCH, NO_PRODUCER_ID, Transaction, TransactionState};
 use super::{ReplyTo, partition_for};
 use crate::mutant;
 use crate::node::{NoteKind, Outputs, Partition, Time};
@@ -197,13 +197,13 @@ impl TransactionCoordinator {
         message: &k::InitProducerIdRequest,
         next_id: &mut dyn FnMut() -> Option<i64>,
     ) -> Result<Option<Transaction>, ErrorCode> {
+        let expected = identity_of(message)?;
         if id.is_empty() {
             return Err(ErrorCode::InvalidRequest);
         }
         if !(1..=self.config.timeout_max_ms).contains(&i64::from(message.transaction_timeout_ms)) {
             return Err(ErrorCode::InvalidTransactionTimeout);
         }
-        let expected = Some((message.producer_id.0, message.producer_epoch)).filter(|(id, _)| *id != NO_PRODUCER_ID);
         let shard = self.shard(id)?;
         if shard.ids.get(id).is_none() {
             let producer_id = next_id().ok_or(ErrorCode::CoordinatorLoadInProgress)?;
@@ -303,7 +303,8 @@ impl TransactionCoordinator {
         if own.epoch != epoch {
             return Err(ErrorCode::ProducerFenced);
         }
-        if own.is_changing || own.state.is_ending() {
+        // What only looks need not wait for a change that is being written.
+        if own.is_changing && !verify_only || own.state.is_ending() {
             return Err(ErrorCode::ConcurrentTransactions);
         }
         let is_open = own.state == TransactionState::Ongoing;
@@ -311,7 +312,7 @@ impl TransactionCoordinator {
             partitions.iter().filter(|partition| !is_open || !own.partitions.contains(*partition)).cloned().collect();
         let adds = !verify_only && !lacking.is_empty();
         // Whoever names it once more in the same request is too early.
-        own.is_changing = adds;
+        own.is_changing |= adds;
         Ok((lacking, adds))
     }
 
@@ -518,6 +519,15 @@ impl TransactionCoordinator {
             next = [next, due].into_iter().flatten().min();
         }
         next
+    }
+}
+
+/// Who the sender of InitProducerId says that it is, if it says so: id and epoch, or neither (`KafkaApis.handleInitProducerIdRequest`).
+pub fn identity_of(message: &k::InitProducerIdRequest) -> Result<Option<(i64, i16)>, ErrorCode> {
+    match (message.producer_id.0, message.producer_epoch) {
+        (NO_PRODUCER_ID, NO_EPOCH) => Ok(None),
+        (NO_PRODUCER_ID, _) | (_, NO_EPOCH) => Err(ErrorCode::InvalidRequest),
+        identity => Ok(Some(identity)),
     }
 }
 
