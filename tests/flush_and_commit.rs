@@ -101,3 +101,35 @@ fn commits_return_one_after_the_other() {
     cluster.advance(1_000.0);
     assert_eq!(cluster.committed("g", "orders", 0), Some(5), "the one that came last counts");
 }
+
+#[test]
+fn while_a_commit_waits_the_application_polls_nothing() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    cluster.apply(json!({ "type": "addProducer", "id": "shop", "topic": "orders", "recordsPerSecond": 10 }));
+    let configs = json!({ "auto.offset.reset": "earliest", "enable.auto.commit": "false", "default.api.timeout.ms": "4000" });
+    cluster.apply(json!({ "type": "addConsumer", "id": "reader", "group": "g", "topics": ["orders"], "configs": configs }));
+    cluster.advance(5_000.0);
+    let coordinator = cluster.group("g").coordinator.expect("a coordinator");
+    // The partition is led, and read, on elsewhere.
+    if cluster.leader("orders", 0) == coordinator {
+        let other = coordinator % 3 + 1;
+        let mut replicas = vec![other];
+        replicas.extend((1..=3).filter(|broker| *broker != other));
+        cluster.apply(json!({ "type": "reassign", "topic": "orders", "partition": 0, "replicas": replicas }));
+        cluster.advance(1_000.0);
+        cluster.apply(json!({ "type": "electLeader", "topic": "orders", "partition": 0 }));
+        cluster.advance(1_000.0);
+    }
+    let consumed = |cluster: &Cluster| cluster.view().consumers[0].consumed;
+    cluster.apply(json!({ "type": "setLink", "from": "reader", "to": format!("broker-{coordinator}"), "cut": true }));
+    cluster.advance(500.0);
+    let before = consumed(&cluster);
+    cluster.advance(1_000.0);
+    assert!(before + 5 < consumed(&cluster), "it reads on without its coordinator");
+    cluster.apply(json!({ "type": "commit", "consumer": "reader" }));
+    let before = consumed(&cluster);
+    cluster.advance(3_900.0);
+    assert_eq!(consumed(&cluster), before, "commitSync has not returned");
+    cluster.advance(1_000.0);
+    assert!(before + 30 < consumed(&cluster), "it has failed, and the application polls again");
+}

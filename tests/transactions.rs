@@ -371,6 +371,25 @@ fn the_application_is_refused_where_kafkas_producer_throws() {
     assert_eq!(events(&cluster, "transactionFailed")[0].error, Some("INVALID_TRANSACTION_TIMEOUT"));
 }
 
+/// What it says before it hears that it has no transactions waits for that, and fails with it.
+#[test]
+fn what_a_producer_sends_that_cannot_begin_has_failed() {
+    let mut cluster = cluster("2");
+    add_producer(&mut cluster, "slow", json!({ "transactional.id": "slow", "transaction.timeout.ms": "900001" }));
+    act(&mut cluster, "beginTransaction", "slow");
+    send(&mut cluster, "slow", 0, "a");
+    send(&mut cluster, "slow", 1, "b");
+    cluster.advance(1_000.0);
+    let view = cluster.view();
+    let slow = view.producers.iter().find(|producer| producer.id == "slow").expect("the producer");
+    assert_eq!((slow.sent, slow.failed, slow.buffered), (2, 2, 0));
+    let failed = events(&cluster, "recordFailed");
+    assert_eq!(failed.iter().map(|event| event.error).collect::<Vec<_>>(), [Some("INVALID_TRANSACTION_TIMEOUT"); 2]);
+    for what in ["beginTransaction", "commitTransaction", "abortTransaction"] {
+        assert_eq!(cluster.refused(json!({ "type": what, "producer": "slow" })).code, "INVALID_TRANSACTION_TIMEOUT");
+    }
+}
+
 #[test]
 fn who_asks_the_coordinator_before_it_appends() {
     let asks = |broker: &mut Direct, topic| {

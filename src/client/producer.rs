@@ -159,7 +159,7 @@ pub struct Producer {
     pub(super) generator: Option<(TopicName, Generator)>,
     /// What it sends are the changes of a table's rows.
     pub(super) table: Option<Table>,
-    counts: Counts,
+    pub(super) counts: Counts,
     pub(super) closing: bool,
     /// The application waits until everything is sent and answered.
     pub(super) flushing: bool,

@@ -76,7 +76,10 @@ impl Producer {
             };
             match call {
                 Call::Send(topic, record) => match fails {
-                    Some(error) => self.fail(None, &topic, 1, error, out),
+                    Some(error) => {
+                        self.counts.sent += 1;
+                        self.fail(None, &topic, 1, error, out);
+                    }
                     None => self.take(now, &topic, &record.draft(&record.borrowed_headers()), out),
                 },
                 Call::Begin if fails.is_none() => {
@@ -159,10 +162,11 @@ impl Producer {
                 Request::AddOffsetsToTxn(Arc::new(message.with_producer_epoch(epoch).with_group_id(group)))
             }
             Step::CommitOffsets => {
-                let GroupOffsets { group, member, generation, offsets } = &**own.offsets.as_ref()?;
+                let GroupOffsets { group, member, generation, instance, offsets } = &**own.offsets.as_ref()?;
                 let mut message = k::TxnOffsetCommitRequest::default().with_transactional_id(id).with_producer_id(producer_id);
                 (message.producer_epoch, message.group_id) = (epoch, k::GroupId(wire::text(group)));
                 (message.generation_id, message.member_id) = (*generation, wire::text(member));
+                message.group_instance_id = instance.as_deref().map(wire::text);
                 for (partition, offset) in offsets {
                     if message.topics.last().is_none_or(|topic| topic.name.as_str() != &*partition.topic) {
                         let topic = k::txn_offset_commit_request::TxnOffsetCommitRequestTopic::default();

@@ -68,6 +68,8 @@ pub struct GroupOffsets {
     /// Of the member that has read so far; empty and -1 without one.
     pub member: String,
     pub generation: i32,
+    /// `group.instance.id` of a static one.
+    pub instance: Option<Arc<str>>,
     /// The next offset to read of each partition.
     pub offsets: Vec<(Partition, i64)>,
 }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 /// A commit that the application waits for (`commitSync`).
 #[derive(Clone, Debug)]
 pub(super) struct CommitSync {
+    number: u64,
     offsets: Vec<(Partition, i64)>,
     metadata: OrderedMap<Partition, String>,
     deadline: Time,
@@ -49,7 +50,9 @@ impl Consumer {
         };
         let deadline = now + self.config.api_timeout;
         if !offsets.is_empty() {
-            self.commits.push_back(CommitSync { offsets, metadata, deadline, next_try: now, is_asked: false });
+            let number = self.next_commit;
+            self.next_commit += 1;
+            self.commits.push_back(CommitSync { number, offsets, metadata, deadline, next_try: now, is_asked: false });
         }
         self.drive(now, out);
         true
@@ -65,28 +68,31 @@ impl Consumer {
         self.ask_to_commit(now, Asked::OffsetCommit, &offsets, &metadata, out);
     }
 
-    /// The first of the application's commits is asked for, once there is somebody to ask, until its time is over.
+    /// The first of the application's commits is asked for, once there is somebody to ask, until its time is over, whoever may still answer.
     pub(super) fn keep_committing(&mut self, now: Time, out: &mut Outputs) {
-        while let Some(late) = self.commits.pop_front_if(|first| first.deadline <= now && !first.is_asked) {
+        while let Some(late) = self.commits.pop_front_if(|first| first.deadline <= now) {
             self.commit_fails(&late, ErrorCode::RequestTimedOut, out);
         }
         let Some(first) = self.commits.front().filter(|first| !first.is_asked && first.next_try <= now).cloned() else { return };
-        let is_asked = self.ask_to_commit(now, Asked::CommitSync, &first.offsets, &first.metadata, out);
+        let is_asked = self.ask_to_commit(now, Asked::CommitSync(first.number), &first.offsets, &first.metadata, out);
         self.commits.iter_mut().take(1).for_each(|first| first.is_asked = is_asked);
     }
 
-    /// When something is due of the application's commits. While nobody is there to ask, that is not known.
+    /// When something is due of the first of the application's commits.
     pub(super) fn commit_due(&self, now: Time) -> Option<Time> {
-        let first = self.commits.front().filter(|first| !first.is_asked)?;
-        Some(if now < first.next_try { first.next_try.min(first.deadline) } else { first.deadline })
+        let first = self.commits.front()?;
+        Some(if now < first.next_try && !first.is_asked { first.next_try.min(first.deadline) } else { first.deadline })
     }
 
-    pub(super) fn sync_committed(&mut self, now: Time, message: &k::OffsetCommitResponse, out: &mut Outputs) {
+    pub(super) fn sync_committed(&mut self, now: Time, number: u64, message: &k::OffsetCommitResponse, out: &mut Outputs) {
         self.committed(now, message);
+        if !self.waits_for(number) {
+            return;
+        }
         let mut errors = message.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| ErrorCode::of(partition.error_code));
         match errors.find(|error| *error != ErrorCode::None) {
             None => drop(self.commits.pop_front()),
-            Some(error) if error.retriable() && error != ErrorCode::RebalanceInProgress => self.sync_commit_lost(now),
+            Some(error) if error.retriable() && error != ErrorCode::RebalanceInProgress => self.sync_commit_lost(now, number),
             Some(error) => {
                 if let Some(failed) = self.commits.pop_front() {
                     self.commit_fails(&failed, error, out);
@@ -95,8 +101,16 @@ impl Consumer {
         }
     }
 
+    /// Whether the application still waits for this one, which is the first then.
+    fn waits_for(&self, number: u64) -> bool {
+        self.commits.front().is_some_and(|first| first.number == number)
+    }
+
     /// It is asked again after a while.
-    pub(super) fn sync_commit_lost(&mut self, now: Time) {
+    pub(super) fn sync_commit_lost(&mut self, now: Time, number: u64) {
+        if !self.waits_for(number) {
+            return;
+        }
         let next_try = now + self.network.backoff(0);
         self.commits.iter_mut().take(1).for_each(|first| (first.is_asked, first.next_try) = (false, next_try));
     }

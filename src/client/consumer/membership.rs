@@ -257,7 +257,7 @@ impl Consumer {
             Asked::JoinGroup | Asked::SyncGroup => self.rejoin_at(now),
             Asked::Report => self.report_lost(now),
             Asked::OffsetFetch => self.committed_unasked(now),
-            Asked::CommitSync => self.sync_commit_lost(now),
+            Asked::CommitSync(number) => self.sync_commit_lost(now, *number),
             _ => {}
         }
     }

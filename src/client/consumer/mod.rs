@@ -126,8 +126,8 @@ enum Asked {
     LeaveGroup,
     OffsetFetch,
     OffsetCommit,
-    /// What the application commits itself.
-    CommitSync,
+    /// What the application commits itself: which of its commits.
+    CommitSync(u64),
     ListOffsets(Vec<Partition>),
     /// What is read there, by topic id and index, with the offset asked for.
     Fetch(AskedOffsets),
@@ -174,6 +174,7 @@ pub struct Consumer {
     paused: bool,
     /// Commits of the application that have not returned.
     commits: VecDeque<CommitSync>,
+    next_commit: u64,
     consumed: u64,
     error: Option<ErrorCode>,
     closing: bool,
@@ -198,6 +199,7 @@ impl Consumer {
             polled_at: 0,
             paused: false,
             commits: VecDeque::new(),
+            next_commit: 0,
             consumed: 0,
             error: None,
             closing: false,
@@ -302,16 +304,17 @@ impl Consumer {
         }
     }
 
-    /// Whether the application has not come back to its next poll.
+    /// Whether the application has not come back to its next poll: it processes records, or waits for a commit (`commitSync`).
     fn is_at_work(&self) -> bool {
-        !self.processing.is_empty() || self.handed.as_ref().is_some_and(|handed| handed.waits)
+        !self.processing.is_empty() || !self.commits.is_empty() || self.handed.as_ref().is_some_and(|handed| handed.waits)
     }
 
     /// Its positions as its group's offsets in a transaction; `None` without a group.
     pub fn group_offsets(&self) -> Option<GroupOffsets> {
         let offsets = self.positions().filter_map(|(partition, position)| Some((partition.clone(), position?))).collect();
         let (member, generation) = self.membership.joined_as.clone().unwrap_or((String::new(), -1));
-        Some(GroupOffsets { group: self.config.group.clone()?, member, generation, offsets })
+        let instance = self.config.instance.clone();
+        Some(GroupOffsets { group: self.config.group.clone()?, member, generation, instance, offsets })
     }
 
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Outputs) {
@@ -366,7 +369,7 @@ impl Consumer {
             (Asked::EpochEnds(asked), Response::OffsetForLeaderEpoch(message)) => self.epoch_ends_told(now, &asked, &message, out),
             (Asked::OffsetFetch, Response::OffsetFetch(message)) => self.offsets_fetched(now, &message, out),
             (Asked::OffsetCommit, Response::OffsetCommit(message)) => self.committed(now, &message),
-            (Asked::CommitSync, Response::OffsetCommit(message)) => self.sync_committed(now, &message, out),
+            (Asked::CommitSync(number), Response::OffsetCommit(message)) => self.sync_committed(now, number, &message, out),
             (Asked::FindCoordinator, Response::FindCoordinator(message)) => self.coordinator_found(now, &message),
             (Asked::JoinGroup | Asked::SyncGroup, response) => self.rebalance_answered(response),
             (Asked::Heartbeat, Response::Heartbeat(message)) => self.heartbeat_answered(now, &message),
