@@ -145,3 +145,27 @@ fn offsets_are_reset_only_when_the_members_of_the_new_protocol_are_gone() {
     join(&mut cluster, "two", "consumer");
     assert_eq!(cluster.view().consumers[0].consumed, 3);
 }
+
+#[test]
+fn a_consumer_group_has_timeouts_of_its_own_within_what_brokers_allow() {
+    let mut cluster = cluster();
+    let set = |name: &str, value: &str| json!({ "type": "alterConfigs", "resource": "group", "name": "g", "set": { name: value } });
+    for (name, value) in
+        [("consumer.session.timeout.ms", "44999"), ("consumer.session.timeout.ms", "60001"), ("consumer.heartbeat.interval.ms", "4999")]
+    {
+        assert_eq!(cluster.refused(set(name, value)).code, "INVALID_CONFIG", "{name}={value}");
+    }
+    cluster.apply(set("consumer.session.timeout.ms", "60000"));
+    cluster.apply(set("consumer.heartbeat.interval.ms", "15000"));
+    join(&mut cluster, "reader", "consumer");
+    cluster.advance(3_000.0);
+    let beats = cluster.events_after(|cluster| cluster.advance(60_000.0));
+    let beats =
+        beats.iter().filter(|event| event.kind == "requestSent" && event.node == "reader" && event.text.contains("ConsumerGroupHeartbeat"));
+    assert!((3..=5).contains(&beats.count()));
+    cluster.apply(json!({ "type": "crashConsumer", "id": "reader" }));
+    cluster.advance(44_000.0);
+    assert_eq!(cluster.group("g").members.len(), 1, "the brokers' 45 seconds would be over");
+    cluster.advance(17_000.0);
+    assert_eq!(cluster.group("g").members.len(), 0);
+}

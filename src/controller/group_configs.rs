@@ -24,13 +24,13 @@ impl Controller {
             let setting = settings::lookup(Scope::Group, name).filter(|setting| setting.name == name);
             let setting = setting.ok_or_else(|| (ErrorCode::InvalidConfig, format!("Unknown group config name: {name}")))?;
             let value = settings::parse(setting, text).map_err(|error| (ErrorCode::InvalidConfig, error.to_string()))?;
-            let own = name.strip_prefix("share.").unwrap_or_default();
-            let range = self.config.share_ranges.iter().find(|(name, ..)| *name == own);
+            let range = self.config.group_ranges.iter().find(|(ranged, ..)| ranged == name);
             if let Some((_, least, most)) =
                 range.filter(|(_, least, most)| matches!(value, Value::Number(ms) if !(*least..=*most).contains(&ms)))
             {
+                let (kind, own) = name.split_once('.').unwrap_or_default();
                 let sentence =
-                    format!("{name} must be between {least} and {most}, as group.share.min.{own} and group.share.max.{own} say.");
+                    format!("{name} must be between {least} and {most}, as group.{kind}.min.{own} and group.{kind}.max.{own} say.");
                 return Err((ErrorCode::InvalidConfig, sentence));
             }
         }

@@ -62,8 +62,8 @@ pub struct ControllerConfig {
     pub unclean_interval: Time,
     /// `delete.topic.enable`
     pub delete_topics: bool,
-    /// What share groups may set for themselves in milliseconds: a setting without `share.`, `group.share.min` and `group.share.max` of it.
-    pub share_ranges: [(&'static str, i64, i64); 3],
+    /// What groups may set for themselves in milliseconds: a setting such as `share.session.timeout.ms`, with `group.share.min` and `group.share.max` of it.
+    pub group_ranges: [(&'static str, i64, i64); 5],
     /// `remote.log.storage.system.enable`
     pub remote_storage: bool,
     /// `controller.quota.window.num` and `controller.quota.window.size.seconds`

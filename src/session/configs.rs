@@ -433,6 +433,15 @@ fn costs(values: &Values) -> Costs {
     }
 }
 
+/// Settings of groups for which brokers have bounds.
+const RANGED_OF_GROUPS: [&str; 5] = [
+    "consumer.heartbeat.interval.ms",
+    "consumer.session.timeout.ms",
+    "share.heartbeat.interval.ms",
+    "share.record.lock.duration.ms",
+    "share.session.timeout.ms",
+];
+
 /// A cluster's nodes and their settings.
 pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
     if SEED_MAX < seed {
@@ -579,8 +588,9 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         unclean_elections: values.bool("unclean.leader.election.enable"),
         unclean_interval: values.millis("unclean.leader.election.interval.ms").max(MS),
         delete_topics: values.bool("delete.topic.enable"),
-        share_ranges: ["record.lock.duration.ms", "heartbeat.interval.ms", "session.timeout.ms"].map(|name| {
-            let at = |end: &str| values.int(&format!("group.share.{end}.{name}"));
+        group_ranges: RANGED_OF_GROUPS.map(|name| {
+            let (kind, own) = name.split_once('.').unwrap_or_default();
+            let at = |end: &str| values.int(&format!("group.{kind}.{end}.{own}"));
             (name, at("min"), at("max"))
         }),
         quota_window: QuotaWindow {

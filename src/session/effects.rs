@@ -224,6 +224,8 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "unclean.leader.election.interval.ms",
         ],
         Scope::Group => &[
+            "consumer.heartbeat.interval.ms",
+            "consumer.session.timeout.ms",
             "share.auto.offset.reset",
             "share.delivery.count.limit",
             "share.heartbeat.interval.ms",

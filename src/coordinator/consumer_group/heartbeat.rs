@@ -45,7 +45,7 @@ impl Coordinator {
         effects: &mut Effects,
         out: &mut Outputs,
     ) {
-        let config = self.config;
+        let config = self.config_of(&message.group_id, image);
         let mut response = k::ConsumerGroupHeartbeatResponse::default();
         response.heartbeat_interval_ms = i32::try_from(config.consumer_heartbeat_interval / MS).unwrap_or(i32::MAX);
         response.member_id = Some(message.member_id.clone());
@@ -70,6 +70,16 @@ impl Coordinator {
         }
     }
 
+    /// What holds for a group: its own settings before the broker's.
+    fn config_of(&self, group: &str, image: &MetadataImage) -> CoordinatorConfig {
+        let own = |name: &str| image.group_configs.get(group)?.get(name)?.trim().parse::<Time>().ok().map(|ms| MS * ms);
+        CoordinatorConfig {
+            consumer_session_timeout: own("consumer.session.timeout.ms").unwrap_or(self.config.consumer_session_timeout),
+            consumer_heartbeat_interval: own("consumer.heartbeat.interval.ms").unwrap_or(self.config.consumer_heartbeat_interval),
+            ..self.config
+        }
+    }
+
     /// The records to be written, and the group as it was before.
     fn beat(
         &mut self,
@@ -80,8 +90,8 @@ impl Coordinator {
         response: &mut k::ConsumerGroupHeartbeatResponse,
         out: &mut Outputs,
     ) -> Result<(Records, Option<Box<ConsumerGroup>>), Refused> {
-        let config = self.config;
         let id: &str = &message.group_id;
+        let config = self.config_of(id, image);
         let shard = self.shard_mut(id).map_err(|error| (error, ""))?;
         let known = shard.groups.get(id);
         let before = match known.map(|group| (group.consumer.clone(), group.is_idle() && group.state == GroupState::Empty)) {

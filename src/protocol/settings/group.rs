@@ -5,6 +5,8 @@
 use super::{Setting, Valid, int, text};
 
 pub static GROUP: &[Setting] = &[
+    int("consumer.heartbeat.interval.ms", "5000", "How often members of a consumer group report.").at_least(1),
+    int("consumer.session.timeout.ms", "45000", "A member of a consumer group that is silent for this long is taken out.").at_least(1),
     text("share.auto.offset.reset", "latest", "Where a share group begins to read a partition: latest, earliest or by_duration.")
         .valid(Valid::ShareOffsetReset),
     int("share.delivery.count.limit", "5", "How often a share group's record is delivered at the most.").valid(Valid::Between(2, 10)),
