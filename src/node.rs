@@ -5,12 +5,14 @@
 
 mod chance;
 mod reasons;
+mod summary;
 
 pub use chance::Chance;
 pub use reasons::{DeleteReason, LeaveReason, Loss, RebalanceReason, SettledBy, UncleanReason};
+pub use summary::Summary;
 
 use crate::protocol::ErrorCode;
-use crate::protocol::wire::{Api, Request, Response};
+use crate::protocol::wire::{Request, Response};
 use std::sync::Arc;
 
 /// Virtual time: microseconds since the session's start.
@@ -362,7 +364,7 @@ pub enum NoteKind {
         target: Arc<str>,
     },
     CommandRefused {
-        name: &'static str,
+        name: Arc<str>,
         code: Arc<str>,
     },
     // Faults stand last: a kind's place enters the trace's hash, and histories without faults keep theirs.
@@ -658,6 +660,12 @@ pub enum NoteKind {
         client: Arc<str>,
         ms: u64,
     },
+    /// A producer that would be idempotent is not, for a setting of its own excludes it.
+    IdempotenceDisabled {
+        client: Arc<str>,
+        setting: &'static str,
+        value: Arc<str>,
+    },
 }
 
 impl NoteKind {
@@ -681,16 +689,4 @@ impl NoteKind {
             _ => None,
         }
     }
-}
-
-/// What a message is about, in a few numbers: for the trace and for the drawing of messages in flight.
-#[derive(Clone, PartialEq, Hash, Debug)]
-pub struct Summary {
-    pub api: Api,
-    /// Of Produce and Fetch: the first partition that carries records, else the first one named.
-    pub partition: Option<Partition>,
-    /// Of a fetch request: the offset asked for there.
-    pub offset: Option<i64>,
-    pub records: u32,
-    pub error: ErrorCode,
 }

@@ -310,7 +310,7 @@ fn refusals_carry_kafkas_name_and_change_nothing() {
         (
             json!({ "type": "createTopic", "name": "x", "partitions": 1, "replicationFactor": 1, "configs": { "min.insync.replicas": "0" } }),
             "INVALID_CONFIG",
-            "configs",
+            "configs.min.insync.replicas",
         ),
         (json!({ "type": "addProducer", "id": "p", "topic": "orders", "configs": { "acks": "2" } }), "INVALID_CONFIG", "configs.acks"),
         (json!({ "type": "removeConsumer", "id": "nobody" }), "UNKNOWN_MEMBER_ID", "id"),

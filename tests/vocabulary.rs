@@ -7,6 +7,7 @@ use brokerlab::session::fields::FromValue;
 use brokerlab::session::{Session, default_scene, parse_command, parse_saved};
 use brokerlab::view::MessageQuery;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Each command, bare and with everything that it may have.
 fn every_command() -> Vec<Value> {
@@ -23,7 +24,7 @@ fn every_command() -> Vec<Value> {
         json!({ "type": "deleteRecords", "topic": "t", "partition": i32::MIN, "beforeOffset": i64::MAX }),
         json!({ "type": "electLeader", "topic": "t", "partition": 0 }),
         json!({ "type": "electLeader", "topic": "t", "partition": i32::MAX, "unclean": true }),
-        json!({ "type": "reassign", "topic": "t", "partition": 0 }),
+        json!({ "type": "reassign", "topic": "t", "partition": 0, "replicas": null }),
         json!({ "type": "reassign", "topic": "t", "partition": 1, "replicas": [3, 1, -1] }),
         json!({ "type": "addProducer", "id": "p", "topic": "t" }),
         json!({ "type": "addProducer", "id": "p", "topic": "t", "recordsPerSecond": 2.5, "keys": ["a", "b"], "value": "{seq}", "configs": { "acks": "all" } }),
@@ -111,6 +112,29 @@ fn every_command_is_read_and_written_the_same() {
 }
 
 #[test]
+fn the_types_for_scripts_name_every_command_and_field() {
+    let types = include_str!("../www/brokerlab.d.ts");
+    let (_, union) = types.split_once("type BrokerlabCommand =").expect("the commands' types");
+    let union = union.split_once("};\n").map_or(union, |(commands, _)| commands);
+    let mut told: BTreeMap<&str, &str> = BTreeMap::new();
+    for line in union.lines().filter(|line| line.trim_start().starts_with("| {")) {
+        let (_, rest) = line.split_once("type: ").expect("a type");
+        let (names, fields) = rest.split_once(';').expect("fields");
+        told.extend(names.split('"').skip(1).step_by(2).map(|name| (name, fields)));
+    }
+    let all = every_command();
+    let known: BTreeSet<&str> = all.iter().filter_map(|command| command["type"].as_str()).collect();
+    assert_eq!(told.keys().copied().collect::<BTreeSet<&str>>(), known);
+    for command in &all {
+        let kind = command["type"].as_str().expect("a type");
+        for field in command.as_object().expect("an object").keys().filter(|field| *field != "type") {
+            let is_told = [": ", "?: "].iter().any(|colon| told[kind].contains(&format!(" {field}{colon}")));
+            assert!(is_told, "{kind}.{field}");
+        }
+    }
+}
+
+#[test]
 fn what_may_be_absent_may_be_null_and_nothing_else_may() {
     let may = [
         "recordsPerSecond",
@@ -160,6 +184,8 @@ fn what_may_be_absent_may_be_null_and_nothing_else_may() {
             let optional = !required && (may.contains(&name.as_str()) || may_in_one.contains(&(kind, name)));
             assert_eq!(parse_command(other.clone()).is_ok(), optional, "{other}");
             let absent = json.as_object().expect("an object").clone().into_iter().filter(|(one, _)| one != name).collect();
+            // What is not there is said where it means something.
+            let optional = optional && !matches!((kind, name.as_str()), ("send", "value") | ("reassign", "replicas"));
             let optional = optional || ["configs", "keys", "headers", "set", "delete"].contains(&name.as_str());
             assert_eq!(parse_command(Value::Object(absent)).is_ok(), optional, "{json} without {name}");
         }

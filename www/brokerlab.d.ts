@@ -16,8 +16,12 @@ interface Brokerlab {
   play(speed?: number): void;
   pause(): void;
   view(): BrokerlabView;
-  /** The trace from index `since` on. */
+  /**
+   * The trace from index `since` on. The newest 200,000 events are kept: with more the answer begins later than asked for. An event's `index` is its place
+   * in the whole trace all the same, so that a gap shows, and `seek` to an earlier time brings the events before it back.
+   */
   events(since?: number): BrokerlabEvent[];
+  /** 10,000 records, unless `max` says how many. */
   messages(query: { topic: string; partition: number; offset?: number; max?: number; isolation?: "read_uncommitted" | "read_committed" }): BrokerlabMessage[];
   /** Hexadecimal; equal for equal seed and commands, live and replayed. */
   traceHash(): string;
@@ -48,6 +52,12 @@ interface BrokerlabSaved {
 
 type BrokerlabCommand =
   | { type: "createTopic"; name: string; partitions: number; replicationFactor: number; configs?: Record<string, string> }
+  | { type: "deleteTopic"; name: string }
+  | { type: "createPartitions"; topic: string; partitions: number /* afterwards */ }
+  | { type: "deleteRecords"; topic: string; partition: number; beforeOffset: number /* -1: the high watermark */ }
+  | { type: "alterConfigs"; resource: "topic" | "broker" | "group"; name: string /* of a broker its id; empty: all brokers */; set?: Record<string, string>; delete?: string[] }
+  | { type: "electLeader"; topic: string; partition: number; unclean?: boolean }
+  | { type: "reassign"; topic: string; partition: number; replicas: number[] | null /* null: the move that is under way is taken back */ }
   | { type: "addProducer"; id: string; topic: string; recordsPerSecond?: number; keys?: string[]; keyDistribution?: "uniform" | "roundRobin" | "zipf"; value?: string /* {seq} {key} {client} {time} {rand} {int:1..6} {float:0.00..9.99} {choice:a|b} */; changeDataCapture?: boolean /* its records are the changes of a table's rows */; configs?: Record<string, string> }
   | { type: "changeRow"; producer: string; key: BrokerlabBytes; value?: string | null /* null deletes the row */ }
   | { type: "removeProducer"; id: string }
@@ -65,8 +75,15 @@ type BrokerlabCommand =
   | { type: "sendOffsetsToTransaction"; producer: string; consumer: string }
   | { type: "resetOffsets"; group: string; topic: string; partition?: number; to: "earliest" | "latest" | { offset: number } | { shiftBy: number } | { timestamp: number } }
   | { type: "moveCoordinator"; group?: string; transactionalId?: string; broker: number }
-  | { type: "crashBroker" | "restartBroker"; broker: number }
-  | { type: "crashController" | "restartController"; controller: number };
+  | { type: "crashBroker" | "restartBroker" | "powerLoss" | "stopBroker" | "removeBroker"; broker: number }
+  | { type: "addBroker"; broker?: number; rack?: string }
+  | { type: "freezeBroker"; broker: number; ms: number }
+  | { type: "slowDisk"; broker: number; factor: number /* 1: healthy again */ }
+  | { type: "skewClock"; broker: number; ms: number /* its clock is ahead by so much, in whole milliseconds */ }
+  | { type: "crashController" | "restartController"; controller: number }
+  | { type: "setLink"; from: string; to: string /* "broker-1", "controller-1", a client's id, "*" */; latencyMs?: number; bytesPerSecond?: number; cut?: boolean; dropRatio?: number; duplicateRatio?: number; delayRatio?: number; delayMs?: number }
+  | { type: "messageFault"; message: number /* its number in the trace */; action: "drop" | "delay" | "duplicate"; delayMs?: number }
+  | { type: "dropNext"; api: string /* "Produce" */; broker?: number; what?: "request" | "response" };
 
 interface BrokerlabView {
   time: number;
@@ -76,11 +93,12 @@ interface BrokerlabView {
   seed: number;
   controller: { leader: number | null; epoch: number };
   controllers: { id: number; state: "running" | "crashed"; role: string | null; logEndOffset: number; highWatermark: number }[];
-  brokers: { id: number; rack: string | null; state: "running" | "crashed" | "frozen" | "fenced" | "stopping" | "stopped"; epoch: number }[];
+  brokers: { id: number; rack: string | null; state: "running" | "crashed" | "frozen" | "fenced" | "stopping" | "stopped"; epoch: number; clockSkewMs?: number; diskFactor?: number }[];
   topics: {
     name: string;
     id: string;
     internal: boolean;
+    /** With the values in force: the topic's own, or what the brokers have for topics that do not say. */
     configs: Record<string, string>;
     partitions: {
       partition: number;
@@ -89,6 +107,10 @@ interface BrokerlabView {
       leaderEpoch: number;
       partitionEpoch: number;
       isr: number[];
+      eligibleLeaderReplicas?: number[];
+      lastKnownElr?: number[];
+      addingReplicas?: number[];
+      removingReplicas?: number[];
       replicas: { broker: number; logStartOffset: number; localLogStartOffset?: number; logEndOffset: number; highWatermark: number; lastStableOffset: number; leaderEpoch: number; inSync: boolean; bytes: number }[];
       remoteSegments?: { baseOffset: number; lastOffset: number; bytes: number; state: "COPY_SEGMENT_STARTED" | "COPY_SEGMENT_FINISHED" | "DELETE_SEGMENT_STARTED"; leaderEpoch: number }[];
     }[];
@@ -116,6 +138,10 @@ interface BrokerlabView {
     started: number | null;
     partitions: BrokerlabTopicPartition[];
   }[];
+  /** What `setLink` says; the last one that fits a pair of nodes holds. */
+  links?: { from: string; to: string; latencyMs?: number; bytesPerSecond?: number; cut: boolean; dropRatio?: number; duplicateRatio?: number; delayRatio?: number; delayMs?: number }[];
+  /** What `dropNext` still waits for. */
+  drops?: { api: string; broker?: number; what: "request" | "response" }[];
 }
 
 interface BrokerlabEvent { index: number; time: number; kind: string; node: string; text: string; topic?: string; partition?: number; error?: string; detail: object }

@@ -154,16 +154,21 @@ impl Broker {
         }
     }
 
+    /// What a topic has that does not say: the broker's value in its place.
+    pub fn topic_default(&self, setting: &'static Setting) -> Option<String> {
+        let of_broker = stand_in(setting.name).and_then(|stand_in| self.in_force(stand_in.name));
+        of_broker.or_else(|| setting.default.map(str::to_owned))
+    }
+
     fn topic_entry(
         &self,
         setting: &'static Setting,
         own: &OrderedMap<String, String>,
         message: &k::DescribeConfigsRequest,
     ) -> DescribeConfigsResourceResult {
-        let stand_in = stand_in(setting.name);
-        let mut synonyms = stand_in.map(|broker| self.synonyms(broker.name)).unwrap_or_default();
+        let mut synonyms = stand_in(setting.name).map(|broker| self.synonyms(broker.name)).unwrap_or_default();
         let own = own.get(setting.name).map(|text| shown(setting, text));
-        let value = own.clone().or_else(|| self.in_force(stand_in?.name)).or_else(|| setting.default.map(str::to_owned));
+        let value = own.clone().or_else(|| self.topic_default(setting));
         if let Some(value) = own {
             synonyms.insert(0, (setting.name, value, TOPIC_CONFIG));
         }

@@ -117,11 +117,10 @@ pub fn apply(world: &mut World, trace: &mut Trace, command: &Command) -> Result<
         }
         Command::PauseConsumer { id } | Command::ResumeConsumer { id } => {
             let (consumer, pause) = (running_consumer(world, id, "id")?, matches!(command, Command::PauseConsumer { .. }));
-            if consumer.is_paused() == pause {
-                let state = if pause { "paused already" } else { "not paused" };
-                return Err(Refusal::argument("id", format!("Consumer {id} is {state}.")));
+            // As in Kafka, to pause what is paused is no mistake.
+            if consumer.is_paused() != pause {
+                with_consumer(world, trace, id, |now, consumer, out| consumer.set_paused(now, pause, out));
             }
-            with_consumer(world, trace, id, |now, consumer, out| consumer.set_paused(now, pause, out));
             Ok(Value::Null)
         }
         Command::Commit { consumer, offsets } => commit(world, trace, consumer, offsets.as_deref()),
@@ -228,14 +227,18 @@ pub(super) fn add_consumer(
     }
     let reads = match asked {
         (Some(topics), None, None) if !topics.is_empty() => {
-            topics.iter().try_for_each(|topic| checked_topic(topic).map_err(|refusal| refusal.at("topics")))?;
+            for (place, topic) in topics.iter().enumerate() {
+                checked_topic(topic).map_err(|refusal| refusal.at(&format!("topics[{place}]")))?;
+            }
             Reads::Subscribed(topics.iter().map(|topic| Arc::from(topic.as_str())).collect())
         }
         (None, Some(partitions), None) if !partitions.is_empty() => {
-            partitions.iter().try_for_each(|partition| checked_topic(&partition.topic).map_err(|refusal| refusal.at("partitions")))?;
-            if let Some(wrong) = partitions.iter().find(|partition| partition.partition < 0) {
-                let sentence = format!("There is no partition {}.", wrong.partition);
-                return Err(Refusal::kafka(ErrorCode::UnknownTopicOrPartition, sentence).at("partitions"));
+            for (place, TopicPartition { topic, partition }) in partitions.iter().enumerate() {
+                checked_topic(topic).map_err(|refusal| refusal.at(&format!("partitions[{place}].topic")))?;
+                if *partition < 0 {
+                    let refusal = Refusal::kafka(ErrorCode::UnknownTopicOrPartition, format!("There is no partition {partition}."));
+                    return Err(refusal.at(&format!("partitions[{place}].partition")));
+                }
             }
             Reads::Assigned(partitions.iter().map(|p| Partition { topic: Arc::from(p.topic.as_str()), index: p.partition }).collect())
         }
@@ -285,15 +288,21 @@ pub(super) fn add_consumer(
 
 /// A client starts; it warns of the settings that it does not know or has no use for.
 fn add_client(world: &mut World, trace: &mut Trace, name: Arc<str>, application: Application, warnings: Vec<Warning>) {
+    warn(world.now(), trace, &name, warnings);
+    world.add_client(name, application, trace);
+}
+
+/// Says of settings that were given to somebody that nothing comes of them.
+pub(super) fn warn(now: Time, trace: &mut Trace, whose: &Arc<str>, warnings: Vec<Warning>) {
     for warning in warnings {
-        let client = name.clone();
+        let client = whose.clone();
         let kind = match warning {
             Warning::Unknown { setting, nearest } => NoteKind::SettingUnknown { client, setting: Arc::from(setting), nearest },
             Warning::WithoutEffect(setting) => NoteKind::SettingWithoutEffect { client, setting },
+            Warning::NotIdempotent { setting, value } => NoteKind::IdempotenceDisabled { client, setting, value: Arc::from(value) },
         };
-        trace.push(Note { time: world.now(), node: NodeId::Admin, kind });
+        trace.push(Note { time: now, node: NodeId::Admin, kind });
     }
-    world.add_client(name, application, trace);
 }
 
 fn commit(world: &mut World, trace: &mut Trace, id: &str, offsets: Option<&[CommitOffset]>) -> Result<Value, Refusal> {
@@ -301,8 +310,12 @@ fn commit(world: &mut World, trace: &mut Trace, id: &str, offsets: Option<&[Comm
     if reader.config().group.is_none() {
         return Err(Refusal::kafka(ErrorCode::InvalidGroupId, format!("Consumer {id} has no group to commit for.")).at("consumer"));
     }
-    if let Some(wrong) = offsets.iter().flat_map(|offsets| offsets.iter()).find(|offset| offset.offset < 0) {
-        return Err(Refusal::argument("offsets", format!("A committed offset is not negative: {}.", wrong.offset)));
+    let mut all = offsets.iter().flat_map(|offsets| offsets.iter()).enumerate();
+    if let Some((place, wrong)) = all.find(|(_, offset)| offset.offset < 0) {
+        return Err(Refusal::argument(
+            &format!("offsets[{place}].offset"),
+            format!("A committed offset is not negative: {}.", wrong.offset),
+        ));
     }
     let offset = |o: &CommitOffset| {
         (Partition { topic: Arc::from(o.topic.as_str()), index: o.partition }, o.offset, o.metadata.clone().unwrap_or_default())

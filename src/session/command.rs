@@ -65,7 +65,7 @@ pub enum Command {
     Reassign {
         topic: String,
         partition: i32,
-        /// Absent: the move that is under way is taken back.
+        /// `null`: the move that is under way is taken back.
         replicas: Option<Vec<i32>>,
     },
     AddProducer {

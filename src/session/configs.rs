@@ -3,7 +3,7 @@
 use super::command::{Cluster, Configs, Refusal};
 use super::{effects, partitioner};
 use crate::broker::share::ShareConfig;
-use crate::broker::{BrokerConfig, LogRules};
+use crate::broker::{Broker, BrokerConfig, LogRules};
 use crate::client::assignor::Assignor;
 use crate::client::consumer::OffsetReset;
 use crate::client::links::LinkConfig;
@@ -19,7 +19,7 @@ use crate::node::{MS, Time};
 use crate::protocol::client_quotas::QuotaWindow;
 use crate::protocol::settings::{self, Scope, Setting, Value};
 use crate::protocol::{Codec, Compression, ErrorCode};
-use crate::sim::{World, WorldConfig};
+use crate::sim::{ProcessState, World, WorldConfig};
 use crate::storage::{self, LogConfig};
 use std::sync::Arc;
 
@@ -38,14 +38,25 @@ struct Values {
     warnings: Vec<Warning>,
 }
 
-/// What a client warns of when it starts, and goes on.
+/// What whoever was given settings warns of, and goes on.
 pub enum Warning {
-    /// A name that is no setting, and the one that was probably meant.
+    /// A client's name that is no setting, and the one that was probably meant.
     Unknown {
         setting: String,
         nearest: Option<&'static str>,
     },
     WithoutEffect(&'static str),
+    /// A producer is not idempotent, for this setting excludes it.
+    NotIdempotent {
+        setting: &'static str,
+        value: String,
+    },
+}
+
+/// Settings under their proper names, and what is to be warned of.
+pub struct Checked {
+    pub configs: Configs,
+    pub warnings: Vec<Warning>,
 }
 
 /// A client's settings: what it takes, what it shows, and what it warns of.
@@ -60,17 +71,22 @@ impl Values {
         let (mut checked, mut warnings) = (Configs::new(), Vec::new());
         for (name, text) in given {
             let at = format!("{field}.{name}");
+            let is_clients = matches!(scope, Scope::Producer | Scope::Consumer);
             // A client's own class may have settings of its own: Kafka's clients go on.
-            if matches!(scope, Scope::Producer | Scope::Consumer) && settings::lookup(scope, name).is_none() {
+            if is_clients && settings::lookup(scope, name).is_none() {
                 warnings.push(Warning::Unknown { setting: name.clone(), nearest: settings::nearest(scope, name) });
                 continue;
             }
+            // Python's clients say so what is not set: compression_type=None.
+            if is_clients && name.contains('_') && text == "None" {
+                continue;
+            }
             let setting = known(scope, name, &at)?;
-            settings::parse(setting, text).map_err(|error| Refusal::kafka(error.code(), error.to_string()).at(&at))?;
-            if !effects::has_its_way(scope, setting, text) && effects::WITHOUT_EFFECT.contains(&setting.name) {
-                warnings.push(Warning::WithoutEffect(setting.name));
+            settings::parse(&setting, text).map_err(|error| Refusal::kafka(error.code(), error.to_string()).at(&at))?;
+            if !is_clients || effects::WITHOUT_EFFECT.contains(&setting.name) {
+                warnings.extend(without_effect(scope, &setting, text));
             } else {
-                effects::check(scope, setting, text, &at)?;
+                effects::check(scope, &setting, text, &at)?;
             }
             checked.insert(setting.name.to_owned(), text.trim().to_owned());
         }
@@ -161,39 +177,50 @@ impl Values {
     }
 }
 
-/// Settings for a topic, under their proper names; the controller checks them once more.
-pub fn topic(given: &Configs, field: &str) -> Result<Configs, Refusal> {
-    Values::check(Scope::Topic, given, field).map(|values| values.given)
-}
-
-/// A group's settings, under their proper names.
-pub fn group(given: &Configs, field: &str) -> Result<Configs, Refusal> {
-    Values::check(Scope::Group, given, field).map(|values| values.given)
+/// A topic's settings or a group's, under their proper names; the controller checks them once more.
+pub fn resource(scope: Scope, given: &Configs, field: &str) -> Result<Checked, Refusal> {
+    Values::check(scope, given, field).map(|values| Checked { configs: values.given, warnings: values.warnings })
 }
 
 /// Settings for running brokers, under their proper names. Whether they may be changed and to what is the controller's to say.
-pub fn running_broker(given: &Configs, field: &str) -> Result<Configs, Refusal> {
-    let mut named = Configs::new();
+pub fn running_broker(given: &Configs, field: &str) -> Result<Checked, Refusal> {
+    let (mut configs, mut warnings) = (Configs::new(), Vec::new());
     for (name, text) in given {
         let setting = known(Scope::Broker, name, &format!("{field}.{name}"))?;
-        if setting.dynamic {
-            effects::check(Scope::Broker, setting, text, &format!("{field}.{name}"))?;
-        }
-        named.insert(setting.name.to_owned(), text.trim().to_owned());
+        warnings.extend(without_effect(Scope::Broker, &setting, text));
+        configs.insert(setting.name.to_owned(), text.trim().to_owned());
     }
-    Ok(named)
+    Ok(Checked { configs, warnings })
 }
 
-fn known(scope: Scope, name: &str, at: &str) -> Result<&'static Setting, Refusal> {
-    settings::lookup(scope, name).ok_or_else(|| {
+fn without_effect(scope: Scope, setting: &Setting, text: &str) -> Option<Warning> {
+    (!effects::has_its_way(scope, setting, text)).then_some(Warning::WithoutEffect(setting.name))
+}
+
+/// A broker's setting may also be one that nothing here has a use for, or a feature of the cluster by Kafka's name of it.
+fn known(scope: Scope, name: &str, at: &str) -> Result<Setting, Refusal> {
+    let of_broker = || {
+        let feature =
+            |name: &str| settings::lookup(scope, &format!("brokerlab.{name}")).filter(|setting| setting.name.ends_with(".version"));
+        Some(name).filter(|_| scope == Scope::Broker).and_then(|name| feature(name).copied().or_else(|| settings::without_use(name)))
+    };
+    settings::lookup(scope, name).copied().or_else(of_broker).ok_or_else(|| {
         let hint = settings::nearest(scope, name).map(|near| format!(" Do you mean {near}?")).unwrap_or_default();
         Refusal::kafka(ErrorCode::InvalidConfig, format!("There is no configuration {name} here.{hint}")).at(at)
     })
 }
 
-/// A topic's settings with the values in force.
-pub fn effective_topic(given: &Configs) -> Configs {
-    effective(Scope::Topic, given)
+/// What topics have that do not say, as the first broker that runs has it: the settings that have an effect.
+pub fn topic_defaults(world: &World) -> Configs {
+    let runs = |(broker, state): (_, ProcessState)| Some(broker).filter(|_| state == ProcessState::Running);
+    let broker: Option<&Broker> = world.brokers().find_map(runs).or_else(|| world.brokers().next().map(|(broker, _)| broker));
+    let default = |name: &&'static str| {
+        let setting = settings::lookup(Scope::Topic, name)?;
+        Some(((*name).to_owned(), broker?.topic_default(setting)?))
+    };
+    let mut values = Configs::new();
+    values.extend(effects::heeded(Scope::Topic).iter().filter_map(default));
+    values
 }
 
 /// The settings of a scope that have an effect, with the values in force.
@@ -221,6 +248,12 @@ pub fn producer(world: &World, given: &Configs) -> Result<Client<ProducerConfig>
     };
     let idempotent = is_idempotent(&values, acks)?;
     if !idempotent {
+        let excludes = [("retries", values.int("retries") == 0), ("acks", acks != -1)];
+        let is_asked_for = values.bool("enable.idempotence");
+        for (setting, _) in excludes.into_iter().filter(|(_, excludes)| *excludes && is_asked_for) {
+            let value = values.text(setting).to_owned();
+            values.warnings.push(Warning::NotIdempotent { setting, value });
+        }
         values.given.insert("enable.idempotence".to_owned(), "false".to_owned());
     }
     // Checked last: other settings may have disabled it (`ProducerConfig.postProcessAndValidateIdempotenceConfigs`).
@@ -288,12 +321,12 @@ fn is_idempotent(values: &Values, acks: i16) -> Result<bool, Refusal> {
 
 pub fn consumer(world: &World, given: &Configs, group: Option<&str>, processing: Time) -> Result<Client<ConsumerConfig>, Refusal> {
     // No value of `group.protocol` in Kafka, where share consumers are a class of their own.
-    let shares = given.get("group.protocol").is_some_and(|text| text.trim().eq_ignore_ascii_case("share"));
-    let without = |given: &Configs| {
-        given.iter().filter(|(name, _)| *name != "group.protocol").map(|(name, text)| (name.clone(), text.clone())).collect()
-    };
-    let own: Configs = if shares { without(given) } else { given.clone() };
-    if let Some(name) = own.keys().find(|name| shares && NOT_OF_SHARE_CONSUMERS.contains(&name.as_str())) {
+    let is_protocol = |name: &str| settings::is_named(name, "group.protocol");
+    let shares = given.iter().any(|(name, text)| is_protocol(name) && text.trim().eq_ignore_ascii_case("share"));
+    let mut own = given.clone();
+    own.retain(|name, _| !(shares && is_protocol(name)));
+    let is_refused = |name: &&String| shares && NOT_OF_SHARE_CONSUMERS.iter().any(|refused| settings::is_named(name, refused));
+    if let Some(name) = own.keys().find(is_refused) {
         let sentence = format!("{name} cannot be set when using a share group.");
         return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at(&format!("configs.{name}")));
     }
@@ -442,8 +475,8 @@ const RANGED_OF_GROUPS: [&str; 5] = [
     "share.session.timeout.ms",
 ];
 
-/// A cluster's nodes and their settings.
-pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
+/// A cluster's nodes and their settings, and what is to be warned of.
+pub fn world(seed: u64, cluster: &Cluster) -> Result<(WorldConfig, Vec<Warning>), Refusal> {
     if SEED_MAX < seed {
         return Err(Refusal::argument("seed", format!("A seed is at most {SEED_MAX}.")));
     }
@@ -614,5 +647,5 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<WorldConfig, Refusal> {
         },
     };
     let brokers = (1..=cluster.brokers as i32).map(with_rack).collect();
-    Ok(WorldConfig { seed, controller, brokers, added_broker: broker })
+    Ok((WorldConfig { seed, controller, brokers, added_broker: broker }, values.warnings))
 }

@@ -7,7 +7,8 @@ use super::command::Refusal;
 use crate::protocol::ErrorCode;
 use crate::protocol::settings::{self, Scope, Setting};
 
-/// The settings that the engine heeds. Every other one may be given with its default, and is refused with another value rather than ignored.
+/// The settings that the engine heeds. Every other one may be given with its default. With another value a client's is refused rather than ignored; who
+/// gives it to a topic, a group or the cluster is warned.
 pub fn heeded(scope: Scope) -> &'static [&'static str] {
     match scope {
         Scope::Producer => &[
@@ -15,6 +16,7 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "batch.size",
             "brokerlab.partitioner",
             "buffer.memory",
+            "client.id",
             "compression.gzip.level",
             "compression.type",
             "delivery.timeout.ms",
@@ -44,6 +46,7 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "auto.commit.interval.ms",
             "auto.offset.reset",
             "brokerlab.acknowledge.type",
+            "client.id",
             "client.rack",
             "default.api.timeout.ms",
             "enable.auto.commit",
@@ -134,18 +137,29 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "fetch.max.bytes",
             "follower.replication.throttled.rate",
             "group.consumer.heartbeat.interval.ms",
+            "group.consumer.max.heartbeat.interval.ms",
+            "group.consumer.max.session.timeout.ms",
             "group.consumer.max.size",
+            "group.consumer.min.heartbeat.interval.ms",
+            "group.consumer.min.session.timeout.ms",
             "group.consumer.session.timeout.ms",
             "group.initial.rebalance.delay.ms",
             "group.max.session.timeout.ms",
             "group.max.size",
             "group.min.session.timeout.ms",
             "group.share.delivery.count.limit",
+            "group.share.heartbeat.interval.ms",
+            "group.share.max.heartbeat.interval.ms",
             "group.share.max.record.lock.duration.ms",
+            "group.share.max.session.timeout.ms",
             "group.share.max.share.sessions",
+            "group.share.max.size",
+            "group.share.min.heartbeat.interval.ms",
             "group.share.min.record.lock.duration.ms",
+            "group.share.min.session.timeout.ms",
             "group.share.partition.max.record.locks",
             "group.share.record.lock.duration.ms",
+            "group.share.session.timeout.ms",
             "leader.imbalance.check.interval.seconds",
             "leader.replication.throttled.rate",
             "log.cleaner.backoff.ms",
@@ -238,11 +252,10 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
 
 /// Settings of clients for what does not exist in one process: addresses, sockets, meters, classes that turn text into bytes, compressors of
 /// several levels. Whoever brings a client's settings along need not take them out.
-pub const WITHOUT_EFFECT: [&str; 19] = [
+pub const WITHOUT_EFFECT: [&str; 18] = [
     "bootstrap.servers",
     "check.crcs",
     "client.dns.lookup",
-    "client.id",
     "compression.lz4.level",
     "compression.zstd.level",
     "connections.max.idle.ms",

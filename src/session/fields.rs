@@ -263,8 +263,13 @@ impl FromValue for Configs {
         // One by one: collecting them into a map would bring a merge sort along.
         let mut configs = Configs::new();
         for (name, value) in Map::from_value(value)? {
-            let value = String::from_value(value).map_err(|misfit| misfit.within(&name))?;
-            configs.insert(name, value);
+            let text = match value {
+                // Under Python's names stand Python's values.
+                Value::Null if name.contains('_') => "None".to_owned(),
+                Value::Bool(_) | Value::Number(_) if name.contains('_') => written(&value),
+                value => String::from_value(value).map_err(|misfit| misfit.within(&name))?,
+            };
+            configs.insert(name, text);
         }
         Ok(configs)
     }

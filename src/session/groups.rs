@@ -37,6 +37,12 @@ pub(super) fn reset_offsets(
         Some(index) if (0..count).contains(&index) => index..index + 1,
         Some(index) => return unknown(format!("partition {topic}-{index}"), "partition"),
     };
+    if world.controller().image().topic(OFFSETS_TOPIC).is_none() {
+        // Nobody has asked for a coordinator yet: who asks has the topic made, and comes again.
+        let commit = commit_of(world, group, topic, indexes, to, |_| None)?;
+        world.commit_when_coordinated(commit, trace);
+        return Ok(Value::Null);
+    }
     let (coordinator, broker) = coordinator_of(world, group)?;
     let state = broker.coordinator().group(group).map_err(|error| Refusal::kafka(error, error.message()).at("group"))?;
     if let Some(active) = state.filter(|group| !group.is_empty()) {
@@ -47,21 +53,33 @@ pub(super) fn reset_offsets(
     if state.is_some_and(|group| group.share.is_some()) {
         return reset_share_offsets(world, trace, coordinator, group, topic, indexes, to);
     }
+    let committed = |index| state?.offsets.get(&(Arc::from(topic), index)).map(|committed| committed.offset);
+    let commit = commit_of(world, group, topic, indexes, to, committed)?;
+    let Some(Response::OffsetCommit(answer)) = world.ask_broker(coordinator, Request::OffsetCommit(commit), trace) else {
+        return Ok(Value::Null);
+    };
+    let error = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|result| result.error_code).find(|code| *code != 0);
+    answered((error.unwrap_or(0), None), |_| "group")
+}
+
+/// The commit that has a group go on from elsewhere; `committed` is what it has committed of a partition.
+fn commit_of(
+    world: &World,
+    group: &str,
+    topic: &str,
+    indexes: std::ops::Range<i32>,
+    to: ResetTo,
+    committed: impl Fn(i32) -> Option<i64>,
+) -> Result<Arc<k::OffsetCommitRequest>, Refusal> {
     let mut offsets = Vec::new();
     for index in indexes {
-        let committed = state.and_then(|group| group.offsets.get(&(Arc::from(topic), index))).map(|committed| committed.offset);
-        let offset = new_offset(world, topic, index, committed, to)?;
+        let offset = new_offset(world, topic, index, committed(index), to)?;
         let asked = k::offset_commit_request::OffsetCommitRequestPartition::default().with_partition_index(index);
         offsets.push(asked.with_committed_offset(offset).with_committed_metadata(Some(wire::text(""))));
     }
     let topic = k::offset_commit_request::OffsetCommitRequestTopic::default().with_name(wire::topic(topic)).with_partitions(offsets);
     let message = k::OffsetCommitRequest::default().with_group_id(k::GroupId(wire::text(group)));
-    let message = message.with_generation_id_or_member_epoch(-1).with_topics(vec![topic]);
-    let Some(Response::OffsetCommit(answer)) = world.ask_broker(coordinator, Request::OffsetCommit(Arc::new(message)), trace) else {
-        return Ok(Value::Null);
-    };
-    let error = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|result| result.error_code).find(|code| *code != 0);
-    answered((error.unwrap_or(0), None), |_| "group")
+    Ok(Arc::new(message.with_generation_id_or_member_epoch(-1).with_topics(vec![topic])))
 }
 
 /// Has a share group go on from elsewhere (`ShareGroupCommand.resetOffsets`). That is done when the share coordinators have it.
@@ -132,7 +150,8 @@ fn coordinator_of<'a>(world: &'a World, group: &str) -> Result<(i32, &'a Broker)
 }
 
 /// Makes a broker coordinator of a group or of a transactional id: it is to lead the partition that holds its state. There is no request for that;
-/// an admin makes the broker the partition's preferred replica and has that one elected.
+/// an admin makes the broker the partition's preferred replica and has that one elected. A broker that has none of it gets one in the leader's place, and
+/// leads as soon as that is in sync.
 pub(super) fn move_coordinator(
     world: &mut World,
     trace: &mut Trace,
@@ -151,16 +170,21 @@ pub(super) fn move_coordinator(
     let index = partition_for(id, known.partitions.len() as i32);
     let Some(state) = known.partitions.get(index as usize) else { return Ok(Value::Null) };
     let runs = world.broker(broker).is_some_and(|(_, state)| state == ProcessState::Running);
-    if !runs || !state.isr.contains(&broker) {
-        let sentence = format!("{topic}-{index} holds {id}; broker {broker} is no replica of it that runs and is in sync.");
+    let is_replica = state.replicas.contains(&broker);
+    if !runs || is_replica && !state.isr.contains(&broker) {
+        let sentence = format!("{topic}-{index} holds {id}; broker {broker} does not run, or its replica is not in sync.");
         return Err(Refusal::kafka(ErrorCode::EligibleLeadersNotAvailable, sentence).at("broker"));
     }
     if state.leader == Some(broker) {
         return Err(Refusal::kafka(ErrorCode::ElectionNotNeeded, format!("Broker {broker} coordinates {id} already.")).at("broker"));
     }
     let mut replicas = state.replicas.clone();
-    replicas.retain(|own| *own != broker);
+    let leaves = if is_replica { Some(broker) } else { state.leader.or(replicas.first().copied()) };
+    replicas.retain(|own| Some(*own) != leaves);
     replicas.insert(0, broker);
+    if !is_replica {
+        return reassign(world, trace, topic, index, Some(&replicas));
+    }
     if state.replicas != replicas {
         reassign(world, trace, topic, index, Some(&replicas))?;
     }

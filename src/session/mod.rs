@@ -20,7 +20,7 @@ mod topics;
 mod transactions;
 pub mod written;
 
-pub use configs::effective_topic as effective_topic_configs;
+pub use configs::topic_defaults;
 pub use parse::{parse_command, parse_saved};
 pub use scene::default_scene;
 
@@ -40,6 +40,9 @@ const SNAPSHOTS_MAX: usize = 48;
 pub const TIME_MAX_MS: f64 = 8_640_000_000.0;
 /// "Until something interesting" gives up after this much virtual time.
 const INTERESTING_MAX: Time = 60_000 * MS;
+
+/// Characters of a command's name that the event log shows; there is no command with more.
+const NAME_MAX: usize = 40;
 
 /// How far a step goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,7 +105,7 @@ impl Session {
         let mut session = Session::new(saved.seed, saved.cluster.clone())?;
         for (index, timed) in saved.commands.iter().enumerate() {
             let at = format!("commands[{index}]");
-            if !(millis(session.world.now())..=TIME_MAX_MS).contains(&timed.at) {
+            if !session.may_reach(timed.at) {
                 return Err(Refusal::argument(&format!("{at}.at"), "Commands stand in the order of their times, which are not negative."));
             }
             session.run_to(micros(timed.at));
@@ -111,7 +114,7 @@ impl Session {
                 refusal.at(&field)
             })?;
         }
-        if !(millis(session.world.now())..=TIME_MAX_MS).contains(&saved.until) {
+        if !session.may_reach(saved.until) {
             return Err(Refusal::argument("until", "A session ends at or after its last command."));
         }
         session.run_to(micros(saved.until));
@@ -119,9 +122,15 @@ impl Session {
         Ok(session)
     }
 
+    /// Whether a time is not before now: what is closer than a microsecond is the same moment.
+    fn may_reach(&self, ms: f64) -> bool {
+        (0.0..=TIME_MAX_MS).contains(&ms) && self.world.now() <= micros(ms)
+    }
+
     fn new(seed: u64, cluster: Cluster) -> Result<Session, Refusal> {
-        let config = configs::world(seed, &cluster)?;
+        let (config, warnings) = configs::world(seed, &cluster)?;
         let mut trace = Trace::default();
+        apply::warn(0, &mut trace, &Arc::from("cluster"), warnings);
         let world = World::new(config, &mut trace);
         let first = Snapshot { world: world.clone(), point: trace.point(), applied: 0 };
         Ok(Session {
@@ -190,22 +199,33 @@ impl Session {
         self.trace.next_index()
     }
 
+    /// Reads a command and applies it now. One that cannot be read is refused like any other.
+    pub fn command(&mut self, value: serde_json::Value) -> Result<serde_json::Value, Refusal> {
+        let name = value["type"].as_str().unwrap_or("command").chars().take(NAME_MAX).collect::<String>();
+        parse_command(value).map_err(|refusal| self.refuse(&name, refusal)).and_then(|command| self.apply(command))
+    }
+
     /// Applies a command now. A refused one changes nothing but the event log, which says so.
     pub fn apply(&mut self, command: Command) -> Result<serde_json::Value, Refusal> {
         // Events of this very moment come first: that is where a replay will put the command.
         self.run_to(self.world.now());
         let timed = TimedCommand { at: self.time_ms(), command };
         match self.perform(timed.command.clone()) {
-            Err(refusal) => {
-                let kind = NoteKind::CommandRefused { name: timed.command.name(), code: Arc::from(refusal.code.as_str()) };
-                self.trace.push_aside(Note { time: self.world.now(), node: NodeId::Admin, kind });
-                Err(refusal)
-            }
+            Err(refusal) => Err(self.refuse(timed.command.name(), refusal)),
             Ok(answer) => {
                 self.undone.clear();
                 Ok(answer)
             }
         }
+    }
+
+    /// Says in the event log, and nowhere else, that a command was refused.
+    fn refuse(&mut self, name: &str, refusal: Refusal) -> Refusal {
+        self.run_to(self.world.now());
+        self.forget_future();
+        let kind = NoteKind::CommandRefused { name: Arc::from(name), code: Arc::from(refusal.code.as_str()) };
+        self.trace.push_aside(Note { time: self.world.now(), node: NodeId::Admin, kind });
+        refusal
     }
 
     /// Applies a command and takes it into the history, in place of whatever future there was.
@@ -282,7 +302,7 @@ impl Session {
 
     /// Goes to any time between 0 and the latest reached.
     pub fn seek(&mut self, ms: f64) -> Result<(), Refusal> {
-        if !(0.0..=self.latest_ms()).contains(&ms) {
+        if !(0.0..=TIME_MAX_MS).contains(&ms) || self.latest < micros(ms) {
             return Err(Refusal::argument(
                 "ms",
                 format!("A session can be seen from 0 to {} ms, not at {}.", decimal(self.latest_ms()), decimal(ms)),
@@ -410,7 +430,7 @@ impl Session {
         match apply::apply(&mut self.world, &mut self.trace, &timed.command) {
             Ok(_) => self.note_applied(&timed.command),
             Err(refusal) => {
-                let kind = NoteKind::CommandRefused { name: timed.command.name(), code: Arc::from(refusal.code.as_str()) };
+                let kind = NoteKind::CommandRefused { name: Arc::from(timed.command.name()), code: Arc::from(refusal.code.as_str()) };
                 self.trace.push(Note { time: self.world.now(), node: NodeId::Admin, kind });
             }
         }

@@ -71,7 +71,7 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             Command::ElectLeader { topic: fields.take("topic"), partition: fields.take("partition"), unclean: fields.optional("unclean") }
         }
         "reassign" => {
-            Command::Reassign { topic: fields.take("topic"), partition: fields.take("partition"), replicas: fields.optional("replicas") }
+            Command::Reassign { topic: fields.take("topic"), partition: fields.take("partition"), replicas: fields.take("replicas") }
         }
         "addProducer" => Command::AddProducer {
             id: fields.take("id"),
@@ -89,10 +89,11 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
             producer: fields.optional("producer"),
             topic: fields.take("topic"),
             key: fields.optional("key"),
-            value: fields.optional("value"),
             headers: fields.optional("headers"),
             partition: fields.optional("partition"),
             timestamp: fields.optional("timestamp"),
+            // A tombstone is said, not left out.
+            value: fields.take("value"),
         },
         "import" => Command::Import {
             topic: fields.take("topic"),
@@ -165,7 +166,10 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
         "addBroker" => Command::AddBroker { broker: fields.optional("broker"), rack: fields.optional("rack") },
         "freezeBroker" => Command::FreezeBroker { broker: fields.take("broker"), ms: fields.take("ms") },
         "slowDisk" => Command::SlowDisk { broker: fields.take("broker"), factor: fields.take("factor") },
-        "skewClock" => Command::SkewClock { broker: fields.take("broker"), ms: fields.take("ms") },
+        "skewClock" => {
+            let (broker, WholeMs(ms)) = (fields.take("broker"), fields.take("ms"));
+            Command::SkewClock { broker, ms }
+        }
         "setLink" => Command::SetLink {
             from: fields.take("from"),
             to: fields.take("to"),
@@ -187,6 +191,17 @@ fn command(kind: &str, fields: &mut Fields) -> Read<Command> {
         "dropNext" => Command::DropNext { api: fields.take("api"), broker: fields.optional("broker"), what: fields.optional("what") },
         _ => return Err(Refusal::argument("type", format!("There is no command {}.", quoted(kind))).into()),
     })
+}
+
+/// Milliseconds of a wall clock, which shows no parts of them: they are rounded.
+#[derive(Default)]
+struct WholeMs(i64);
+
+impl FromValue for WholeMs {
+    fn from_value(value: Value) -> Read<WholeMs> {
+        let rounded = value.as_f64().filter(|ms| value.is_f64() && ms.fract() != 0.0).map(|ms| ms.round() as i64);
+        rounded.map_or_else(|| i64::from_value(value), Ok).map(WholeMs)
+    }
 }
 
 impl FromValue for ImportFormat {

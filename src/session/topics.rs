@@ -1,12 +1,13 @@
 //! Commands about topics: checked and done by the controller, or by the leader of the partition.
 
+use super::apply::warn;
 use super::command::{ConfigResource, Configs, Refusal};
 use super::configs;
 use crate::controller::configs::{BROKER_RESOURCE, DELETE, GROUP_RESOURCE, SET, TOPIC_RESOURCE};
 use crate::controller::elect_leaders::UNCLEAN;
 use crate::protocol::ErrorCode;
 use crate::protocol::client_quotas::DEFAULT_ENTITY;
-use crate::protocol::settings::real;
+use crate::protocol::settings::{self, Scope, real};
 use crate::protocol::wire::{self, Request, Response};
 use crate::sim::{ProcessState, Trace, World};
 use kafka_protocol::messages as k;
@@ -24,6 +25,7 @@ pub(super) fn create_topic(
     factor: i16,
     configs: &Configs,
 ) -> Result<Value, Refusal> {
+    let checked = configs::resource(Scope::Topic, configs, "configs");
     let mut topic = k::create_topics_request::CreatableTopic::default();
     topic.name = wire::topic(name);
     topic.num_partitions = partitions;
@@ -40,12 +42,21 @@ pub(super) fn create_topic(
         return Err(no_controller());
     };
     let result = answer.topics.first().map_or((0, None), |result| (result.error_code, result.error_message.as_deref()));
-    answered(result, |code| match code {
+    let created = answered(result, |code| match code {
         ErrorCode::InvalidPartitions => "partitions",
         ErrorCode::InvalidReplicationFactor => "replicationFactor",
         ErrorCode::InvalidConfig => "configs",
         _ => "name",
-    })
+    });
+    match (created, checked) {
+        (Ok(answer), Ok(checked)) => {
+            warn(world.now(), trace, &Arc::from(format!("topic {name}")), checked.warnings);
+            Ok(answer)
+        }
+        // The controller says what is wrong, and here is known where.
+        (Err(refusal), Err(Refusal { field: Some(at), .. })) if refusal.field.as_deref() == Some("configs") => Err(refusal.at(&at)),
+        (created, _) => created,
+    }
 }
 
 pub(super) fn delete_topic(world: &mut World, trace: &mut Trace, name: &str) -> Result<Value, Refusal> {
@@ -70,7 +81,7 @@ pub(super) fn alter_configs(
         return Err(Refusal::argument("set", "There is nothing to set or to delete."));
     }
     let image = world.controller().image();
-    let (set, known, kind, what) = match resource {
+    let (checked, known, kind, what) = match resource {
         ConfigResource::Broker => {
             let id = if name.is_empty() { None } else { name.parse().ok() };
             let known = image.broker_configs.get(&id).filter(|_| name.is_empty() == id.is_none());
@@ -80,27 +91,41 @@ pub(super) fn alter_configs(
             (configs::running_broker(set, "set")?, known.cloned().or(is_there.then(Configs::new)), BROKER_RESOURCE, what)
         }
         ConfigResource::Group => (
-            configs::group(set, "set")?,
+            configs::resource(Scope::Group, set, "set")?,
             image.group_configs.get(name).cloned().or_else(|| Some(Configs::new())),
             GROUP_RESOURCE,
             format!("group {name}"),
         ),
-        ConfigResource::Topic => {
-            (configs::topic(set, "set")?, image.topic(name).map(|topic| topic.configs.clone()), TOPIC_RESOURCE, format!("topic {name}"))
-        }
+        ConfigResource::Topic => (
+            configs::resource(Scope::Topic, set, "set")?,
+            image.topic(name).map(|topic| topic.configs.clone()),
+            TOPIC_RESOURCE,
+            format!("topic {name}"),
+        ),
     };
+    let scope = match resource {
+        ConfigResource::Broker => Scope::Broker,
+        ConfigResource::Group => Scope::Group,
+        ConfigResource::Topic => Scope::Topic,
+    };
+    let proper = |name: &'_ String| settings::lookup(scope, name).map_or_else(|| name.clone(), |setting| setting.name.to_owned());
+    let deleted: Vec<String> = delete.iter().map(proper).collect();
     // As kafka-configs.sh: what is not set cannot be deleted.
-    if let Some(missing) = delete.iter().find(|name| known.as_ref().is_some_and(|configs| !configs.contains_key(name.as_str()))) {
-        return Err(Refusal::kafka(ErrorCode::InvalidConfig, format!("{missing} is not set for {what}.")).at("delete"));
+    if let Some(place) = deleted.iter().position(|name| known.as_ref().is_some_and(|configs| !configs.contains_key(name.as_str()))) {
+        let sentence = format!("{} is not set for {what}.", deleted[place]);
+        return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at(&format!("delete[{place}]")));
     }
+    // Nor is there a setting that becomes two things at once.
+    let is_twice = |place: &usize| deleted[..*place].contains(&deleted[*place]) || checked.configs.contains_key(&deleted[*place]);
+    let twice = (0..deleted.len()).find(is_twice);
     let config = |name: &str, operation: i8, value: Option<&str>| {
         k::incremental_alter_configs_request::AlterableConfig::default()
             .with_name(wire::text(name))
             .with_config_operation(operation)
             .with_value(value.map(wire::text))
     };
-    let sets = set.iter().map(|(name, value)| config(name, SET, Some(value)));
-    let deletes = delete.iter().map(|name| config(name, DELETE, None));
+    let sets = checked.configs.iter().map(|(name, value)| config(name, SET, Some(value)));
+    let deletes = deleted.iter().map(|name| config(name, DELETE, None));
     let resource = k::incremental_alter_configs_request::AlterConfigsResource::default()
         .with_resource_type(kind)
         .with_resource_name(wire::text(name))
@@ -112,14 +137,32 @@ pub(super) fn alter_configs(
     let result = answer.responses.first().map_or((0, None), |result| (result.error_code, result.error_message.as_deref()));
     // Of a broker, whatever is wrong with a setting is called so.
     let is_of_settings = kind == BROKER_RESOURCE && (name.is_empty() || name.parse().is_ok_and(|id: i32| 0 <= id));
-    answered(
+    let altered = answered(
         result,
         match ErrorCode::of(result.0) {
             ErrorCode::InvalidConfig => |_| "set",
             ErrorCode::InvalidRequest if is_of_settings => |_| "set",
             _ => |_| "name",
         },
-    )
+    );
+    match (altered, twice) {
+        (Ok(answer), _) => {
+            warn(world.now(), trace, &Arc::from(what), checked.warnings);
+            Ok(answer)
+        }
+        (Err(refusal), Some(place)) if refusal.code == ErrorCode::InvalidRequest.name() => Err(refusal.at(&format!("delete[{place}]"))),
+        (Err(refusal), _) if refusal.field.as_deref() == Some("set") => {
+            let at = named_in(&refusal.message, scope, set);
+            Err(at.map_or(refusal.clone(), |name| refusal.at(&format!("set.{name}"))))
+        }
+        (altered, _) => altered,
+    }
+}
+
+/// The setting, as it was given, that a controller's sentence names first.
+fn named_in<'a>(sentence: &str, scope: Scope, set: &'a Configs) -> Option<&'a String> {
+    let mut words = sentence.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.').map(|word| word.trim_end_matches('.'));
+    words.find_map(|word| set.keys().find(|name| settings::lookup(scope, name).is_some_and(|setting| setting.name == word)))
 }
 
 pub(super) fn alter_client_quotas(

@@ -1,7 +1,7 @@
 //! Commands and saved sessions into JSON: the other half of [`super::parse`].
 //!
-//! Owns the JSON forms. What is absent is left out, and so are settings, keys and headers when there are none; but a record's key and value are
-//! written as `null`, which means something.
+//! Owns the JSON forms. What is absent is left out, and so are settings, keys and headers when there are none; but a record's key and value, and
+//! the replicas of a move that is taken back, are written as `null`, which means something.
 
 use super::command::{
     Cluster, Command, CommitOffset, Configs, ImportFormat, MessagePart, ResetTo, SeekEdge, SeekTo, TimedCommand, TopicPartition,
@@ -99,7 +99,7 @@ impl Command {
             Command::Reassign { topic, partition, replicas } => {
                 object.put("topic", topic.as_str());
                 object.put("partition", *partition);
-                object.put_some("replicas", replicas.as_deref());
+                object.put("replicas", replicas.as_deref());
             }
             Command::AddProducer { id, topic, records_per_second, keys, key_distribution, value, change_data_capture, configs } => {
                 object.put("id", id.as_str());

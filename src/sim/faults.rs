@@ -116,7 +116,7 @@ impl World {
             Event::Reset { to, .. } => *to,
             Event::Timer { node, .. } => *node,
             Event::Stop { broker, .. } => NodeId::Broker(*broker),
-            Event::Thaw { .. } => return None,
+            Event::Thaw { .. } | Event::Errand(_) => return None,
         };
         let NodeId::Broker(id) = id else { return None };
         self.brokers.get_mut(&id).filter(|node| node.state == ProcessState::Frozen)

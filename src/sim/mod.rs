@@ -3,6 +3,7 @@
 //! It must not know what a message means: it carries messages, rings timers, and lets processes crash and start, and machines come and go.
 
 mod decided;
+mod errand;
 mod faults;
 mod machines;
 mod network;

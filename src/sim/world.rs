@@ -1,6 +1,7 @@
 //! The world: every node, every message on its way, and what happens next.
 
 use super::decided::Decided;
+use super::errand::Errand;
 use super::network::{Fate, Network};
 use super::queue::EventQueue;
 use super::summary::summarise;
@@ -102,6 +103,8 @@ impl BrokerNode {
 #[derive(Clone, Debug)]
 pub struct ClientNode {
     pub name: Arc<str>,
+    /// `client.id`, by which brokers know it: its name, unless it has another.
+    pub client_id: Arc<str>,
     pub application: Application,
     pub state: ProcessState,
     /// Of a consumer: what its application does with the records.
@@ -123,6 +126,15 @@ pub enum Application {
         consumer: Box<Consumer>,
         configs: OrderedMap<String, String>,
     },
+}
+
+impl Application {
+    /// Its settings, with the values in force.
+    pub fn configs(&self) -> &OrderedMap<String, String> {
+        match self {
+            Application::Producer { configs, .. } | Application::Consumer { configs, .. } => configs,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -149,6 +161,8 @@ pub(super) enum Event {
         broker: i32,
         process: u32,
     },
+    /// An admin asks once more.
+    Errand(Box<Errand>),
 }
 
 impl Event {
@@ -368,6 +382,7 @@ impl World {
                 }
             }
             Event::Thaw { broker, process } => self.thaw(broker, process, trace),
+            Event::Errand(errand) => self.run_errand(*errand, trace),
         }
     }
 
@@ -410,7 +425,7 @@ impl World {
 
     fn client_id(&self, node: NodeId) -> Arc<str> {
         match node {
-            NodeId::Client(index) => self.clients.get(&index).map_or_else(|| Arc::from(""), |client| client.name.clone()),
+            NodeId::Client(index) => self.clients.get(&index).map_or_else(|| Arc::from(""), |client| client.client_id.clone()),
             _ => Arc::from(""),
         }
     }
@@ -537,9 +552,17 @@ impl World {
         if let Some(refused) = answer_to_admin(rehearsal).filter(|answer| answer.error() != ErrorCode::None) {
             return Some(refused);
         }
+        self.tell_broker(id, input, trace)
+    }
+
+    pub(super) fn tell_broker(&mut self, id: i32, input: Input, trace: &mut Trace) -> Option<Response> {
         self.answer = None;
         self.input(NodeId::Broker(id), input, trace);
         self.answer.take()
+    }
+
+    pub(super) fn later(&mut self, after: Time, event: Event) {
+        self.queue.push(self.now + after, event);
     }
 
     /// Adds a client and starts it. The name is free: the caller has checked that.
@@ -547,7 +570,10 @@ impl World {
         let index = self.all_names.len() as u32;
         self.all_names.push(name.clone());
         self.names.insert(name.clone(), index);
-        self.clients.insert(index, ClientNode { name, application, state: ProcessState::Running, processor: None, serves: None });
+        let client_id =
+            application.configs().get("client.id").filter(|id| !id.is_empty()).map_or_else(|| name.clone(), |id| Arc::from(id.as_str()));
+        self.clients
+            .insert(index, ClientNode { name, client_id, application, state: ProcessState::Running, processor: None, serves: None });
         self.input(NodeId::Client(index), Input::Start, trace);
     }
 
@@ -624,7 +650,7 @@ impl World {
 }
 
 /// A request of the person at the page or the script.
-fn admins(request: Request) -> Input {
+pub(super) fn admins(request: Request) -> Input {
     let from = Connection { peer: NodeId::Admin, channel: Channel::Control };
     Input::Request { from, client_id: Arc::from("user"), correlation: 0, request }
 }

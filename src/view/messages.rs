@@ -13,7 +13,7 @@ use crate::session::fields::{FromValue, Misfit, Read, object};
 use crate::storage::Standing;
 use serde_json::Value;
 
-/// Records in one answer, unless asked for fewer.
+/// Records in one answer, unless another number is asked for.
 const MESSAGES_MAX: usize = 10_000;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,7 +87,7 @@ pub fn messages(session: &Session, query: &MessageQuery) -> Result<Vec<MessageVi
         }
         let producer = header.filter(|header| 0 <= header.producer_id);
         for record in batch.records().flatten().filter(|record| from <= record.offset) {
-            if found.len() == query.max.unwrap_or(MESSAGES_MAX).min(MESSAGES_MAX) {
+            if found.len() == query.max.unwrap_or(MESSAGES_MAX) {
                 return Ok(found);
             }
             let header = |(name, value): (bytes::Bytes, Option<bytes::Bytes>)| (Text(name).to_string(), value.map(Text));

@@ -25,7 +25,7 @@ use crate::protocol::text::Text;
 use crate::protocol::{Batch, Record, murmur2, topic_id_base64};
 use crate::replica::{PartitionKey, Replica};
 use crate::session::command::Configs;
-use crate::session::{Session, effective_topic_configs};
+use crate::session::{Session, topic_defaults};
 use crate::sim::{Application, CERTAIN, ClientNode, DropNext, End, Link, Odds, ProcessState, World};
 use crate::storage::{RemoteSegment, Standing};
 use std::sync::Arc;
@@ -43,6 +43,7 @@ fn millis(time: Time) -> f64 {
 /// The whole cluster as it is now.
 pub fn view(session: &Session) -> View {
     let world = session.world();
+    let defaults = topic_defaults(world);
     View {
         time: session.time_ms(),
         latest: session.latest_ms(),
@@ -52,7 +53,7 @@ pub fn view(session: &Session) -> View {
         controller: controller_view(world),
         controllers: world.controllers().map(|(controller, is_up)| voter_view(controller, is_up)).collect(),
         brokers: world.brokers().map(|(broker, state)| broker_view(world, broker, state)).collect(),
-        topics: topics_in_order(world).into_iter().map(|topic| topic_view(world, topic)).collect(),
+        topics: topics_in_order(world).into_iter().map(|topic| topic_view(world, topic, &defaults)).collect(),
         producers: world.clients().filter_map(producer_view).collect(),
         consumers: world.clients().filter_map(consumer_view).collect(),
         groups: group_views(world),
@@ -144,7 +145,7 @@ fn replica_on<'a>(world: &'a World, broker: i32, key: &PartitionKey) -> Option<&
     world.broker(broker)?.0.replicas().get(key)
 }
 
-fn topic_view(world: &World, topic: &TopicMetadata) -> TopicView {
+fn topic_view(world: &World, topic: &TopicMetadata, defaults: &Configs) -> TopicView {
     let partition = |(index, state): (i32, &crate::protocol::metadata::PartitionState)| {
         let key = PartitionKey { topic: topic.id, index };
         let replica = |broker: &i32| {
@@ -177,11 +178,13 @@ fn topic_view(world: &World, topic: &TopicMetadata) -> TopicView {
             remote_segments: remote_views(world, &key),
         }
     };
+    let mut configs = defaults.clone();
+    configs.extend(topic.configs.iter().map(|(name, value)| (name.clone(), value.clone())));
     TopicView {
         name: topic.name.to_string(),
         id: topic_id_base64(topic.id),
         internal: is_internal(&topic.name),
-        configs: effective_topic_configs(&topic.configs),
+        configs,
         partitions: (0..).zip(&topic.partitions).map(partition).collect(),
     }
 }

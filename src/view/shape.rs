@@ -249,6 +249,13 @@ pub struct ConsumerView {
     pub configs: Configs,
 }
 
+impl ConsumerView {
+    /// What brokers call it.
+    pub fn client_id(&self) -> &str {
+        self.configs.get("client.id").filter(|id| !id.is_empty()).unwrap_or(&self.id)
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct PrintedView {
     pub topic: String,

@@ -96,6 +96,7 @@ pub fn kind(note: &NoteKind) -> &'static str {
         NoteKind::RecordsSettled { by: SettledBy::Accept, .. } => "recordsAccepted",
         NoteKind::RecordsSettled { .. } => "recordsReleased",
         NoteKind::SettingWithoutEffect { .. } => "settingWithoutEffect",
+        NoteKind::IdempotenceDisabled { .. } => "idempotenceDisabled",
         NoteKind::TransactionBegun { .. } => "transactionBegun",
         NoteKind::TransactionEnded { .. } => "transactionEnded",
         NoteKind::TransactionChanged { .. } => "transactionChanged",
@@ -208,6 +209,10 @@ pub fn sentence(world: &World, note: &Note) -> String {
         }
         NoteKind::SettingWithoutEffect { client, setting } => {
             format!("{client} was given {setting}, which changes nothing here: there is nothing that it sets in this cluster")
+        }
+        NoteKind::IdempotenceDisabled { client, setting, value } => {
+            let rule = if *setting == "acks" { ", not to all" } else { "" };
+            format!("{client}: idempotence is disabled, because {setting} is set to {value}{rule}")
         }
         NoteKind::EligibleLeadersChanged { partition, elr } => {
             format!("Broker {} may lead {partition} if nobody is in sync: all that is committed is there", list(elr))
@@ -574,7 +579,7 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
             ("offset", summary.offset.into()),
         ]),
         NoteKind::CommandApplied { name, target } => Object::of([("command", (*name).into()), ("target", (&**target).into())]),
-        NoteKind::CommandRefused { name, code } => Object::of([("command", (*name).into()), ("code", (&**code).into())]),
+        NoteKind::CommandRefused { name, code } => Object::of([("command", (&**name).into()), ("code", (&**code).into())]),
         NoteKind::SegmentRolled { base_offset, .. } => Object::of([("baseOffset", (*base_offset).into())]),
         NoteKind::SegmentsDeleted { segments, bytes, .. } | NoteKind::RemoteSegmentsDeleted { segments, bytes, .. } => {
             Object::of([("segments", (*segments).into()), ("bytes", (*bytes).into())])
@@ -636,6 +641,9 @@ pub fn detail(world: &World, note: &NoteKind) -> Value {
             Object::of([("client", (&**client).into()), ("setting", (&**setting).into()), ("nearest", (*nearest).into())])
         }
         NoteKind::SettingWithoutEffect { client, setting } => Object::of([("client", (&**client).into()), ("setting", (*setting).into())]),
+        NoteKind::IdempotenceDisabled { client, setting, value } => {
+            Object::of([("client", (&**client).into()), ("setting", (*setting).into()), ("value", (&**value).into())])
+        }
         NoteKind::EligibleLeadersChanged { elr, .. } => Object::of([("eligibleLeaderReplicas", elr.as_slice().into())]),
         NoteKind::LogDeleted { .. } => Object::of([]),
         NoteKind::TransactionBegun { id } => Object::of([("transactionalId", (&**id).into())]),

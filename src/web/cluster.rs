@@ -83,17 +83,23 @@ fn load(shot: &Shot, broker: i32) -> String {
 /// Letters of a partition's name that fit before its row; a longer one stands in the band above.
 const NAME_ROOM: usize = 14;
 
+/// How long a button freezes a broker: longer than its session at the controller lasts, so that the cluster goes on without it and has it back.
+const FREEZE_MS: f64 = 15_000.0;
+
 fn broker_head(shot: &Shot, one: &BrokerView, act: &Callback<Act>) -> Html {
     let id = one.id;
     let up = !matches!(one.state, BrokerState::Crashed | BrokerState::Stopped);
     let state = one.state.name();
     let crash = if up { shot.forbids(&Command::CrashBroker { broker: id }) } else { Some(format!("Broker {id} is down already.").into()) };
     let restart = if up { Some(format!("Broker {id} is running.").into()) } else { shot.forbids(&Command::RestartBroker { broker: id }) };
+    let freeze = Command::FreezeBroker { broker: id, ms: FREEZE_MS };
+    let no_freeze = if up { shot.forbids(&freeze) } else { Some(format!("Broker {id} is down.").into()) };
     html! {
         <div key={id} class={classes!("broker", (!up).then_some("down"))} data-node={format!("broker-{id}")}>
             <div class="row">
                 <h3><Button class="title" name={format!("Broker {id}")} text={format!("Broker {id}")} title="Inspect this broker" ask={Act::Select(Some(Selection::Broker(id)))} act={act} /></h3>
                 <span class="grow"></span>
+                <Button class="small" icon="pause" name={format!("Freeze broker {id}")} title={format!("Freeze broker {id} for {} s", FREEZE_MS as u64 / 1_000)} off={no_freeze} ask={Act::Do(freeze)} act={act} />
                 <Button class="small" icon="bolt" name={format!("Crash broker {id}")} off={crash} ask={Act::Do(Command::CrashBroker { broker: id })} act={act} />
                 <Button class="small" icon="power" name={format!("Restart broker {id}")} off={restart} ask={Act::Do(Command::RestartBroker { broker: id })} act={act} />
             </div>

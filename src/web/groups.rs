@@ -52,8 +52,8 @@ struct Owned {
 
 fn group(shot: &Shot, group: &GroupView, act: &Callback<Act>) -> Html {
     let members: Vec<&ConsumerView> = shot.view.consumers.iter().filter(|c| c.group.as_ref() == Some(&group.id)).collect();
-    let owned = |client: &str| -> Vec<Owned> {
-        let assigned = group.members.iter().filter(|m| m.client_id == client).flat_map(|m| &m.assignment);
+    let owned = |client: &ConsumerView| -> Vec<Owned> {
+        let assigned = group.members.iter().filter(|m| m.client_id == client.client_id()).flat_map(|m| &m.assignment);
         assigned
             .map(|a| {
                 let lag = group.offsets.iter().find(|o| o.partition == a.partition && o.topic == a.topic).and_then(|o| o.lag);
@@ -62,14 +62,14 @@ fn group(shot: &Shot, group: &GroupView, act: &Callback<Act>) -> Html {
             .collect()
     };
     let generation = if group.protocol == "classic" { "gen" } else { "epoch" };
-    let lost = group.members.iter().filter(|m| !members.iter().any(|c| c.id == m.client_id));
+    let lost = group.members.iter().filter(|m| !members.iter().any(|c| c.client_id() == m.client_id));
     html! {
         <article class="card" key={group.id.clone()} aria-label={format!("Group {}", group.id)}>
             <div class="row">
                 <h3 class="grow"><Button class="title" name={group.id.clone()} text={group.id.clone()} title="Inspect this group" ask={Act::Select(Some(Selection::Group(group.id.clone())))} act={act} /></h3>
                 { chip(state_kind(&group.state), format!("{} · {generation} {}", group.state, group.generation)) }
             </div>
-            { members.iter().map(|c| member(shot, c, &owned(&c.id), act)).collect::<Html>() }
+            { members.iter().map(|c| member(shot, c, &owned(c), act)).collect::<Html>() }
             { for group.offsets.iter().filter_map(in_flight) }
             { for lost.map(|m| html! { <div class="member" key={m.member_id.clone()}><div class="row"><span class="dim grow clip">{ &m.client_id }</span>{ chip("warn", "gone, not yet missed") }</div></div> }) }
         </article>

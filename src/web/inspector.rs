@@ -176,7 +176,8 @@ fn producer(shot: &Shot, id: &str, act: &Callback<Act>) -> Option<Html> {
 
 fn consumer(shot: &Shot, id: &str, act: &Callback<Act>) -> Option<Html> {
     let x = shot.view.consumers.iter().find(|x| x.id == id)?;
-    let member = shot.view.groups.iter().filter(|g| Some(&g.id) == x.group.as_ref()).flat_map(|g| &g.members).find(|m| m.client_id == id);
+    let member =
+        shot.view.groups.iter().filter(|g| Some(&g.id) == x.group.as_ref()).flat_map(|g| &g.members).find(|m| m.client_id == x.client_id());
     let mut all = vec![
         field("state", &x.state),
         field("group", x.group.as_deref().unwrap_or("none")),

@@ -72,7 +72,7 @@ fn any_command(chance: &mut Chance) -> Value {
         json!({ "type": "electLeader", "topic": "user-events", "partition": chance.below(4), "unclean": chance.below(2) == 0 }),
         json!({ "type": "deleteTopic", "name": "user-events" }),
         json!({ "type": "reassign", "topic": "user-events", "partition": chance.below(4), "replicas": [chance.below(4), chance.below(4)] }),
-        json!({ "type": "reassign", "topic": "user-events", "partition": chance.below(4) }),
+        json!({ "type": "reassign", "topic": "user-events", "partition": chance.below(4), "replicas": null }),
         json!({ "type": "alterConfigs", "resource": "broker", "name": (*["", "1", "2", "9"].get(chance.below(4) as usize).unwrap_or(&"")), "set": { "num.io.threads": "12", "log.retention.ms": "9000" } }),
         json!({ "type": "alterConfigs", "resource": "topic", "name": "user-events", "set": { "retention.ms": "5000" }, "delete": ["segment.ms"] }),
         json!({ "type": "alterClientQuotas", "user": (*["<default>", "ANONYMOUS", ""].get(chance.below(3) as usize).unwrap_or(&"")), "clientId": "analytics-1", "set": { "consumer_byte_rate": "700" } }),

@@ -6,6 +6,7 @@
 mod broker;
 mod client;
 mod group;
+mod idle;
 mod parse;
 mod security;
 mod topic;
@@ -161,7 +162,18 @@ pub fn all(scope: Scope) -> impl Iterator<Item = &'static Setting> {
 
 /// The setting of this name, also as Python clients write it: `max_poll_records` is `max.poll.records`.
 pub fn lookup(scope: Scope, name: &str) -> Option<&'static Setting> {
-    all(scope).find(|setting| dotted(name).eq(setting.name.bytes()))
+    all(scope).find(|setting| is_named(name, setting.name))
+}
+
+/// A setting of Kafka's brokers that nothing here has a use for.
+pub fn without_use(name: &str) -> Option<Setting> {
+    let security = security::SECURITY.iter().find(|setting| is_named(name, setting.name)).copied();
+    security.or_else(|| idle::idle(name))
+}
+
+/// Whether a name, as Python clients write it or as Kafka does, is the setting's.
+pub fn is_named(name: &str, setting: &str) -> bool {
+    dotted(name).eq(setting.bytes())
 }
 
 /// The name that was probably meant by one that does not exist.
