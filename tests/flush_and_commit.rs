@@ -133,3 +133,17 @@ fn while_a_commit_waits_the_application_polls_nothing() {
     cluster.advance(1_000.0);
     assert!(before + 30 < consumed(&cluster), "it has failed, and the application polls again");
 }
+
+#[test]
+fn a_member_that_its_group_has_gone_on_without_hears_so_from_its_commit() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 2, 1);
+    for (id, beats) in [("first", "40000"), ("second", "500")] {
+        let configs = json!({ "heartbeat.interval.ms": beats, "max.poll.interval.ms": "3000", "auto.commit.interval.ms": "1000" });
+        cluster.apply(json!({ "type": "addConsumer", "id": id, "group": "g", "topics": ["orders"], "configs": configs }));
+        cluster.advance(2_000.0);
+    }
+    assert_eq!(cluster.group("g").state, "PreparingRebalance", "the second waits for the first, which has not heard of it");
+    // The rebalance ends without the first, whose next heartbeat is far; its next commit is not.
+    cluster.advance(6_000.0);
+    assert_eq!(cluster.owned("g").iter().map(|(_, own)| own.len()).collect::<Vec<_>>(), [1, 1]);
+}

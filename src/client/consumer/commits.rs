@@ -156,10 +156,23 @@ impl Consumer {
         true
     }
 
+    /// What an answer to a commit says of the coordinator, and of a member's place in its group: it need not wait for its next heartbeat to hear that
+    /// (`ConsumerCoordinator.OffsetCommitResponseHandler`).
     pub(super) fn committed(&mut self, now: Time, message: &k::OffsetCommitResponse) {
-        let errors = message.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| ErrorCode::of(partition.error_code));
-        if errors.into_iter().any(|error| matches!(error, ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable)) {
+        let mut errors = message.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| ErrorCode::of(partition.error_code));
+        let error = errors.find(|error| *error != ErrorCode::None);
+        if matches!(error, Some(ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable)) {
             self.coordinator_unknown(now);
+        }
+        // Under the new protocol the heartbeats alone tell.
+        if self.config.reports || self.membership.state != MemberState::Stable {
+            return;
+        }
+        match error {
+            Some(ErrorCode::RebalanceInProgress) => self.rejoin_at(now),
+            Some(ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration) => self.expelled(now),
+            Some(ErrorCode::FencedInstanceId) => self.fail(ErrorCode::FencedInstanceId),
+            _ => {}
         }
     }
 

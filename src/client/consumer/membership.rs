@@ -319,7 +319,7 @@ impl Consumer {
 
     /// The group has gone on without this member: nothing it holds is its own any more, and nothing may be committed. The application hears so
     /// when it polls.
-    fn expelled(&mut self, now: Time) {
+    pub(super) fn expelled(&mut self, now: Time) {
         self.membership.member_id.clear();
         self.membership.generation = None;
         self.rejoin_at(now);
