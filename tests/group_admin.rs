@@ -258,6 +258,8 @@ fn offsets_of_topics_that_a_group_still_reads_are_not_deleted() {
     let asked = [("orders", 0), ("payments", 0), ("orders", 7), ("nothing", 0)];
     let expected = vec![E::GroupSubscribedToTopic, E::None, E::UnknownTopicOrPartition, E::UnknownTopicOrPartition];
     assert_eq!(delete_offsets(&mut direct, "readers", &asked), (E::None, expected));
+    assert_eq!(delete_offsets(&mut direct, "nobody", &asked[2..]), (E::None, vec![E::UnknownTopicOrPartition; 2]), "nobody asks the group");
+    assert_eq!(delete_offsets(&mut direct, "nobody", &asked), (E::GroupIdNotFound, vec![]));
     assert_eq!(replayed(&cluster, &direct), [("readers".to_owned(), 2)], "payments-0 is gone, also from the log");
     assert_eq!(delete_offsets(&mut direct, "nobody", &asked), (E::GroupIdNotFound, vec![]));
     assert_eq!(delete_offsets(&mut direct, "", &asked), (E::InvalidGroupId, vec![]));

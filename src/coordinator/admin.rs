@@ -240,7 +240,11 @@ impl Coordinator {
         exists: impl Fn(&str, i32) -> bool,
         effects: &mut Effects,
     ) {
-        let group = match self.checked_offset_delete(&message.group_id) {
+        // Who names nothing that exists never reaches the group.
+        let names = |topic: &k::offset_delete_request::OffsetDeleteRequestTopic| {
+            topic.partitions.iter().any(|asked| exists(&topic.name, asked.partition_index))
+        };
+        let group = match message.topics.iter().any(names).then(|| self.checked_offset_delete(&message.group_id)).transpose() {
             Ok(group) => group,
             Err(error) => {
                 let response = k::OffsetDeleteResponse::default().with_error_code(error.code());
@@ -248,13 +252,13 @@ impl Coordinator {
                 return;
             }
         };
-        let (mut offsets, known) = (Vec::new(), self.offsets_of(group));
+        let (mut offsets, known) = (Vec::new(), group.map_or_else(OrderedSet::new, |group| self.offsets_of(group)));
         let topics = message.topics.iter().map(|topic| {
             let results = topic.partitions.iter().map(|asked| {
                 let key = (Arc::from(topic.name.as_str()), asked.partition_index);
                 let error = if !exists(&topic.name, asked.partition_index) {
                     ErrorCode::UnknownTopicOrPartition
-                } else if group.is_subscribed_to(&topic.name) {
+                } else if group.is_some_and(|group| group.is_subscribed_to(&topic.name)) {
                     ErrorCode::GroupSubscribedToTopic
                 } else {
                     offsets.extend(Some(key).filter(|key| known.contains(&key)));
@@ -268,10 +272,10 @@ impl Coordinator {
             k::offset_delete_response::OffsetDeleteResponseTopic::default().with_name(topic.name.clone()).with_partitions(results)
         });
         let response = Arc::new(k::OffsetDeleteResponse::default().with_topics(topics.collect()));
-        if offsets.is_empty() {
+        let Some(group) = group.filter(|_| !offsets.is_empty()) else {
             effects.replies.push((reply, Response::OffsetDelete(response)));
             return;
-        }
+        };
         let (id, records) = (group.id.clone(), offsets.iter().map(|key| tombstone(&group.id, key)).collect());
         let partition = partition_for(&id, self.config.partitions);
         effects.appends.push(Append { partition, records, then: Then::OffsetsDeleted { group: id, offsets, reply, response } });
