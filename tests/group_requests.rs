@@ -286,3 +286,19 @@ fn a_client_may_say_how_long_its_offsets_are_kept() {
     broker.rings(start + 6 * SECOND, Timer::OffsetsRetention);
     assert_eq!(count(&mut broker), 1);
 }
+
+#[test]
+fn whoever_asks_hears_that_everything_may_be_done_with_a_group_that_there_is() {
+    let mut members = Members::new(json!({}));
+    members.join(1);
+    let describe = |broker: &mut Direct, asks: bool| {
+        let message = k::DescribeGroupsRequest::default().with_groups(vec![group("g"), group("nobody")]);
+        match broker.ask(Request::DescribeGroups(Arc::new(message.with_include_authorized_operations(asks)))) {
+            Some(Response::DescribeGroups(answer)) => answer.groups.iter().map(|told| told.authorized_operations).collect::<Vec<i32>>(),
+            answer => panic!("no answer to DescribeGroups: {answer:?}"),
+        }
+    };
+    // READ (3), DELETE (6), DESCRIBE (8), DESCRIBE_CONFIGS (10) and ALTER_CONFIGS (11) of `AclOperation`.
+    assert_eq!(describe(&mut members.broker, true), [8 + 64 + 256 + 1024 + 2048, i32::MIN]);
+    assert_eq!(describe(&mut members.broker, false), [i32::MIN; 2]);
+}

@@ -21,6 +21,17 @@ use std::sync::Arc;
 /// The protocol type of consumers among the groups.
 pub(super) const CONSUMER: &str = "consumer";
 
+/// What may be done with a group, where there is no authorizer that forbids any of it: read, delete, describe, and describe and alter its settings
+/// (`AclEntry.supportedOperations`).
+const OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
+/// Nobody has asked.
+const OPERATIONS_UNASKED: i32 = i32::MIN;
+
+/// What is told of that, for a group that there is.
+pub(super) fn operations(asked: bool, error_code: i16) -> i32 {
+    if asked && error_code == 0 { OPERATIONS } else { OPERATIONS_UNASKED }
+}
+
 /// A group to be deleted, with the offsets that go with it.
 pub type Doomed = (Arc<str>, Vec<OffsetKey>);
 
@@ -132,7 +143,8 @@ impl Coordinator {
                     .with_group_state(wire::text("Dead")),
                 Err(error) => k::describe_groups_response::DescribedGroup::default().with_error_code(error.code()),
             };
-            described.with_group_id(id.clone())
+            let operations = operations(message.include_authorized_operations, described.error_code);
+            described.with_group_id(id.clone()).with_authorized_operations(operations)
         };
         k::DescribeGroupsResponse::default().with_groups(message.groups.iter().map(describe).collect())
     }
@@ -151,7 +163,8 @@ impl Coordinator {
                 Ok(other) => refused(ErrorCode::GroupIdNotFound).with_error_message(Some(no_such_group(id, other, CONSUMER))),
                 Err(error) => refused(error),
             };
-            described.with_group_id(id.clone())
+            let operations = operations(message.include_authorized_operations, described.error_code);
+            described.with_group_id(id.clone()).with_authorized_operations(operations)
         };
         k::ConsumerGroupDescribeResponse::default().with_groups(message.group_ids.iter().map(describe).collect())
     }

@@ -3,7 +3,7 @@
 //! Where a group reads is not in its own records: the share coordinators know. Only an empty group can be told to go on from elsewhere. Source:
 //! `GroupCoordinatorService.alterShareGroupOffsets`, `deleteShareGroupOffsets`, `describeShareGroupOffsets`, `GroupMetadataManager`.
 
-use super::admin::{Doomed, no_such_group};
+use super::admin::{Doomed, no_such_group, operations};
 use super::share_group::places;
 use super::share_tasks::{ShareWish, UNKNOWN_START, Work};
 use super::{Append, Coordinator, Effects, Group, ReplyTo, ShareGroup, Then, partition_for};
@@ -32,7 +32,8 @@ impl Coordinator {
                 Ok(other) => refused(ErrorCode::GroupIdNotFound).with_error_message(Some(no_such_group(id, other, "share"))),
                 Err(error) => refused(error),
             };
-            described.with_group_id(id.clone())
+            let operations = operations(message.include_authorized_operations, described.error_code);
+            described.with_group_id(id.clone()).with_authorized_operations(operations)
         };
         k::ShareGroupDescribeResponse::default().with_groups(message.group_ids.iter().map(describe).collect())
     }
