@@ -79,36 +79,81 @@ fn a_seed_has_one_history() {
 }
 
 #[test]
-fn what_makes_no_sense_is_told_and_ends_with_2() {
+fn what_a_quorum_commits_at_once_is_looked_at_one_by_one() {
+    // Broker 3 is elected uncleanly and eligible afterwards, by what a new controller decides and commits in one moment.
+    let output = simulate(&["--seeds", "279..279", "--scenario", "controllers"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn a_list_is_all_that_is_wanted_whatever_else_is_asked_for() {
     let listed = String::from_utf8(simulate(&["--list"]).stdout).expect("text");
     assert!(listed.lines().any(|line| line.starts_with("mixed: ")), "{listed}");
+    for arguments in [&["--seeds", "1..1000000", "--list"][..], &["--list", "--json", "--scenario", "calm"], &["--mutants", "--list"]] {
+        let output = simulate(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), listed, "{arguments:?}");
+    }
+}
+
+#[test]
+fn flags_come_in_any_order() {
+    let seeds_of = |arguments: &[&str]| {
+        let output = simulate(arguments);
+        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        (output.status.code(), json["seeds"].clone(), json["events"].clone(), json["counts"].clone())
+    };
+    let first = seeds_of(&["--seeds", "7..8", "--scenario", "calm", "--json"]);
+    assert_eq!((first.0, &first.1), (Some(0), &Value::from(2)));
+    assert_eq!(first, seeds_of(&["--json", "--scenario", "calm", "--seeds", "7..8"]));
+}
+
+#[test]
+fn what_makes_no_sense_is_told_and_ends_with_2() {
     for arguments in [
         &["--seeds"][..],
         &["--seeds", "5"],
         &["--seeds", "5..1"],
         &["--seeds", "-1..3"],
         &["--seeds", "1..9007199254740992"],
+        &["--seeds", "--json"],
         &["--seeds", "1..2", "--scenario", "none"],
+        &["--seeds", "1..2", "--scenario"],
         &["--seeds", "1..2", "--colour"],
+        &["--seeds", "1..2", "--view"],
+        &["--list", "--colour"],
         &["--json"],
+        &["--scenario", "calm"],
+        &["--mutant"],
+        &["--mutant", "none"],
         &["--replay"],
         &["--replay", "/no/such/file"],
+        &["--replay", "/no/such/file", "--json"],
+        &["1..2"],
         &[],
     ] {
         let output = simulate(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        assert!(!output.stderr.is_empty() && output.stdout.is_empty(), "{arguments:?}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        let first = told.lines().next().unwrap_or_default();
+        assert!(first.ends_with(['.', '?']) || first.contains(". Ask for them: "), "{arguments:?}: {told}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
     }
 }
 
 #[test]
 #[cfg(not(feature = "mutants"))]
 fn a_build_without_mutants_says_how_to_get_them() {
-    for arguments in [&["--mutants"][..], &["--mutant", "acks-all-early", "--seeds", "1..2"]] {
+    for arguments in [&["--mutants"][..], &["--json", "--mutants", "--seeds", "1..2"], &["--mutant", "acks-all-early", "--seeds", "1..2"]] {
         let output = simulate(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("--features mutants"), "{arguments:?}");
     }
+}
+
+#[cfg(feature = "mutants")]
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 #[test]
@@ -116,9 +161,60 @@ fn a_build_without_mutants_says_how_to_get_them() {
 fn a_mutant_is_caught_with_what_it_takes_to_see_it_again() {
     let output = simulate(&["--mutant", "acks-all-early", "--seeds", "1..3", "--json"]);
     assert_eq!(output.status.code(), Some(1));
-    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let first = &json["violations"][0];
+    let told = json(&output);
+    let first = &told["violations"][0];
     assert_eq!(first["invariant"], "R9");
     assert!(first["events"].as_array().is_some_and(|events| !events.is_empty()), "{first}");
-    assert!(first["command"].as_str().is_some_and(|command| command.contains("--seeds")), "{first}");
+    assert_eq!((&told["seeds"], &told["mutants"][0]["name"]), (&Value::from(3), &Value::from("acks-all-early")));
+    assert_eq!((&told["mutants"][0]["caught"], &told["mutants"][0]["seed"]), (&Value::from(true), &first["seed"]));
+    let command = first["command"].as_str().expect("a command");
+    let (cargo, arguments) = command.split_once(" -- ").expect("arguments of the simulator");
+    assert_eq!(cargo, "cargo run --release --features mutants --bin simulate");
+    let words: Vec<&str> = arguments.split(' ').chain(["--json"]).collect();
+    let again = simulate(&words);
+    assert_eq!(again.status.code(), Some(1), "{command}");
+    assert_eq!(&json(&again)["violations"][0], first);
+}
+
+#[test]
+#[cfg(feature = "mutants")]
+fn a_mutant_without_seeds_is_awake_until_it_is_caught() {
+    let output = simulate(&["--json", "--mutant", "acks-all-early"]);
+    assert_eq!(output.status.code(), Some(1), "what it does is a violation");
+    let told = json(&output);
+    assert!(told["seeds"].as_u64().is_some_and(|seeds| 0 < seeds && seeds < 2_000), "{told}");
+    assert_eq!(told["mutants"][0]["seed"], told["violations"][0]["seed"]);
+}
+
+#[test]
+#[cfg(feature = "mutants")]
+fn a_mutant_that_nothing_catches_has_survived() {
+    // Nothing is elected where nothing fails.
+    for how in [&["--mutant", "elect-outside-isr"][..], &["--mutants", "--mutant", "elect-outside-isr"]] {
+        let output = simulate(&[&["--json", "--seeds", "1..2", "--scenario", "calm"], how].concat());
+        assert_eq!(output.status.code(), Some(1), "{how:?}");
+        let told = json(&output);
+        assert_eq!((&told["seeds"], &told["violations"]), (&Value::from(2), &Value::Array(Vec::new())));
+        assert_eq!((&told["mutants"][0]["caught"], &told["mutants"][0]["seed"]), (&Value::from(false), &Value::Null));
+    }
+}
+
+#[test]
+#[cfg(feature = "mutants")]
+fn each_mutant_is_hunted_where_it_is_said_and_what_ran_is_counted() {
+    let output = simulate(&["--seeds", "1..1", "--mutants", "--scenario", "calm", "--json"]);
+    let told = json(&output);
+    let mutants = told["mutants"].as_array().expect("mutants");
+    assert_eq!(mutants.len(), brokerlab::mutant::MUTANTS.len());
+    assert_eq!(told["seeds"], mutants.len(), "one seed each");
+    assert_eq!(output.status.code(), Some(1), "a calm sea shows few of them");
+    assert!(mutants.iter().any(|one| one["caught"] == true && one["seed"] == 1), "{told}");
+    assert!(told["events"].as_u64().is_some_and(|events| 10_000 * 50 < events), "{told}");
+    assert!(told["eventsPerSecond"].as_u64().is_some_and(|events| 0 < events), "{told}");
+    assert!(told["counts"]["acknowledged"].as_u64().is_some_and(|count| 0 < count), "{told}");
+    assert_eq!(told["violations"], Value::Array(Vec::new()), "what mutants do speaks for the checker");
+    // One of them alone, caught as it should be.
+    let output = simulate(&["--mutants", "--mutant", "acks-all-early"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("acks-all-early: caught by R9 at seed "));
 }

@@ -24,7 +24,7 @@ pub struct Aggregates {
 impl Aggregates {
     pub fn new(seed: u64, scenario: &Scenario) -> Aggregates {
         let mut chance = Chance::new(seed).fork(0x00a6_67e6);
-        let has = scenario.aggregates != 0 && chance.below(scenario.aggregates) == 0;
+        let has = scenario.beside.aggregates != 0 && chance.below(scenario.beside.aggregates) == 0;
         Aggregates { chance: has.then_some(chance), source: None }
     }
 

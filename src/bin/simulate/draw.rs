@@ -3,6 +3,7 @@
 use super::heal::missing;
 use super::history::value_of;
 use super::scenarios::{Act, Scenario};
+use super::sharers::{SHARERS, SHARERS_MAX, sharer};
 use brokerlab::client::transactions::State;
 use brokerlab::coordinator::TRANSACTIONS_TOPIC;
 use brokerlab::node::Chance;
@@ -22,9 +23,6 @@ pub const SHORT_POLL_INTERVAL: &str = "500";
 /// Fewer than producers: some are another's heirs.
 const TRANSACTIONAL_IDS: &[&str] = &["mover-a", "mover-b"];
 const GROUPS: &[&str] = &["group-a", "group-b"];
-/// The one share group.
-const SHARERS: &str = "sharers";
-const SHARERS_MAX: usize = 4;
 /// What some subscribe to instead of the topics that there are: all, or some.
 const PATTERNS: &[&str] = &["topic-.*", "topic-[0-4]", "(?i)TOPIC-\\d+"];
 /// What consumers are configured with. Each has the cooperative assignor, so that any of them get along in one group.
@@ -241,32 +239,6 @@ impl Drawer {
         Some(consumer)
     }
 
-    /// A member of the share group, which begins at the beginning; most accept what they are given.
-    fn sharer(&mut self, topics: &[&String]) -> Vec<Value> {
-        let set =
-            json!({ "share.auto.offset.reset": "earliest", "share.record.lock.duration.ms": "15000", "share.delivery.count.limit": "3" });
-        let most = self.one_of(&["1", "10", "500"]);
-        // Who is at work on what it polled for longer than its locks last gets nowhere.
-        let processing = self.one_of(if most == Some("500") { &[0, 5] } else { &[0, 5, 50] });
-        let configs = json!({
-            "group.protocol": "share",
-            "max.poll.records": most,
-            "metadata.max.age.ms": self.one_of(&["5000", "300000"]),
-            "request.timeout.ms": self.one_of(&["5000", "30000"]),
-            "share.acknowledgement.mode": self.one_of(&["implicit", "implicit", "explicit"]),
-            "brokerlab.acknowledge.type": self.one_of(&["accept", "accept", "accept", "accept", "release", "reject"]),
-        });
-        // Where all give everything back each record comes as often as the limit says, and that has to end within the time there is for coming to rest.
-        let processing = processing.filter(|_| configs["brokerlab.acknowledge.type"] != "release").unwrap_or(0);
-        let id = self.name("sharer");
-        vec![
-            json!({ "type": "alterConfigs", "resource": "group", "name": SHARERS, "set": set }),
-            json!({
-                "type": "addConsumer", "id": id, "group": SHARERS, "topics": topics, "processingMs": processing, "configs": configs,
-            }),
-        ]
-    }
-
     /// Microseconds until the next thing happens.
     pub fn pause(&mut self) -> u64 {
         // Mostly soon, sometimes long enough for sessions to end.
@@ -328,10 +300,14 @@ impl Drawer {
                 if self.chance.below(2) == 0 { vec![gone] } else { vec![gone, self.topic_named(name.clone(), &view)] }
             }
             Act::AddSharer => {
-                let topics: Vec<&String> =
-                    view.topics.iter().filter(|topic| topic.name.starts_with("topic")).map(|topic| &topic.name).collect();
+                let names = view.topics.iter().map(|topic| &*topic.name);
+                let topics: Vec<&str> = names.filter(|name| name.starts_with("topic")).collect();
                 let is_full = SHARERS_MAX <= view.consumers.iter().filter(|one| one.id.starts_with("sharer")).count();
-                if is_full || topics.is_empty() { Vec::new() } else { self.sharer(&topics) }
+                if is_full || topics.is_empty() {
+                    return Vec::new();
+                }
+                let id = self.name("sharer");
+                sharer(&mut self.chance, &id, &topics)
             }
             _ => self.one_act(*act, session, &view).into_iter().collect(),
         }

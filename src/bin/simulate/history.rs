@@ -155,7 +155,7 @@ impl History {
         if command["type"] == "removeProducer"
             && let Some(own) = command["id"].as_str().and_then(|id| self.transactors.get_mut(id))
         {
-            own.is_closing |= own.state != State::Ready;
+            own.is_closing |= !matches!(own.state, State::Ready | State::FatalError(_));
         }
         if command["type"] == "addProducer"
             && let Some(id) = command["id"].as_str()

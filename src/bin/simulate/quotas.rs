@@ -21,7 +21,7 @@ pub struct Quotas {
 impl Quotas {
     pub fn new(seed: u64, scenario: &Scenario) -> Quotas {
         let mut chance = Chance::new(seed).fork(0x90_07a5);
-        let has = scenario.quotas != 0 && chance.below(scenario.quotas) == 0;
+        let has = scenario.beside.quotas != 0 && chance.below(scenario.beside.quotas) == 0;
         Quotas { chance: has.then_some(chance) }
     }
 

@@ -16,15 +16,15 @@ const SEEDS_FOR_ALL: u64 = 100;
 const EVENTS_SHOWN: usize = 12;
 
 /// A violation and how to see it again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Found {
     seed: u64,
+    scenario: &'static str,
     invariant: &'static str,
     /// Virtual milliseconds.
     time: f64,
     sentence: String,
     events: Vec<String>,
-    command: String,
 }
 
 impl Found {
@@ -37,29 +37,52 @@ impl Found {
             .map(|event| format!("{:.3} {}: {}", event.time, event.node, event.text))
             .collect();
         events.drain(..events.len().saturating_sub(EVENTS_SHOWN));
-        Found {
-            seed,
-            invariant: violation.invariant,
-            time: violation.time as f64 / 1_000.0,
-            sentence: violation.sentence.clone(),
-            events,
-            command: again(seed, scenario),
-        }
-    }
-
-    #[cfg(feature = "mutants")]
-    pub fn invariant(&self) -> &'static str {
-        self.invariant
+        let (time, sentence) = (violation.time as f64 / 1_000.0, violation.sentence.clone());
+        Found { seed, scenario: scenario.name, invariant: violation.invariant, time, sentence, events }
     }
 
     pub fn in_the_end(seed: u64, scenario: &Scenario, invariant: &'static str, sentence: String, session: &Session) -> Found {
-        Found { seed, invariant, time: session.time_ms(), sentence, events: Vec::new(), command: again(seed, scenario) }
+        Found { seed, scenario: scenario.name, invariant, time: session.time_ms(), sentence, events: Vec::new() }
+    }
+
+    /// The engine itself saw that something cannot be.
+    pub fn asserted(seed: u64, scenario: &Scenario, sentence: String) -> Found {
+        Found { seed, scenario: scenario.name, invariant: "assertion", time: 0.0, sentence, events: Vec::new() }
+    }
+
+    /// The one command that shows it again.
+    fn again(&self, mutant: Option<&str>) -> String {
+        let (seed, scenario) = (self.seed, self.scenario);
+        let (features, awake) = match mutant {
+            None => ("", String::new()),
+            Some(name) => (" --features mutants", format!(" --mutant {name}")),
+        };
+        format!("cargo run --release{features} --bin simulate -- --seeds {seed}..{seed} --scenario {scenario}{awake}")
     }
 }
 
-/// The one command that shows it again; a mutant that is awake is named by who woke it.
-fn again(seed: u64, scenario: &Scenario) -> String {
-    format!("cargo run --release --bin simulate -- --seeds {seed}..{seed} --scenario {}", scenario.name)
+/// A mutant and what has caught it, or how many seeds it has survived.
+struct Hunted {
+    name: &'static str,
+    caught: Option<Found>,
+    seeds: u64,
+}
+
+impl Hunted {
+    fn to_json(&self) -> Value {
+        let (seed, command) =
+            (self.caught.as_ref().map(|found| found.seed), self.caught.as_ref().map(|found| found.again(Some(self.name))));
+        json!({ "name": self.name, "caught": self.caught.is_some(), "seed": seed, "command": command })
+    }
+}
+
+impl fmt::Display for Hunted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.caught {
+            Some(found) => write!(f, "{}: caught by {} at seed {} of {}", self.name, found.invariant, found.seed, found.scenario),
+            None => write!(f, "{}: survived {} seeds", self.name, self.seeds),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -69,6 +92,9 @@ pub struct Summary {
     counts: Counts,
     fates: Fates,
     found: Vec<Found>,
+    /// The mutant that was awake all the time.
+    awake: Option<&'static str>,
+    hunted: Vec<Hunted>,
     elapsed: Duration,
 }
 
@@ -76,7 +102,12 @@ impl Summary {
     pub fn add(&mut self, outcome: Outcome) {
         self.seeds += 1;
         self.events += outcome.events;
-        let (all, one) = (&mut self.counts, outcome.counts);
+        self.count(outcome.counts, outcome.fates);
+        self.found.extend(outcome.found);
+    }
+
+    fn count(&mut self, counts: Counts, own: Fates) {
+        let (all, one) = (&mut self.counts, counts);
         all.elections += one.elections;
         all.isr_shrinks += one.isr_shrinks;
         all.isr_expansions += one.isr_expansions;
@@ -123,14 +154,14 @@ impl Summary {
         all.broker_configs_altered += one.broker_configs_altered;
         all.throttles += one.throttles;
         all.aggregated += one.aggregated;
-        let (all, one) = (&mut self.counts.shares, outcome.counts.shares);
+        let (all, one) = (&mut self.counts.shares, counts.shares);
         all.acquired += one.acquired;
         all.redelivered += one.redelivered;
         all.accepted += one.accepted;
         all.released += one.released;
         all.lock_timeouts += one.lock_timeouts;
         all.archived += one.archived;
-        let (all, one) = (&mut self.fates, outcome.fates);
+        let (all, one) = (&mut self.fates, own);
         all.lost_acks_none += one.lost_acks_none;
         all.lost_acks_one += one.lost_acks_one;
         all.lost_acks_all += one.lost_acks_all;
@@ -138,7 +169,30 @@ impl Summary {
         all.reordered += one.reordered;
         all.torn += one.torn;
         all.committed += one.committed;
-        self.found.extend(outcome.found);
+    }
+
+    /// Of one mutant that was awake in all of it.
+    pub fn awake(mut self, mutant: Option<&'static str>) -> Summary {
+        self.awake = mutant;
+        self.hunted.extend(mutant.map(|name| Hunted { name, caught: self.first(), seeds: self.seeds }));
+        self
+    }
+
+    /// Adds what it took to catch a mutant: what it has violated speaks for the checker, and not against the engine.
+    pub fn add_hunt(&mut self, name: &'static str, hunt: Summary) {
+        self.seeds += hunt.seeds;
+        self.events += hunt.events;
+        self.hunted.push(Hunted { name, caught: hunt.first(), seeds: hunt.seeds });
+        self.count(hunt.counts, hunt.fates);
+    }
+
+    /// The violation of the lowest seed.
+    fn first(&self) -> Option<Found> {
+        self.found.iter().min_by_key(|found| found.seed).cloned()
+    }
+
+    pub fn has_violations(&self) -> bool {
+        !self.found.is_empty()
     }
 
     pub fn finish(&mut self, elapsed: Duration) {
@@ -211,8 +265,9 @@ impl Summary {
         ]
     }
 
+    /// Nothing was violated, and no mutant has survived.
     pub fn is_clean(&self) -> bool {
-        self.found.is_empty()
+        self.found.is_empty() && self.hunted.iter().all(|one| one.caught.is_some())
     }
 
     fn per_second(&self) -> u64 {
@@ -223,7 +278,7 @@ impl Summary {
         let violation = |found: &Found| {
             json!({
                 "seed": found.seed, "invariant": found.invariant, "time": found.time, "sentence": found.sentence,
-                "events": found.events, "command": found.command,
+                "events": found.events, "command": found.again(self.awake),
             })
         };
         json!({
@@ -232,13 +287,18 @@ impl Summary {
             "eventsPerSecond": self.per_second(),
             "counts": self.counted().into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect::<serde_json::Map<_, _>>(),
             "violations": self.found.iter().map(violation).collect::<Vec<_>>(),
-            "mutants": [],
+            "mutants": self.hunted.iter().map(Hunted::to_json).collect::<Vec<_>>(),
         })
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.awake.is_none() && !self.hunted.is_empty() {
+            self.hunted.iter().try_for_each(|one| writeln!(f, "{one}"))?;
+            let survivors = self.hunted.iter().filter(|one| one.caught.is_none()).count();
+            return writeln!(f, "{} mutants, {survivors} survived", self.hunted.len());
+        }
         writeln!(
             f,
             "{} seeds, {} events, {} events per second, {} violations",
@@ -254,8 +314,8 @@ impl fmt::Display for Summary {
         for found in &self.found {
             writeln!(f, "\n{} violated by seed {} at {:.3} ms: {}", found.invariant, found.seed, found.time, found.sentence)?;
             found.events.iter().try_for_each(|event| writeln!(f, "    {event}"))?;
-            writeln!(f, "  again: {}", found.command)?;
+            writeln!(f, "  again: {}", found.again(self.awake))?;
         }
-        Ok(())
+        self.hunted.iter().try_for_each(|one| writeln!(f, "\n{one}"))
     }
 }

@@ -1,12 +1,15 @@
-//! Runs seeds: a safety phase with faults, then healing, then what must come to rest.
+//! Runs a seed: a safety phase with faults, then healing, then what must come to rest.
 
 use super::aggregates::Aggregates;
 use super::draw::Drawer;
 use super::heal::{give, healing, restarts};
 use super::history::{Fates, History};
+use super::moves::Moves;
 use super::quotas::Quotas;
-use super::report::{Found, Summary};
+use super::report::Found;
 use super::scenarios::Scenario;
+use super::sharers::Sharers;
+use super::transactors::Transactors;
 use brokerlab::broker::Broker;
 use brokerlab::check::Checker;
 use brokerlab::client::consumer::Reads;
@@ -19,9 +22,7 @@ use brokerlab::view::shape::{AssignedView, GroupOffsetView};
 use brokerlab::view::{self, View};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::Arc;
 
 const SECOND: Time = 1_000_000;
 /// Brokers register and are unfenced by then, for a quorum has elected a controller.
@@ -38,95 +39,8 @@ const REST_TIME_MAX: Time = 700 * SECOND;
 const EVENTS_PER_SECOND_MAX: u64 = 50_000;
 const REST_STEP: Time = 5 * SECOND;
 
-#[cfg(feature = "mutants")]
-use brokerlab::mutant::wake;
-
-/// A build without mutants has none to wake.
-#[cfg(not(feature = "mutants"))]
-fn wake(_mutant: Option<&'static str>) {}
-
-/// Runs the seeds of a range on all processors.
-pub fn run_all(first: u64, last: u64, scenario: &'static Scenario, mutant: Option<&'static str>) -> Summary {
-    let started = Instant::now();
-    let (next, summary) = (AtomicU64::new(first), Mutex::new(Summary::default()));
-    let work = || {
-        wake(mutant);
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if last < seed {
-                break;
-            }
-            let outcome = run(seed, scenario);
-            summary.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(outcome);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(work);
-        }
-    });
-    let mut summary = summary.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    summary.finish(started.elapsed());
-    summary
-}
-
-/// Seeds that a mutant has to be caught within.
-#[cfg(feature = "mutants")]
-pub const MUTANT_SEEDS: u64 = 2_000;
-/// The scenarios that take turns in the hunt for one.
-#[cfg(feature = "mutants")]
-const HUNTS: [&str; 5] = ["mixed", "brokers", "controllers", "transactions", "topics"];
-
-/// Mutants that one scenario shows far sooner than the others do, by what their names begin with: they are hunted there.
-#[cfg(feature = "mutants")]
-const HOMES: [(&str, &str); 4] =
-    [("share-", "share"), ("quota-", "quotas"), ("failover-aborts", "transactions"), ("order-lost-with-the-leader", "brokers")];
-
-/// Wakes one mutant after another, and runs seeds until something catches it. Returns each one's name with the seed and the invariant.
-#[cfg(feature = "mutants")]
-pub fn run_mutants(scenarios: &'static [Scenario]) -> Vec<(&'static str, Option<(u64, String)>)> {
-    use brokerlab::mutant;
-    // A mutant may break what the engine asserts: that catches it as well, without a word.
-    std::panic::set_hook(Box::new(|_| {}));
-    let catch = |name: &'static str| {
-        let home = HOMES.iter().find(|(first, _)| name.starts_with(first)).map(|(_, home)| *home);
-        let is_hunt = |scenario: &&Scenario| home.map_or(HUNTS.contains(&scenario.name), |home| home == scenario.name);
-        let hunts: Vec<&Scenario> = scenarios.iter().filter(is_hunt).collect();
-        let (next, caught) = (AtomicU64::new(1), Mutex::new(None::<(u64, String)>));
-        let work = || {
-            mutant::wake(Some(name));
-            loop {
-                let seed = next.fetch_add(1, Ordering::Relaxed);
-                if MUTANT_SEEDS < seed || caught.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some() {
-                    break;
-                }
-                let scenario = hunts[(seed % hunts.len() as u64) as usize];
-                let by = match std::panic::catch_unwind(|| run(seed, scenario)) {
-                    Err(_) => Some("assertion".to_owned()),
-                    Ok(outcome) => outcome.found.first().map(|found| found.invariant().to_owned()),
-                };
-                if let Some(by) = by {
-                    let mut caught = caught.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    if caught.as_ref().is_none_or(|(earlier, _)| seed < *earlier) {
-                        *caught = Some((seed, by));
-                    }
-                }
-            }
-            mutant::wake(None);
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-                scope.spawn(work);
-            }
-        });
-        (name, caught.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
-    };
-    let all = mutant::MUTANTS.iter().map(|(name, _)| catch(name)).collect();
-    drop(std::panic::take_hook());
-    all
-}
-
 /// What one seed came to.
+#[derive(Default)]
 pub struct Outcome {
     pub events: u64,
     pub counts: brokerlab::check::Counts,
@@ -142,6 +56,9 @@ struct Run {
     second: (Time, u64),
     /// Something goes round without end.
     storm: bool,
+    transactors: Transactors,
+    /// The workload has begun, and nothing is to come to rest yet.
+    is_faulty: bool,
 }
 
 impl Run {
@@ -156,6 +73,9 @@ impl Run {
                 self.second = (second, events);
             }
             self.storm |= EVENTS_PER_SECOND_MAX < events - self.second.1;
+            if self.is_faulty {
+                self.transactors.act(&self.session).into_iter().for_each(|command| self.give(command));
+            }
         }
     }
 
@@ -271,14 +191,18 @@ impl Run {
 
 pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
     let (mut drawer, mut quotas, mut aggregates) = (Drawer::new(seed), Quotas::new(seed, scenario), Aggregates::new(seed, scenario));
+    let (mut sharers, mut moves) = (Sharers::new(seed, scenario), Moves::new(seed, scenario));
     let saved = drawer.cluster(seed);
     let session = Session::load(&saved).expect("a drawn cluster starts");
     let is_version_one = saved.cluster.configs.get("brokerlab.transaction.version").is_some_and(|version| version == "1");
-    let mut run = Run { session, checker: Checker::new(), history: History::new(is_version_one), second: (0, 0), storm: false };
+    let (checker, history) = (Checker::new(), History::new(is_version_one));
+    let transactors = Transactors::new(seed, scenario, is_version_one);
+    let mut run = Run { session, checker, history, second: (0, 0), storm: false, transactors, is_faulty: false };
     run.to(START);
     for command in drawer.workload(&run.view()) {
         run.give(command);
     }
+    run.is_faulty = true;
     while run.is_sound() && (run.now() < SAFETY_TIME || run.session.world().events() < SAFETY_EVENTS) && run.now() < SAFETY_TIME_MAX {
         run.to(run.now() + drawer.pause());
         for command in drawer.act(scenario, &run.session) {
@@ -286,7 +210,10 @@ pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
         }
         quotas.act(&run.session).into_iter().for_each(|command| run.give(command));
         aggregates.act(&run.session).into_iter().for_each(|command| run.give(command));
+        sharers.act(&run.session).into_iter().for_each(|command| run.give(command));
+        moves.act(&run.session).into_iter().for_each(|command| run.give(command));
     }
+    run.is_faulty = false;
     healing(&run.view()).into_iter().for_each(|command| run.give(command));
     quotas.ends(&run.session).into_iter().for_each(|command| run.give(command));
     aggregates.ends(&run.session).into_iter().for_each(|command| run.give(command));

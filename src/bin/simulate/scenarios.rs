@@ -5,11 +5,23 @@ pub struct Scenario {
     pub name: &'static str,
     pub sentence: &'static str,
     pub weights: &'static [(Act, u64)],
-    /// One in so many seeds has client quotas; 0: none has.
-    pub quotas: u64,
-    /// The same of an application that keeps a table.
-    pub aggregates: u64,
+    pub beside: Beside,
 }
+
+/// What some seeds have beside all else: one in so many; 0: none has.
+pub struct Beside {
+    pub quotas: u64,
+    /// An application that keeps a table.
+    pub aggregates: u64,
+    /// A share group; where it is what a scenario is about, that draws it itself.
+    pub sharers: u64,
+    /// Transactional producers.
+    pub transactors: u64,
+    /// Moves of what is in the remote store.
+    pub moves: u64,
+}
+
+const USUAL: Beside = Beside { quotas: 4, aggregates: 4, sharers: 0, transactors: 0, moves: 0 };
 
 #[derive(Clone, Copy)]
 pub enum Act {
@@ -95,8 +107,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::Transact, 6),
             (Act::SendOffsets, 1),
         ],
-        quotas: 4,
-        aggregates: 4,
+        beside: Beside { sharers: 5, transactors: 2, moves: 2, ..USUAL },
     },
     Scenario {
         name: "brokers",
@@ -109,8 +120,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::Reassign, 2),
             (Act::DeleteRecords, 2),
         ],
-        quotas: 4,
-        aggregates: 4,
+        beside: USUAL,
     },
     Scenario {
         name: "controllers",
@@ -129,8 +139,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::DeleteTopic, 1),
             (Act::Send, 1),
         ],
-        quotas: 4,
-        aggregates: 4,
+        beside: USUAL,
     },
     Scenario {
         name: "groups",
@@ -144,8 +153,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::PauseConsumer, 1),
             (Act::ResumeConsumer, 1),
         ],
-        quotas: 4,
-        aggregates: 4,
+        beside: USUAL,
     },
     Scenario {
         name: "network",
@@ -160,15 +168,13 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::FreezeBroker, 1),
             (Act::Send, 2),
         ],
-        quotas: 4,
-        aggregates: 4,
+        beside: USUAL,
     },
     Scenario {
         name: "power",
         sentence: "machines lose power, and with it what they had not flushed",
         weights: &[(Act::PowerLoss, 3), (Act::RestartBroker, 4), (Act::StopBroker, 1), (Act::SlowDisk, 1), (Act::Send, 1)],
-        quotas: 4,
-        aggregates: 4,
+        beside: USUAL,
     },
     Scenario {
         name: "topics",
@@ -188,8 +194,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::AddConsumer, 2),
             (Act::Send, 2),
         ],
-        quotas: 4,
-        aggregates: 4,
+        beside: USUAL,
     },
     Scenario {
         name: "transactions",
@@ -210,8 +215,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::HealLinks, 3),
             (Act::FreezeBroker, 1),
         ],
-        quotas: 4,
-        aggregates: 4,
+        beside: USUAL,
     },
     Scenario {
         name: "share",
@@ -235,8 +239,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::DeleteRecords, 1),
             (Act::Send, 2),
         ],
-        quotas: 0,
-        aggregates: 0,
+        beside: Beside { quotas: 0, aggregates: 0, ..USUAL },
     },
     Scenario {
         name: "aggregates",
@@ -258,8 +261,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::CreatePartitions, 1),
             (Act::Send, 4),
         ],
-        quotas: 6,
-        aggregates: 1,
+        beside: Beside { quotas: 6, aggregates: 1, ..USUAL },
     },
     Scenario {
         name: "quotas",
@@ -278,8 +280,7 @@ pub const SCENARIOS: &[Scenario] = &[
             (Act::CreatePartitions, 1),
             (Act::Send, 3),
         ],
-        quotas: 1,
-        aggregates: 4,
+        beside: Beside { quotas: 1, ..USUAL },
     },
-    Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)], quotas: 4, aggregates: 4 },
+    Scenario { name: "calm", sentence: "nothing fails", weights: &[(Act::Send, 1)], beside: USUAL },
 ];
