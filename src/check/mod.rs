@@ -25,6 +25,7 @@ mod aggregates;
 mod commits;
 mod committed;
 mod compaction;
+mod counts;
 mod delivery;
 mod groups;
 mod ledger;
@@ -49,6 +50,7 @@ use crate::replica::{PartitionKey, Replica};
 use crate::sim::{Application, Trace, World};
 use aggregates::Aggregates;
 use commits::Commits;
+pub use counts::Counts;
 use delivery::Deliveries;
 use groups::GroupsCheck;
 use ledger::Ledger;
@@ -57,7 +59,7 @@ use partition::PartitionCheck;
 use quotas::QuotasCheck;
 use semantics::{Given, Reader, Semantics};
 use share_states::ShareStates;
-use shares::{ShareCounts, Shares, Told};
+use shares::{Shares, Told};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -70,120 +72,6 @@ pub struct Violation {
     pub sentence: String,
     /// The note after which it was seen, by its index in the trace.
     pub note: u64,
-}
-
-/// How often what happened; a simulator that never sees one of them tests nothing of it.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Counts {
-    pub elections: u64,
-    pub isr_shrinks: u64,
-    pub isr_expansions: u64,
-    pub truncations: u64,
-    pub crashes: u64,
-    pub power_losses: u64,
-    /// Partitions of which a replica lost records with the power.
-    pub unflushed_lost: u64,
-    pub shutdowns: u64,
-    pub controller_crashes: u64,
-    pub snapshots_written: u64,
-    pub snapshots_fetched: u64,
-    /// A controller became the active one after another, or again.
-    pub controller_failovers: u64,
-    pub freezes: u64,
-    pub reassignments: u64,
-    pub reassignments_cancelled: u64,
-    pub brokers_added: u64,
-    pub brokers_removed: u64,
-    pub messages_lost: u64,
-    pub messages_delayed: u64,
-    pub messages_duplicated: u64,
-    pub rebalances: u64,
-    pub acknowledged: u64,
-    pub retries: u64,
-    pub failed: u64,
-    pub delivered: u64,
-    /// Records that a consumer was given although its group had them before: at least once is no more than that.
-    pub redelivered: u64,
-    /// Groups, and consumers without one, by what they were given of what they have read.
-    pub readers_exactly_once: u64,
-    pub readers_at_least_once: u64,
-    pub readers_at_most_once: u64,
-    pub readers_neither: u64,
-    /// Segments that retention removed, on any replica.
-    pub segments_deleted: u64,
-    /// Segments that were copied to the remote store.
-    pub remote_copies: u64,
-    /// Segments that were deleted there.
-    pub remote_deletions: u64,
-    /// Reads of it for consumers.
-    pub remote_reads: u64,
-    /// Followers that went on behind what is only there.
-    pub remote_states_built: u64,
-    pub unclean_elections: u64,
-    pub eligible_changes: u64,
-    pub eligible_elections: u64,
-    /// Records that were committed and that an unclean leader did not have.
-    pub lost_unclean: u64,
-    pub topics_deleted: u64,
-    /// Rounds of compaction, on any replica.
-    pub compactions: u64,
-    /// Logs that start later because an admin asked for it.
-    pub records_deleted: u64,
-    /// How often settings of a topic were changed.
-    pub configs_altered: u64,
-    /// How often settings of brokers were.
-    pub broker_configs_altered: u64,
-    /// How often a client had to wait for its quota.
-    pub throttles: u64,
-    /// Records in the tables of aggregates in the end.
-    pub aggregated: u64,
-    pub shares: ShareCounts,
-}
-
-impl Counts {
-    fn add(&mut self, note: &NoteKind) {
-        match note {
-            NoteKind::LeaderElected { leader, .. } => self.elections += u64::from(leader.is_some()),
-            NoteKind::IsrShrunk { .. } => self.isr_shrinks += 1,
-            NoteKind::IsrExpanded { .. } => self.isr_expansions += 1,
-            NoteKind::Truncated { .. } => self.truncations += 1,
-            NoteKind::BrokerCrashed => self.crashes += 1,
-            NoteKind::PowerLost => self.power_losses += 1,
-            NoteKind::RecordsLost { .. } => self.unflushed_lost += 1,
-            NoteKind::BrokerStopped => self.shutdowns += 1,
-            NoteKind::SnapshotWritten { .. } => self.snapshots_written += 1,
-            NoteKind::SnapshotFetched { .. } => self.snapshots_fetched += 1,
-            NoteKind::ControllerCrashed => self.controller_crashes += 1,
-            NoteKind::ControllerElected { epoch, .. } => self.controller_failovers += u64::from(1 < *epoch),
-            NoteKind::BrokerFrozen { .. } => self.freezes += 1,
-            NoteKind::ReassignmentCompleted { .. } => self.reassignments += 1,
-            NoteKind::ReassignmentCancelled { .. } => self.reassignments_cancelled += 1,
-            NoteKind::BrokerAdded => self.brokers_added += 1,
-            NoteKind::BrokerRemoved => self.brokers_removed += 1,
-            NoteKind::MessageLost { .. } => self.messages_lost += 1,
-            NoteKind::MessageDelayed { .. } => self.messages_delayed += 1,
-            NoteKind::MessageDuplicated { .. } => self.messages_duplicated += 1,
-            NoteKind::Rebalanced { .. } => self.rebalances += 1,
-            NoteKind::RecordAcknowledged { records, .. } => self.acknowledged += *records as u64,
-            NoteKind::ProduceRetried { records, .. } => self.retries += *records as u64,
-            NoteKind::RecordFailed { records, .. } => self.failed += *records as u64,
-            NoteKind::RecordDelivered { records, .. } => self.delivered += *records as u64,
-            NoteKind::UncleanElection { .. } => self.unclean_elections += 1,
-            NoteKind::EligibleLeadersChanged { .. } => self.eligible_changes += 1,
-            NoteKind::TopicDeleted { .. } => self.topics_deleted += 1,
-            NoteKind::ConfigsAltered { .. } => self.configs_altered += 1,
-            NoteKind::BrokerConfigsAltered { .. } => self.broker_configs_altered += 1,
-            NoteKind::RecordsDeleted { .. } => self.records_deleted += 1,
-            NoteKind::ClientThrottled { .. } => self.throttles += 1,
-            NoteKind::SegmentsDeleted { segments, .. } => self.segments_deleted += u64::from(*segments),
-            NoteKind::LogCompacted { .. } => self.compactions += 1,
-            NoteKind::RemoteCopyFinished { .. } => self.remote_copies += 1,
-            NoteKind::RemoteSegmentsDeleted { segments, .. } => self.remote_deletions += u64::from(*segments),
-            NoteKind::RemoteRead { .. } => self.remote_reads += 1,
-            NoteKind::RemoteStateBuilt { .. } => self.remote_states_built += 1,
-            note => self.shares.add(note),
-        }
-    }
 }
 
 /// Looks at a world after each of its events.

@@ -12,7 +12,7 @@ use super::spans::Spans;
 use super::{Verdict, offsets_partition, replica};
 use crate::broker::share::SharePartition;
 use crate::coordinator::{SHARE_TOPIC, state_partition};
-use crate::node::{NodeId, NoteKind, Partition, SettledBy, TopicName};
+use crate::node::{NodeId, Partition, SettledBy, TopicName};
 use crate::ordered::OrderedMap;
 use crate::protocol::share_records::ShareKey;
 use crate::sim::{Application, World};
@@ -57,44 +57,6 @@ struct Known {
     /// Something of it is stored. Until then each leader begins where the log does, or wherever the group's settings say.
     is_stored: bool,
     unclean: bool,
-}
-
-/// How many records of share groups came to what; who gets one again is counted again.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct ShareCounts {
-    pub acquired: u64,
-    /// Acquired for more than the first time.
-    pub redelivered: u64,
-    pub accepted: u64,
-    /// Given back, by a member or because it is gone.
-    pub released: u64,
-    /// Not acknowledged in time.
-    pub lock_timeouts: u64,
-    /// Rejected, or delivered as often as may be.
-    pub archived: u64,
-}
-
-impl ShareCounts {
-    pub(super) fn add(&mut self, note: &NoteKind) {
-        match note {
-            NoteKind::RecordsAcquired { first_offset, last_offset, deliveries, .. } => {
-                let records = (last_offset - first_offset + 1) as u64;
-                self.acquired += records;
-                self.redelivered += if 1 < *deliveries { records } else { 0 };
-            }
-            NoteKind::RecordsSettled { first_offset, last_offset, archived, by, .. } => {
-                let records = (last_offset - first_offset + 1) as u64;
-                self.archived += if *archived { records } else { 0 };
-                match by {
-                    SettledBy::Accept => self.accepted += records,
-                    SettledBy::Release | SettledBy::MemberGone => self.released += records,
-                    SettledBy::LockTimeout => self.lock_timeouts += records,
-                    SettledBy::Reject => {}
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 #[derive(Clone, Default, Debug)]

@@ -133,6 +133,31 @@ pub struct Fates {
     pub committed: u64,
 }
 
+impl Fates {
+    pub fn sum(&mut self, other: &Fates) {
+        self.lost_acks_none += other.lost_acks_none;
+        self.lost_acks_one += other.lost_acks_one;
+        self.lost_acks_all += other.lost_acks_all;
+        self.duplicated += other.duplicated;
+        self.reordered += other.reordered;
+        self.torn += other.torn;
+        self.committed += other.committed;
+    }
+
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("lostAcks0", self.lost_acks_none),
+            ("lostAcks1", self.lost_acks_one),
+            ("lostAcksAll", self.lost_acks_all),
+            ("duplicated", self.duplicated),
+            ("reordered", self.reordered),
+            ("transactionsCommitted", self.committed),
+            ("tornByLateEnds", self.torn),
+        ]
+        .into_iter()
+    }
+}
+
 /// Something that must never happen, and did.
 pub type Broken = (&'static str, String);
 

@@ -102,73 +102,13 @@ impl Summary {
     pub fn add(&mut self, outcome: Outcome) {
         self.seeds += 1;
         self.events += outcome.events;
-        self.count(outcome.counts, outcome.fates);
+        self.count(&outcome.counts, &outcome.fates);
         self.found.extend(outcome.found);
     }
 
-    fn count(&mut self, counts: Counts, own: Fates) {
-        let (all, one) = (&mut self.counts, counts);
-        all.elections += one.elections;
-        all.isr_shrinks += one.isr_shrinks;
-        all.isr_expansions += one.isr_expansions;
-        all.truncations += one.truncations;
-        all.crashes += one.crashes;
-        all.power_losses += one.power_losses;
-        all.unflushed_lost += one.unflushed_lost;
-        all.shutdowns += one.shutdowns;
-        all.controller_crashes += one.controller_crashes;
-        all.snapshots_written += one.snapshots_written;
-        all.snapshots_fetched += one.snapshots_fetched;
-        all.controller_failovers += one.controller_failovers;
-        all.freezes += one.freezes;
-        all.reassignments += one.reassignments;
-        all.reassignments_cancelled += one.reassignments_cancelled;
-        all.brokers_added += one.brokers_added;
-        all.brokers_removed += one.brokers_removed;
-        all.messages_lost += one.messages_lost;
-        all.messages_delayed += one.messages_delayed;
-        all.messages_duplicated += one.messages_duplicated;
-        all.rebalances += one.rebalances;
-        all.acknowledged += one.acknowledged;
-        all.retries += one.retries;
-        all.failed += one.failed;
-        all.delivered += one.delivered;
-        all.redelivered += one.redelivered;
-        all.readers_exactly_once += one.readers_exactly_once;
-        all.readers_at_least_once += one.readers_at_least_once;
-        all.readers_at_most_once += one.readers_at_most_once;
-        all.readers_neither += one.readers_neither;
-        all.segments_deleted += one.segments_deleted;
-        all.remote_copies += one.remote_copies;
-        all.remote_deletions += one.remote_deletions;
-        all.remote_reads += one.remote_reads;
-        all.remote_states_built += one.remote_states_built;
-        all.unclean_elections += one.unclean_elections;
-        all.lost_unclean += one.lost_unclean;
-        all.eligible_changes += one.eligible_changes;
-        all.eligible_elections += one.eligible_elections;
-        all.topics_deleted += one.topics_deleted;
-        all.compactions += one.compactions;
-        all.records_deleted += one.records_deleted;
-        all.configs_altered += one.configs_altered;
-        all.broker_configs_altered += one.broker_configs_altered;
-        all.throttles += one.throttles;
-        all.aggregated += one.aggregated;
-        let (all, one) = (&mut self.counts.shares, counts.shares);
-        all.acquired += one.acquired;
-        all.redelivered += one.redelivered;
-        all.accepted += one.accepted;
-        all.released += one.released;
-        all.lock_timeouts += one.lock_timeouts;
-        all.archived += one.archived;
-        let (all, one) = (&mut self.fates, own);
-        all.lost_acks_none += one.lost_acks_none;
-        all.lost_acks_one += one.lost_acks_one;
-        all.lost_acks_all += one.lost_acks_all;
-        all.duplicated += one.duplicated;
-        all.reordered += one.reordered;
-        all.torn += one.torn;
-        all.committed += one.committed;
+    fn count(&mut self, counts: &Counts, fates: &Fates) {
+        self.counts.sum(counts);
+        self.fates.sum(fates);
     }
 
     /// Of one mutant that was awake in all of it.
@@ -183,7 +123,7 @@ impl Summary {
         self.seeds += hunt.seeds;
         self.events += hunt.events;
         self.hunted.push(Hunted { name, caught: hunt.first(), seeds: hunt.seeds });
-        self.count(hunt.counts, hunt.fates);
+        self.count(&hunt.counts, &hunt.fates);
     }
 
     /// The violation of the lowest seed.
@@ -200,69 +140,8 @@ impl Summary {
         self.found.sort_by_key(|found| found.seed);
     }
 
-    fn counted(&self) -> [(&'static str, u64); 59] {
-        let (counts, shares, fates) = (&self.counts, &self.counts.shares, &self.fates);
-        [
-            ("elections", counts.elections),
-            ("isrShrinks", counts.isr_shrinks),
-            ("isrExpansions", counts.isr_expansions),
-            ("truncations", counts.truncations),
-            ("crashes", counts.crashes),
-            ("powerLosses", counts.power_losses),
-            ("unflushedLost", counts.unflushed_lost),
-            ("shutdowns", counts.shutdowns),
-            ("controllerCrashes", counts.controller_crashes),
-            ("controllerFailovers", counts.controller_failovers),
-            ("snapshotsWritten", counts.snapshots_written),
-            ("snapshotsFetched", counts.snapshots_fetched),
-            ("freezes", counts.freezes),
-            ("reassignments", counts.reassignments),
-            ("reassignmentsCancelled", counts.reassignments_cancelled),
-            ("brokersAdded", counts.brokers_added),
-            ("brokersRemoved", counts.brokers_removed),
-            ("messagesLost", counts.messages_lost),
-            ("messagesDelayed", counts.messages_delayed),
-            ("messagesDuplicated", counts.messages_duplicated),
-            ("rebalances", counts.rebalances),
-            ("acknowledged", counts.acknowledged),
-            ("retries", counts.retries),
-            ("failed", counts.failed),
-            ("delivered", counts.delivered),
-            ("redelivered", counts.redelivered),
-            ("readersExactlyOnce", counts.readers_exactly_once),
-            ("readersAtLeastOnce", counts.readers_at_least_once),
-            ("readersAtMostOnce", counts.readers_at_most_once),
-            ("readersNeither", counts.readers_neither),
-            ("lostAcks0", fates.lost_acks_none),
-            ("lostAcks1", fates.lost_acks_one),
-            ("lostAcksAll", fates.lost_acks_all),
-            ("duplicated", fates.duplicated),
-            ("reordered", fates.reordered),
-            ("transactionsCommitted", fates.committed),
-            ("tornByLateEnds", fates.torn),
-            ("segmentsDeleted", counts.segments_deleted),
-            ("remoteCopies", counts.remote_copies),
-            ("remoteDeletions", counts.remote_deletions),
-            ("remoteReads", counts.remote_reads),
-            ("remoteStatesBuilt", counts.remote_states_built),
-            ("uncleanElections", counts.unclean_elections),
-            ("lostUnclean", counts.lost_unclean),
-            ("eligibleChanges", counts.eligible_changes),
-            ("eligibleElections", counts.eligible_elections),
-            ("topicsDeleted", counts.topics_deleted),
-            ("compactions", counts.compactions),
-            ("recordsDeleted", counts.records_deleted),
-            ("configsAltered", counts.configs_altered),
-            ("brokerConfigsAltered", counts.broker_configs_altered),
-            ("throttles", counts.throttles),
-            ("aggregated", counts.aggregated),
-            ("shareAcquired", shares.acquired),
-            ("shareRedelivered", shares.redelivered),
-            ("shareAccepted", shares.accepted),
-            ("shareReleased", shares.released),
-            ("shareLockTimeouts", shares.lock_timeouts),
-            ("shareArchived", shares.archived),
-        ]
+    fn counted(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.counts.named().chain(self.fates.named())
     }
 
     /// Nothing was violated, and no mutant has survived.
@@ -285,7 +164,7 @@ impl Summary {
             "seeds": self.seeds,
             "events": self.events,
             "eventsPerSecond": self.per_second(),
-            "counts": self.counted().into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect::<serde_json::Map<_, _>>(),
+            "counts": self.counted().map(|(name, count)| (name.to_owned(), json!(count))).collect::<serde_json::Map<_, _>>(),
             "violations": self.found.iter().map(violation).collect::<Vec<_>>(),
             "mutants": self.hunted.iter().map(Hunted::to_json).collect::<Vec<_>>(),
         })
