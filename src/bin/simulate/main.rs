@@ -68,8 +68,8 @@ fn replay(file: &str, with_view: bool) -> ExitCode {
 }
 
 fn load(file: &str) -> Result<Session, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{file} cannot be read: {error}"))?;
-    let value = serde_json::from_str(&text).map_err(|error| format!("{file} is no JSON: {error}"))?;
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{file} cannot be read: {error}."))?;
+    let value = serde_json::from_str(&text).map_err(|error| format!("{file} is no JSON: {error}."))?;
     let describe = |refusal: brokerlab::session::command::Refusal| {
         let field = refusal.field.as_ref().map(|field| format!(" ({field})")).unwrap_or_default();
         format!("{file} is refused: {refusal}{field}")
