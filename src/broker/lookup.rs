@@ -35,7 +35,7 @@ const KNOWN_COORDINATORS: std::ops::RangeInclusive<i8> = GROUP_COORDINATOR..=2;
 const GROUP_COORDINATOR: i8 = 0;
 const TRANSACTION_COORDINATOR: i8 = 1;
 
-/// What clients may ask of a broker: key, oldest and newest version. Produce below 3 is advertised though none is understood, as Kafka
+/// What clients may ask of a broker: key, oldest and newest version that kafka-protocol reads. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
 const APIS: [(i16, i16, i16); 51] = [
     (0, 0, 13), // Produce
