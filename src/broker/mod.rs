@@ -5,6 +5,7 @@
 //! `SocketServer`.
 
 mod acls;
+mod admin;
 mod client_quotas;
 mod configs;
 mod connections;
@@ -483,52 +484,19 @@ impl Broker {
                 let response = self.init_producer_id(now, &message, out);
                 self.respond(from, correlation, Response::InitProducerId(Arc::new(response)), out);
             }
-            Request::DescribeConfigs(message) => {
-                let response = self.describe_configs(&message);
-                self.respond(from, correlation, Response::DescribeConfigs(Arc::new(response)), out);
-            }
-            Request::DescribeCluster(message) => {
-                let response = self.describe_cluster(&message);
-                self.respond(from, correlation, Response::DescribeCluster(Arc::new(response)), out);
-            }
-            Request::DescribeAcls(_) => self.respond(from, correlation, Response::DescribeAcls(Arc::new(acls::describe_acls())), out),
-            Request::CreateAcls(message) => {
-                self.respond(from, correlation, Response::CreateAcls(Arc::new(acls::create_acls(&message))), out);
-            }
-            Request::DeleteAcls(message) => {
-                self.respond(from, correlation, Response::DeleteAcls(Arc::new(acls::delete_acls(&message))), out);
-            }
-            Request::AlterReplicaLogDirs(message) => {
-                let response = self.alter_replica_log_dirs(&message);
-                self.respond(from, correlation, Response::AlterReplicaLogDirs(Arc::new(response)), out);
-            }
-            Request::ListConfigResources(message) => {
-                let response = self.list_config_resources(&message);
-                self.respond(from, correlation, Response::ListConfigResources(Arc::new(response)), out);
-            }
-            Request::DescribeLogDirs(message) => {
-                let response = self.describe_log_dirs(&message);
-                self.respond(from, correlation, Response::DescribeLogDirs(Arc::new(response)), out);
-            }
-            Request::DescribeTransactions(message) => {
-                let response = self.describe_transactions(&message);
-                self.respond(from, correlation, Response::DescribeTransactions(Arc::new(response)), out);
-            }
-            Request::ListTransactions(message) => {
-                let response = self.list_transactions(now, &message);
-                self.respond(from, correlation, Response::ListTransactions(Arc::new(response)), out);
-            }
-            Request::DescribeProducers(message) => {
-                let response = self.describe_producers(&message);
-                self.respond(from, correlation, Response::DescribeProducers(Arc::new(response)), out);
-            }
-            Request::DescribeTopicPartitions(message) => {
-                let response = self.describe_topic_partitions(&message);
-                self.respond(from, correlation, Response::DescribeTopicPartitions(Arc::new(response)), out);
-            }
-            Request::DescribeClientQuotas(message) => {
-                self.respond(from, correlation, Response::DescribeClientQuotas(Arc::new(self.describe_client_quotas(&message))), out);
-            }
+            request @ (Request::DescribeConfigs(_)
+            | Request::DescribeCluster(_)
+            | Request::DescribeAcls(_)
+            | Request::CreateAcls(_)
+            | Request::DeleteAcls(_)
+            | Request::AlterReplicaLogDirs(_)
+            | Request::ListConfigResources(_)
+            | Request::DescribeLogDirs(_)
+            | Request::DescribeTransactions(_)
+            | Request::ListTransactions(_)
+            | Request::DescribeProducers(_)
+            | Request::DescribeTopicPartitions(_)
+            | Request::DescribeClientQuotas(_)) => self.admin_request(now, from, correlation, request, out),
             Request::WriteTxnMarkers(message) => self.write_markers(now, from, correlation, &message, out),
             Request::DeleteRecords(message) => self.delete_records(now, from, correlation, &message, out),
             request @ (Request::JoinGroup(_)
