@@ -4,20 +4,20 @@
 
 use super::Broker;
 use super::fetch::READ_COMMITTED;
-use crate::coordinator::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, is_internal, partition_for};
-use crate::node::{Channel, Outputs, Time};
+use crate::coordinator::{OFFSETS_TOPIC, SHARE_TOPIC, TRANSACTIONS_TOPIC, is_internal, partition_for, state_partition};
+use crate::node::{Outputs, Time};
 use crate::ordered::repeated;
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::TopicMetadata;
+use crate::protocol::share_records::ShareKey;
 use crate::protocol::validate_topic_name;
-use crate::protocol::wire::{self, Request};
+use crate::protocol::wire;
 use crate::replica::PartitionKey;
 use crate::storage::Found;
 use k::list_offsets_request::ListOffsetsTopic;
 use k::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use k::metadata_response::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
 use kafka_protocol::messages as k;
-use std::sync::Arc;
 
 /// ListOffsets' name for the high watermark.
 pub const LATEST_TIMESTAMP: i64 = -1;
@@ -30,10 +30,10 @@ pub const EARLIEST_LOCAL_TIMESTAMP: i64 = -4;
 /// ListOffsets' name for the last offset in tiered storage (KIP-1005).
 const LATEST_TIERED_TIMESTAMP: i64 = -5;
 
-/// Coordinators that FindCoordinator knows: of groups, of transactions, of share groups (`CoordinatorType`).
-const KNOWN_COORDINATORS: std::ops::RangeInclusive<i8> = GROUP_COORDINATOR..=2;
+/// Coordinators that FindCoordinator knows (`CoordinatorType`).
 const GROUP_COORDINATOR: i8 = 0;
 const TRANSACTION_COORDINATOR: i8 = 1;
+const SHARE_COORDINATOR: i8 = 2;
 
 /// What clients may ask of a broker: key, oldest and newest version that kafka-protocol reads. Produce below 3 is advertised though none is understood, as Kafka
 /// does for clients that look only at the range (KIP-896).
@@ -133,6 +133,7 @@ impl Broker {
                         None => {
                             let mut unknown = MetadataResponseTopic::default();
                             unknown.name.clone_from(&asked.name);
+                            unknown.is_internal = is_internal(name);
                             unknown.error_code = self.missing_topic(now, name, message.allow_auto_topic_creation, out).code();
                             unknown
                         }
@@ -174,10 +175,7 @@ impl Broker {
             return ErrorCode::InvalidTopicException;
         }
         if allowed && self.config.auto_create_topics {
-            let mut topic = k::create_topics_request::CreatableTopic::default();
-            topic.name = wire::topic(name);
-            (topic.num_partitions, topic.replication_factor) = (-1, -1);
-            self.create_topic(now, name, topic, out);
+            self.create_missing_topic(now, name, out);
         }
         ErrorCode::UnknownTopicOrPartition
     }
@@ -308,61 +306,19 @@ impl Broker {
         response
     }
 
-    fn coordinator_of(&mut self, now: Time, key_type: i8, group: &str, out: &mut Outputs) -> Result<i32, ErrorCode> {
-        if !KNOWN_COORDINATORS.contains(&key_type) {
-            return Err(ErrorCode::InvalidRequest);
-        }
-        let name = match key_type {
-            GROUP_COORDINATOR => OFFSETS_TOPIC,
-            TRANSACTION_COORDINATOR => TRANSACTIONS_TOPIC,
-            // None has its topic yet.
-            _ => return Err(ErrorCode::CoordinatorNotAvailable),
+    fn coordinator_of(&mut self, now: Time, key_type: i8, key: &str, out: &mut Outputs) -> Result<i32, ErrorCode> {
+        let (name, share_key) = match key_type {
+            GROUP_COORDINATOR => (OFFSETS_TOPIC, None),
+            TRANSACTION_COORDINATOR => (TRANSACTIONS_TOPIC, None),
+            SHARE_COORDINATOR => (SHARE_TOPIC, Some(ShareKey::of_coordinator_key(key).ok_or(ErrorCode::InvalidRequest)?)),
+            _ => return Err(ErrorCode::InvalidRequest),
         };
         let Some(topic) = self.image.topic(name) else {
-            self.create_internal_topic(now, name, out);
+            self.create_missing_topic(now, name, out);
             return Err(ErrorCode::CoordinatorNotAvailable);
         };
-        let index = partition_for(group, topic.partitions.len() as i32);
+        let partitions = topic.partitions.len() as i32;
+        let index = share_key.map_or_else(|| partition_for(key, partitions), |key| state_partition(&key, partitions));
         self.image.partition(&topic.id, index).and_then(|state| state.leader).ok_or(ErrorCode::CoordinatorNotAvailable)
-    }
-
-    /// A coordinator's topic is made when somebody asks for it for the first time.
-    fn create_internal_topic(&mut self, now: Time, name: &str, out: &mut Outputs) {
-        let config = |name: &str, value: &str| {
-            let mut config = k::create_topics_request::CreatableTopicConfig::default();
-            config.name = wire::text(name);
-            config.value = Some(wire::text(value));
-            config
-        };
-        let mut topic = k::create_topics_request::CreatableTopic::default();
-        topic.name = wire::topic(name);
-        topic.configs = vec![config("cleanup.policy", "compact")];
-        let segment_bytes = if name == OFFSETS_TOPIC {
-            topic.num_partitions = self.config.coordinator.partitions;
-            topic.replication_factor = self.config.offsets_topic_replication_factor;
-            topic.configs.push(config("compression.type", "producer"));
-            self.config.offsets_topic_segment_bytes
-        } else {
-            topic.num_partitions = self.config.transactions.partitions;
-            topic.replication_factor = self.config.transactions_topic_replication_factor;
-            topic.configs.push(config("unclean.leader.election.enable", "false"));
-            topic.configs.push(config("compression.type", "uncompressed"));
-            topic.configs.push(config("min.insync.replicas", &self.config.transactions_topic_min_isr.to_string()));
-            self.config.transactions_topic_segment_bytes
-        };
-        topic.configs.push(config("segment.bytes", &segment_bytes.to_string()));
-        self.create_topic(now, name, topic, out);
-    }
-
-    pub(super) fn create_topic(&mut self, now: Time, name: &str, topic: k::create_topics_request::CreatableTopic, out: &mut Outputs) {
-        if self.creating.values().any(|(creating, _)| creating == name) {
-            return;
-        }
-        let Some(controller) = self.controllers.leader() else { return };
-        let mut message = k::CreateTopicsRequest::default();
-        message.topics.push(topic);
-        let correlation = self.correlation();
-        self.creating.insert(correlation, (name.to_owned(), now));
-        out.request(controller, Channel::Control, correlation, Request::CreateTopics(Arc::new(message)));
     }
 }

@@ -18,6 +18,7 @@ mod dynamic;
 mod fetch;
 mod fetch_sessions;
 mod groups;
+mod internal_topics;
 mod isr;
 mod leader_epochs;
 mod lifecycle;

@@ -45,5 +45,5 @@ pub use murmur2::{murmur2, partition_for_key};
 pub use primitive::{DecodeError, STRING_MAX};
 pub use record::{Header, Record, RecordRef, Records, records};
 pub use stored::Batch;
-pub use topic_name::{TopicNameError, collides, topic_id_base64, validate_topic_name};
+pub use topic_name::{TopicNameError, collides, topic_id_base64, topic_id_of_base64, validate_topic_name};
 pub use topic_pattern::{Dialect, TopicPattern};

@@ -4,7 +4,7 @@
 //! updates after it. Source: `share-coordinator/.../ShareSnapshot*.json`, `ShareUpdate*.json`, `PersisterStateBatchCombiner`.
 
 use super::primitive::{DecodeError, Reader, put_compact_count, put_no_tags, put_string};
-use super::topic_id_base64;
+use super::{topic_id_base64, topic_id_of_base64};
 use crate::ordered::sort_by;
 use bytes::{BufMut, Bytes};
 use std::sync::Arc;
@@ -61,6 +61,16 @@ impl ShareKey {
     /// What a coordinator is looked up by (`SharePartitionKey.asCoordinatorKey`).
     pub fn coordinator_key(&self) -> String {
         format!("{}:{}:{}", self.group, topic_id_base64(self.topic), self.index)
+    }
+
+    /// The share partition that is looked up by this; `None`: nothing is (`SharePartitionKey.validate`).
+    pub fn of_coordinator_key(text: &str) -> Option<ShareKey> {
+        let mut parts = text.split(':');
+        let (group, topic, index) = (parts.next()?.trim(), parts.next()?, parts.next()?);
+        if group.is_empty() || parts.next().is_some() {
+            return None;
+        }
+        Some(ShareKey { group: Arc::from(group), topic: topic_id_of_base64(topic)?, index: index.parse().ok()? })
     }
 
     /// The key of a record, and whether it is a snapshot's.

@@ -46,6 +46,12 @@ pub fn topic_id_base64(id: Uuid) -> String {
     URL_SAFE_NO_PAD.encode(id.as_bytes())
 }
 
+/// The topic id that is written so.
+pub fn topic_id_of_base64(text: &str) -> Option<Uuid> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    Uuid::from_slice(&bytes).ok()
+}
+
 impl TopicNameError {
     /// What a broker answers.
     pub fn code(&self) -> ErrorCode {
@@ -97,5 +103,7 @@ mod tests {
         assert_eq!(topic_id_base64(Uuid::nil()), "AAAAAAAAAAAAAAAAAAAAAA");
         assert_eq!(topic_id_base64(Uuid::from_u128(1)), "AAAAAAAAAAAAAAAAAAAAAQ");
         assert_eq!(topic_id_base64(Uuid::from_u128(u128::MAX)), "_____________________w");
+        assert_eq!(topic_id_of_base64("AAAAAAAAAAAAAAAAAAAAAQ"), Some(Uuid::from_u128(1)));
+        assert_eq!((topic_id_of_base64("AAAA"), topic_id_of_base64("?")), (None, None));
     }
 }

@@ -112,29 +112,11 @@ impl Broker {
     /// Who keeps a share partition's state. Where there is no topic for it yet, it is made.
     pub fn share_coordinator_of(&mut self, now: Time, key: &ShareKey, out: &mut Outputs) -> Option<i32> {
         let Some(topic) = self.image.topic(SHARE_TOPIC) else {
-            self.create_share_topic(now, out);
+            self.create_missing_topic(now, SHARE_TOPIC, out);
             return None;
         };
         let index = state_partition(key, topic.partitions.len() as i32);
         self.image.partition(&topic.id, index).and_then(|state| state.leader)
-    }
-
-    fn create_share_topic(&mut self, now: Time, out: &mut Outputs) {
-        let config = |name: &str, value: &str| {
-            let config = k::create_topics_request::CreatableTopicConfig::default();
-            config.with_name(wire::text(name)).with_value(Some(wire::text(value)))
-        };
-        let share = self.config.share;
-        let mut topic = k::create_topics_request::CreatableTopic::default().with_name(wire::topic(SHARE_TOPIC));
-        (topic.num_partitions, topic.replication_factor) = (share.state_partitions, share.state_replication_factor);
-        topic.configs = vec![
-            config("cleanup.policy", "delete"),
-            config("retention.ms", "-1"),
-            config("compression.type", "producer"),
-            config("min.insync.replicas", &share.state_min_insync.to_string()),
-            config("segment.bytes", &share.state_segment_bytes.to_string()),
-        ];
-        self.create_topic(now, SHARE_TOPIC, topic, out);
     }
 
     /// A share coordinator has answered.
