@@ -1,17 +1,18 @@
 #![cfg(not(target_arch = "wasm32"))]
-//! Kafka's own topics: how they are made, and how the coordinator is found that keeps its state in one.
+//! Kafka's own topics: who may write to them, how they are made, and how the coordinator is found that keeps its state in one.
 
 mod cluster;
 
-use brokerlab::node::{Body, NodeId};
+use brokerlab::node::{Body, Channel, Connection, Input, NodeId, Outputs};
 use brokerlab::protocol::wire::{self, Request, Response};
-use brokerlab::protocol::ErrorCode as E;
+use brokerlab::protocol::{Batch, BatchBuilder, BatchOptions, ErrorCode as E};
 use cluster::Cluster;
-use cluster::direct::Direct;
+use cluster::direct::{Direct, topic_id};
 use kafka_protocol::messages as k;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use uuid::Uuid;
 
 const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 
@@ -109,9 +110,49 @@ fn a_share_partitions_coordinator_is_found_by_its_key() {
     let mut broker = Direct::of(&cluster, 1);
     let expected = leaders[((hash & i32::MAX) % 5) as usize];
     assert_eq!(coordinator(&mut broker, KEY), (expected, E::None));
-    for wrong in ["", "readers", "readers:AAAAAAAAAAAAAAAAAAAAAQ", "readers:AAAAAAAAAAAAAAAAAAAAAQ:0:0", ":AAAAAAAAAAAAAAAAAAAAAQ:0", "readers:x:0",
-        "readers:AAAAAAAAAAAAAAAAAAAAAQ:x"]
-    {
+    for wrong in [
+        "",
+        "readers",
+        "readers:AAAAAAAAAAAAAAAAAAAAAQ",
+        "readers:AAAAAAAAAAAAAAAAAAAAAQ:0:0",
+        ":AAAAAAAAAAAAAAAAAAAAAQ:0",
+        "readers:x:0",
+        "readers:AAAAAAAAAAAAAAAAAAAAAQ:x",
+    ] {
         assert_eq!(coordinator(&mut broker, wrong), (-1, E::InvalidRequest), "{wrong}");
+    }
+}
+
+fn produced(broker: &mut Direct, client_id: &str, topic: Uuid) -> E {
+    let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
+    builder.append(-1, Some(b"k"), Some(b"v"), &[]);
+    let batch = Batch::from_wire(builder.build()).expect("a batch");
+    let data = k::produce_request::PartitionProduceData::default().with_index(0);
+    let topic = k::produce_request::TopicProduceData::default().with_topic_id(topic).with_partition_data(vec![data]);
+    let message = k::ProduceRequest::default().with_acks(1).with_timeout_ms(1_000).with_topic_data(vec![topic]);
+    let from = Connection { peer: NodeId::Client(99), channel: Channel::Data };
+    let request = Request::Produce(Arc::new(message), Arc::from([batch]));
+    let mut out = Outputs::default();
+    broker.broker.handle(broker.now, Input::Request { from, client_id: Arc::from(client_id), correlation: 1_000, request }, &mut out);
+    match &out.sends[..] {
+        [sent] => match &sent.body {
+            Body::Response(Response::Produce(answer)) => E::of(answer.responses[0].partition_responses[0].error_code),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn only_an_admins_client_writes_to_kafkas_own_topics() {
+    let mut cluster = Cluster::of_brokers(1);
+    for name in INTERNAL {
+        cluster = cluster.topic(name, 1, 1);
+        let mut broker = Direct::of(&cluster, 1);
+        let id = topic_id(&cluster, name);
+        let end = broker.replica(id, 0).log.end_offset();
+        assert_eq!(produced(&mut broker, "shop", id), E::InvalidTopicException, "{name}");
+        assert_eq!(broker.replica(id, 0).log.end_offset(), end, "{name}");
+        assert_eq!(produced(&mut broker, "__admin_client", id), E::None, "{name}");
     }
 }

@@ -5,7 +5,7 @@
 use super::Broker;
 use super::validation::{Origin, Refused, validate};
 use super::verification::{Parked, Verdicts, told_producer};
-use crate::coordinator::Then;
+use crate::coordinator::{Then, is_internal};
 use crate::mutant;
 use crate::node::{Connection, MS, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
@@ -18,6 +18,9 @@ use std::sync::Arc;
 
 /// acks=all on the wire.
 pub const ACKS_ALL: i16 = -1;
+
+/// The client id of those who may write to Kafka's own topics (`AdminUtils.ADMIN_CLIENT_ID`).
+const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 /// Appended records that wait until every in-sync replica has them.
 #[derive(Clone, Debug)]
@@ -153,6 +156,8 @@ impl Broker {
         let mut response = k::ProduceResponse::default();
         let mut waiting = Vec::new();
         let mut batches = batches.iter().cloned();
+        let is_admin = self.connections.in_work(from).is_some_and(|work| &*work.client_id == ADMIN_CLIENT_ID);
+        let origin = if is_admin { Origin::AdminClient } else { Origin::Client };
         for topic in &message.topic_data {
             let mut answer = TopicProduceResponse::default();
             answer.topic_id = topic.topic_id;
@@ -164,7 +169,7 @@ impl Broker {
                 result.log_append_time_ms = -1;
                 let appended = match (verdicts, batches.next()) {
                     (Err(error), _) => Err(error.into()),
-                    (Ok(verdicts), Some(batch)) => self.append_verified(now, key, batch, verdicts.get(&key), message.acks, out),
+                    (Ok(verdicts), Some(batch)) => self.append_verified(now, key, (batch, origin), verdicts.get(&key), message.acks, out),
                     (_, None) => Err(ErrorCode::InvalidRecord.into()),
                 };
                 match appended {
@@ -213,7 +218,7 @@ impl Broker {
         &mut self,
         now: Time,
         key: PartitionKey,
-        batch: Batch,
+        (batch, origin): (Batch, Origin),
         verdict: Option<&(i32, ErrorCode)>,
         acks: i16,
         out: &mut Outputs,
@@ -231,7 +236,7 @@ impl Broker {
                 _ => return Err(ErrorCode::InvalidTxnState.into()),
             }
         }
-        self.append(now, key, batch, Origin::Client, acks, out)
+        self.append(now, key, batch, origin, acks, out)
     }
 
     /// Appends one batch as the leader.
@@ -251,6 +256,9 @@ impl Broker {
         if !matches!(acks, ACKS_ALL..=1) {
             return Err(ErrorCode::InvalidRequiredAcks.into());
         }
+        if origin == Origin::Client && is_internal(&topic.name) {
+            return Err(ErrorCode::InvalidTopicException.into());
+        }
         let Some(replica) = self.replicas.get_mut(&key) else { return Err(ErrorCode::NotLeaderOrFollower.into()) };
         let Some(leader) = replica.leader() else { return Err(ErrorCode::NotLeaderOrFollower.into()) };
         if acks == ACKS_ALL && leader.is_under_min_isr() {
@@ -269,7 +277,7 @@ impl Broker {
         } else {
             replica.log.producers().check_transactional(&header)?;
         }
-        if origin == Origin::Client {
+        if origin != Origin::Coordinator {
             if let Some(written) = replica.log.producers().duplicate_of(&header) {
                 // It is here already: the answer is that to the first one, and waits as that did.
                 let (base_offset, required) = (written.base_offset, written.last_offset + 1);

@@ -59,6 +59,8 @@ impl LogRules {
 pub enum Origin {
     /// A Produce request: nothing in it is taken for granted.
     Client,
+    /// The same, of an admin's client, which may write to Kafka's own topics, too.
+    AdminClient,
     /// The broker itself.
     Coordinator,
 }
@@ -88,13 +90,13 @@ impl From<BatchError> for Refused {
 /// Checks a batch; returns what is to be appended: the same bytes, or new ones. `now_ms` is the broker's clock, in Kafka's epoch milliseconds.
 pub fn validate(batch: Batch, origin: Origin, rules: &LogRules, now_ms: i64) -> Result<Batch, Refused> {
     let header = BatchHeader::read(&batch.bytes)?;
-    if header.magic != MAGIC || (origin == Origin::Client && header.base_offset != 0) {
+    if header.magic != MAGIC || (origin != Origin::Coordinator && header.base_offset != 0) {
         return Err(ErrorCode::InvalidRecord.into());
     }
     check_size(&batch, rules)?;
     protocol::validate(&batch.bytes)?;
     let source = header.codec()?;
-    if origin == Origin::Client {
+    if origin != Origin::Coordinator {
         check_client_batch(&header)?;
     }
     // Markers are compressed only if they come so.
