@@ -87,7 +87,7 @@ impl Broker {
     /// Returns the partition, and where all its live replicas have to start.
     fn delete_below(&mut self, name: &str, index: i32, before: i64, out: &mut Outputs) -> Result<(PartitionKey, i64), ErrorCode> {
         let key = PartitionKey { topic: self.image.topic(name).ok_or(ErrorCode::UnknownTopicOrPartition)?.id, index };
-        self.replica(key).map(|_| ())?;
+        self.image.partition(&key.topic, index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         if is_internal(name) {
             return Err(ErrorCode::InvalidTopicException);
         }
