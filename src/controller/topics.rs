@@ -8,8 +8,8 @@ use crate::node::{NoteKind, Outputs, Partition};
 use crate::ordered::{OrderedMap, repeated};
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::{METADATA_TOPIC, MetadataRecord, PartitionState};
-use crate::protocol::validate_topic_name;
 use crate::protocol::wire;
+use crate::protocol::{collides, validate_topic_name};
 use k::create_topics_request::CreatableTopic;
 use k::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages as k;
@@ -17,8 +17,12 @@ use kafka_protocol::protocol::StrBytes;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Partitions of one topic, at the most: each costs every broker memory and every picture a row.
+/// Partitions of one topic, and new ones of one request, at the most (`MAX_PARTITIONS_PER_BATCH`): each costs every broker memory and every picture
+/// a row.
 pub(super) const PARTITIONS_MAX: i32 = 10_000;
+
+/// Records of the metadata log that one request may make, at the most (`MAX_RECORDS_PER_USER_OP`).
+const RECORDS_MAX: usize = 10_000;
 
 /// A request that names a topic twice contradicts itself: neither counts.
 pub(super) const DUPLICATE_NAME: &str = "Duplicate topic name.";
@@ -30,24 +34,57 @@ struct NewTopic {
     replication_factor: i16,
 }
 
+impl NewTopic {
+    /// How many records of the metadata log it takes in Kafka: one for the topic, each setting and each partition.
+    fn records(&self) -> usize {
+        1 + self.configs.len() + self.replicas.len()
+    }
+}
+
+/// Nothing of a request is done, for this reason.
+fn too_large(message: &k::CreateTopicsRequest, sentence: &str) -> k::CreateTopicsResponse {
+    let refused = |asked: &CreatableTopic| {
+        let answer = CreatableTopicResult::default().with_name(asked.name.clone()).with_error_code(ErrorCode::PolicyViolation.code());
+        answer.with_error_message(Some(wire::text(sentence)))
+    };
+    k::CreateTopicsResponse::default().with_topics(message.topics.iter().map(refused).collect())
+}
+
 impl Controller {
-    /// Each topic succeeds or fails by itself.
+    /// Each topic succeeds or fails by itself, unless all of them are too much for one request.
     pub(super) fn create_topics(&mut self, message: &k::CreateTopicsRequest, out: &mut Outputs) -> k::CreateTopicsResponse {
-        let mut response = k::CreateTopicsResponse::default();
         let repeated = repeated(message.topics.iter().map(|asked| asked.name.as_str()));
-        for asked in message.topics.iter().filter(|asked| !repeated.contains(asked.name.as_str())) {
+        let asked: Vec<&CreatableTopic> = message.topics.iter().filter(|asked| !repeated.contains(asked.name.as_str())).collect();
+        let partitions = asked.iter().map(|asked| self.partitions_asked(asked)).fold(0, usize::saturating_add);
+        if (PARTITIONS_MAX as usize) < partitions {
+            return too_large(message, "Excessively large number of partitions per request.");
+        }
+        // Nothing is made before all is checked: two names of one request may collide, as in Kafka, and all may be too much.
+        let mut checked = Vec::new();
+        for asked in &asked {
+            checked.push(self.checked_topic(asked).and_then(|topic| self.spend(topic.replicas.len() as i32).map(|()| topic)));
+        }
+        if RECORDS_MAX < checked.iter().flatten().map(NewTopic::records).sum::<usize>() {
+            return too_large(message, "Unable to perform excessively large batch operation.");
+        }
+        let mut response = k::CreateTopicsResponse::default();
+        for (asked, checked) in asked.into_iter().zip(checked) {
             let mut answer = CreatableTopicResult::default();
             answer.name = asked.name.clone();
-            let checked = self.checked_topic(asked).and_then(|topic| self.spend(topic.replicas.len() as i32).map(|()| topic));
             match checked {
                 Err((error, sentence)) => {
                     answer.error_code = error.code();
                     answer.error_message = Some(StrBytes::from_string(sentence));
                 }
                 Ok(topic) => {
+                    answer.error_message = None;
                     answer.num_partitions = topic.replicas.len() as i32;
                     answer.replication_factor = topic.replication_factor;
-                    answer.topic_id = if message.validate_only { Uuid::nil() } else { self.create(topic, out) };
+                    // One that is only tried has an id all the same.
+                    answer.topic_id = Uuid::from_u64_pair(self.chance.draw(), self.chance.draw());
+                    if !message.validate_only {
+                        self.create(answer.topic_id, topic, out);
+                    }
                 }
             }
             response.topics.push(answer);
@@ -60,15 +97,19 @@ impl Controller {
         response
     }
 
+    /// How many partitions are wanted for a topic, whether it gets them or not.
+    fn partitions_asked(&self, asked: &CreatableTopic) -> usize {
+        let partitions = match asked.num_partitions {
+            _ if !asked.assignments.is_empty() => return asked.assignments.len(),
+            -1 => self.config.default_partitions,
+            partitions => partitions,
+        };
+        usize::try_from(partitions).unwrap_or(0)
+    }
+
     fn checked_topic(&mut self, asked: &CreatableTopic) -> Result<NewTopic, Refused> {
         let name: &str = &asked.name;
-        if name == METADATA_TOPIC {
-            return Err((ErrorCode::InvalidRequest, format!("Creation of internal topic {METADATA_TOPIC} is prohibited.")));
-        }
-        validate_topic_name(name).map_err(|sentence| (ErrorCode::InvalidTopicException, sentence.to_string()))?;
-        if self.image.topic_ids.contains_key(name) {
-            return Err((ErrorCode::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
-        }
+        self.check_new_name(name)?;
         let given = asked.configs.iter().map(|config| {
             let value = config.value.as_ref().map(ToString::to_string).unwrap_or_default();
             (config.name.to_string(), value)
@@ -80,6 +121,21 @@ impl Controller {
         Ok(NewTopic { name: Arc::from(name), configs, replicas, replication_factor })
     }
 
+    /// Whether a new topic may be called so.
+    fn check_new_name(&self, name: &str) -> Result<(), Refused> {
+        if name == METADATA_TOPIC {
+            return Err((ErrorCode::InvalidRequest, format!("Creation of internal topic {METADATA_TOPIC} is prohibited.")));
+        }
+        validate_topic_name(name).map_err(|sentence| (ErrorCode::InvalidTopicException, sentence.to_string()))?;
+        if self.image.topic_ids.contains_key(name) {
+            return Err((ErrorCode::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
+        }
+        match self.image.topic_ids.keys().find(|other| collides(name, other)) {
+            Some(other) => Err((ErrorCode::InvalidTopicException, format!("Topic '{name}' collides with existing topic: {other}"))),
+            None => Ok(()),
+        }
+    }
+
     /// The replicas of each partition, where the request leaves them to the controller.
     fn placed(&mut self, asked: &CreatableTopic) -> Result<Vec<Vec<i32>>, Refused> {
         let factor = if asked.replication_factor == -1 { self.config.default_replication_factor } else { asked.replication_factor };
@@ -87,9 +143,8 @@ impl Controller {
             return Err((ErrorCode::InvalidReplicationFactor, format!("The replication factor is at least 1, not {factor}.")));
         }
         let partitions = if asked.num_partitions == -1 { self.config.default_partitions } else { asked.num_partitions };
-        if !(1..=PARTITIONS_MAX).contains(&partitions) {
-            let sentence = format!("A topic has 1 to {PARTITIONS_MAX} partitions, not {partitions}.");
-            return Err((ErrorCode::InvalidPartitions, sentence));
+        if partitions < 1 {
+            return Err((ErrorCode::InvalidPartitions, format!("A topic has at least 1 partition, not {partitions}.")));
         }
         self.place(partitions, factor)
     }
@@ -99,9 +154,6 @@ impl Controller {
         if asked.replication_factor != -1 || asked.num_partitions != -1 {
             let sentence = "Replicas are named for each partition: then the number of partitions and the replication factor are -1.";
             return Err((ErrorCode::InvalidRequest, sentence.to_owned()));
-        }
-        if (PARTITIONS_MAX as usize) < asked.assignments.len() {
-            return Err((ErrorCode::InvalidPartitions, format!("A topic has {PARTITIONS_MAX} partitions at the most.")));
         }
         let mut assigned = OrderedMap::new();
         let mut factor = None;
@@ -119,13 +171,11 @@ impl Controller {
         Ok(assigned.into_values().collect())
     }
 
-    fn create(&mut self, topic: NewTopic, out: &mut Outputs) -> Uuid {
-        let id = Uuid::from_u64_pair(self.chance.draw(), self.chance.draw());
+    fn create(&mut self, id: Uuid, topic: NewTopic, out: &mut Outputs) {
         let (name, partitions) = (topic.name.clone(), topic.replicas.len() as i32);
         out.note(NoteKind::TopicCreated { topic: name.clone(), partitions, replication_factor: topic.replication_factor });
         self.decide(MetadataRecord::Topic { id, name: name.clone(), configs: topic.configs });
         self.add_partitions(id, &name, 0, topic.replicas, out);
-        id
     }
 
     /// Decides new partitions of a topic, from index `first` on.

@@ -43,7 +43,7 @@ pub(super) fn create_topic(
     };
     let result = answer.topics.first().map_or((0, None), |result| (result.error_code, result.error_message.as_deref()));
     let created = answered(result, |code| match code {
-        ErrorCode::InvalidPartitions => "partitions",
+        ErrorCode::InvalidPartitions | ErrorCode::PolicyViolation => "partitions",
         ErrorCode::InvalidReplicationFactor => "replicationFactor",
         ErrorCode::InvalidConfig => "configs",
         _ => "name",
