@@ -195,10 +195,14 @@ impl Broker {
             response.responses.push(answer);
         }
         match message.acks {
-            // No answer at all, not even an empty one.
+            // No answer at all, not even an empty one: of an error the sender hears by the end of its connection, and looks for the leader anew.
             0 => {
                 let waits = self.charge_unanswered(from, out);
-                self.listen_again(from, correlation, waits, out);
+                if response.responses.iter().flat_map(|topic| &topic.partition_responses).any(|result| result.error_code != 0) {
+                    self.close(now, from, out);
+                } else {
+                    self.listen_again(from, correlation, waits, out);
+                }
             }
             ACKS_ALL if !waiting.is_empty() && !mutant::is("acks-all-early") => {
                 let keys: Vec<PartitionKey> = waiting.iter().map(|waiting| waiting.key).collect();

@@ -170,8 +170,7 @@ impl Broker {
         }
         if self.config.costs.request_max_bytes < arrived.request.bytes() {
             // Nobody is told why: the connection is closed (`InvalidReceiveException`).
-            out.close(arrived.from.peer, arrived.from.channel);
-            self.disconnected(now, arrived.from.peer, Some(arrived.from.channel), out);
+            self.close(now, arrived.from, out);
             return;
         }
         if !self.charged {
@@ -188,6 +187,12 @@ impl Broker {
         } else {
             self.work.start(until, Job::Read(arrived), out);
         }
+    }
+
+    /// Closes a client's connection: what it asked for on it is forgotten.
+    pub(super) fn close(&mut self, now: Time, client: Connection, out: &mut Outputs) {
+        out.close(client.peer, client.channel);
+        self.disconnected(now, client.peer, Some(client.channel), out);
     }
 
     /// A network thread has read a request.

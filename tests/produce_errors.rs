@@ -1,0 +1,64 @@
+#![cfg(not(target_arch = "wasm32"))]
+//! What a producer hears when something goes wrong with its records.
+
+mod cluster;
+
+use brokerlab::node::{Body, Channel, Connection, NodeId, Outputs};
+use brokerlab::protocol::wire::Request;
+use brokerlab::protocol::{Batch, BatchBuilder, BatchOptions};
+use cluster::Cluster;
+use cluster::direct::{Direct, topic_id};
+use kafka_protocol::messages as k;
+use serde_json::json;
+use std::sync::Arc;
+use uuid::Uuid;
+
+const CLIENT: NodeId = NodeId::Client(99);
+
+fn produce(acks: i16, topic: Uuid, partition: i32) -> Request {
+    let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
+    builder.append(-1, Some(b"k"), Some(b"v"), &[]);
+    let batch = Batch::from_wire(builder.build()).expect("a batch");
+    let data = k::produce_request::PartitionProduceData::default().with_index(partition);
+    let topic = k::produce_request::TopicProduceData::default().with_topic_id(topic).with_partition_data(vec![data]);
+    let message = k::ProduceRequest::default().with_acks(acks).with_timeout_ms(1_000).with_topic_data(vec![topic]);
+    Request::Produce(Arc::new(message), Arc::from([batch]))
+}
+
+/// What a client's broker says to it, and whether it closes its connection.
+fn hears(out: &Outputs) -> (usize, bool) {
+    let own = Connection { peer: CLIENT, channel: Channel::Data };
+    let answers = out.sends.iter().filter(|sent| sent.to == own && matches!(sent.body, Body::Response(_))).count();
+    (answers, out.closes.contains(&own))
+}
+
+#[test]
+fn who_wants_no_answer_hears_of_an_error_by_the_end_of_its_connection() {
+    let cluster = Cluster::of_brokers(2).topic("orders", 2, 1);
+    let topic = topic_id(&cluster, "orders");
+    let leader = cluster.leader("orders", 0);
+    let elsewhere = (0..2).find(|index| cluster.leader("orders", *index) != leader).expect("a partition of the other broker") as i32;
+    let mut broker = Direct::of(&cluster, leader);
+    assert_eq!(hears(&broker.does(CLIENT, produce(0, topic, 0))), (0, false));
+    for wrong in [produce(0, topic, elsewhere), produce(0, topic, 9), produce(0, Uuid::from_u128(1), 0)] {
+        assert_eq!(hears(&broker.does(CLIENT, wrong)), (0, true));
+    }
+    // The next connection is as good as any.
+    assert_eq!(hears(&broker.does(CLIENT, produce(0, topic, 0))), (0, false));
+    assert_eq!(hears(&broker.does(CLIENT, produce(1, topic, 0))), (1, false));
+}
+
+#[test]
+fn a_producer_without_acknowledgements_finds_the_new_leader() {
+    let mut cluster = Cluster::of_brokers(2).topic("orders", 1, 1);
+    cluster.apply(json!({ "type": "addProducer", "id": "p", "topic": "orders", "recordsPerSecond": 20, "configs": { "acks": "0" } }));
+    cluster.advance(2_000.0);
+    let other = 3 - cluster.leader("orders", 0);
+    cluster.apply(json!({ "type": "reassign", "topic": "orders", "partition": 0, "replicas": [other] }));
+    cluster.advance(2_000.0);
+    assert_eq!(cluster.leader("orders", 0), other);
+    let end = |cluster: &Cluster| cluster.partition("orders", 0).replicas[0].log_end_offset;
+    let before = end(&cluster);
+    cluster.advance(5_000.0);
+    assert!((95..=105).contains(&(end(&cluster) - before)), "{before} to {}", end(&cluster));
+}
