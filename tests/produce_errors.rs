@@ -4,8 +4,8 @@
 mod cluster;
 
 use brokerlab::node::{Body, Channel, Connection, NodeId, Outputs};
-use brokerlab::protocol::wire::Request;
-use brokerlab::protocol::{Batch, BatchBuilder, BatchOptions};
+use brokerlab::protocol::wire::{Request, Response};
+use brokerlab::protocol::{Batch, BatchBuilder, BatchOptions, ErrorCode as E};
 use cluster::Cluster;
 use cluster::direct::{Direct, topic_id};
 use kafka_protocol::messages as k;
@@ -61,4 +61,58 @@ fn a_producer_without_acknowledgements_finds_the_new_leader() {
     let before = end(&cluster);
     cluster.advance(5_000.0);
     assert!((95..=105).contains(&(end(&cluster) - before)), "{before} to {}", end(&cluster));
+}
+
+#[test]
+fn records_wait_for_their_replicas_also_where_the_leader_begins_another_epoch() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    let leader = cluster.leader("orders", 0);
+    let followers: Vec<i32> = (1..=3).filter(|id| *id != leader).collect();
+    cluster.apply(json!({ "type": "freezeBroker", "broker": followers[1], "ms": 20_000 }));
+    let before = cluster.partition("orders", 0).leader_epoch;
+    let seen = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
+        cluster.advance(1_000.0);
+        // Who is taken away from the replicas holds nothing up any more. That is a new epoch of the same leader.
+        cluster.apply(json!({ "type": "reassign", "topic": "orders", "partition": 0, "replicas": [leader, followers[0]] }));
+        cluster.advance(2_000.0);
+    });
+    let after = cluster.partition("orders", 0);
+    assert_eq!((after.leader, before < after.leader_epoch), (Some(leader), true));
+    assert_eq!(cluster.acknowledged_offsets("orders"), [(0, 0)]);
+    let retried: Vec<_> = seen.iter().filter(|event| event.kind == "produceRetried").collect();
+    assert!(retried.is_empty(), "{retried:?}");
+}
+
+#[test]
+fn records_that_wait_on_a_broker_without_the_partition_are_answered_with_the_leaders_change() {
+    let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 2);
+    let partition = cluster.partition("orders", 0);
+    let leader = partition.leader.expect("a leader");
+    let follower = partition.isr.iter().copied().find(|id| *id != leader).expect("a follower");
+    let other = (1..=3).find(|id| ![leader, follower].contains(id)).expect("a third");
+    cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
+    cluster.advance(2_000.0);
+    cluster.apply(json!({ "type": "freezeBroker", "broker": follower, "ms": 100_000 }));
+    let seen = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
+        cluster.advance(50.0);
+        cluster.apply(json!({ "type": "reassign", "topic": "orders", "partition": 0, "replicas": [other] }));
+        cluster.advance(3_000.0);
+    });
+    assert_eq!(cluster.partition("orders", 0).leader, Some(other));
+    let errors: Vec<_> = seen.iter().filter(|event| event.kind == "produceRetried").filter_map(|event| event.error.as_deref()).collect();
+    assert_eq!(errors, ["NOT_LEADER_OR_FOLLOWER"]);
+}
+
+#[test]
+fn where_records_are_is_told_also_if_nobody_knows_what_becomes_of_them() {
+    let cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
+    let topic = topic_id(&cluster, "orders");
+    let mut broker = Direct::of(&cluster, cluster.leader("orders", 0));
+    for offset in 0..2 {
+        let Some(Response::Produce(answer)) = broker.ask_once(produce(-1, topic, 0)) else { panic!("no answer") };
+        let result = &answer.responses[0].partition_responses[0];
+        assert_eq!((E::of(result.error_code), result.base_offset), (E::RequestTimedOut, offset));
+    }
 }

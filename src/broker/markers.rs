@@ -91,7 +91,7 @@ impl Broker {
     ) {
         let mut ended = Vec::new();
         waiting.retain(|waiting| {
-            let Some(error) = self.outcome(waiting).filter(|_| waiting.key == key) else { return true };
+            let Some(error) = self.outcome_in_epoch(waiting).filter(|_| waiting.key == key) else { return true };
             let (marker, partition) = waiting.place;
             if error == ErrorCode::None
                 && let (Some(result), Some(commit)) = (response.markers.get(marker), commits.get(marker))

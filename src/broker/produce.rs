@@ -11,7 +11,7 @@ use crate::node::{Connection, MS, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, ProduceBatches, Response};
 use crate::protocol::{Batch, BatchHeader};
-use crate::replica::PartitionKey;
+use crate::replica::{PartitionKey, Replica};
 use k::produce_response::{BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages as k;
 use std::sync::Arc;
@@ -322,7 +322,7 @@ impl Broker {
     pub(super) fn try_delayed_produces(&mut self, now: Time, key: PartitionKey, out: &mut Outputs) {
         for (number, delayed) in self.produces.take_watching(key) {
             match delayed {
-                DelayedProduce::Coordinator { waiting, then } => match self.outcome(&waiting) {
+                DelayedProduce::Coordinator { waiting, then } => match self.outcome_in_epoch(&waiting) {
                     None => self.produces.put_back(number, DelayedProduce::Coordinator { waiting, then }, key),
                     Some(ErrorCode::None) => self.coordinator_committed(now, then, out),
                     Some(error) => self.coordinator_failed(now, then, error, out),
@@ -348,17 +348,25 @@ impl Broker {
         }
     }
 
-    /// Whether an append has become safe, or never will here; `None` while it is open.
-    pub(super) fn outcome(&self, waiting: &Waiting) -> Option<ErrorCode> {
-        let Some(replica) = self.replicas.get(&waiting.key) else { return Some(ErrorCode::UnknownTopicOrPartition) };
-        let Some(leader) = replica.leader().filter(|leader| leader.epoch == waiting.leader_epoch) else {
-            return Some(ErrorCode::NotLeaderOrFollower);
+    /// Whether an append has become safe, or never will here; `None` while it is open. A leader that leads in another epoch by now has it still, or has
+    /// not led in between (`Partition.checkEnoughReplicasReachOffset`).
+    fn outcome(&self, waiting: &Waiting) -> Option<ErrorCode> {
+        let replica = match self.replica(waiting.key) {
+            Err(error) => return Some(error),
+            Ok(replica) => replica,
         };
+        let Some(leader) = replica.leader() else { return Some(ErrorCode::NotLeaderOrFollower) };
         if waiting.required <= replica.high_watermark() {
             // The records are safe with those that were in sync, but fewer are left than were asked for.
             return Some(if leader.is_under_min_isr() { ErrorCode::NotEnoughReplicasAfterAppend } else { ErrorCode::None });
         }
         None
+    }
+
+    /// The same, for a coordinator: in another epoch it has read its state anew, with what was appended or without.
+    pub(super) fn outcome_in_epoch(&self, waiting: &Waiting) -> Option<ErrorCode> {
+        let leader = self.replicas.get(&waiting.key).and_then(Replica::leader);
+        if leader.is_some_and(|leader| leader.epoch != waiting.leader_epoch) { Some(ErrorCode::NotLeaderOrFollower) } else { self.outcome(waiting) }
     }
 
     /// A produce request's time ran out: the records stay, the sender is told that it cannot be sure.
@@ -375,8 +383,6 @@ impl Broker {
 
 fn set_error(response: &mut k::ProduceResponse, (topic, partition): (usize, usize), error: ErrorCode) {
     let Some(result) = response.responses.get_mut(topic).and_then(|topic| topic.partition_responses.get_mut(partition)) else { return };
+    // The base offset stays: the records are in the log, whatever becomes of them.
     result.error_code = error.code();
-    if error != ErrorCode::None {
-        result.base_offset = -1;
-    }
 }
