@@ -1,5 +1,5 @@
 #![cfg(not(target_arch = "wasm32"))]
-//! What a producer hears when something goes wrong with its records.
+//! What a producer hears when something goes wrong with its records, and what a consumer hears of a leader that is another by now.
 
 mod cluster;
 
@@ -115,4 +115,46 @@ fn where_records_are_is_told_also_if_nobody_knows_what_becomes_of_them() {
         let result = &answer.responses[0].partition_responses[0];
         assert_eq!((E::of(result.error_code), result.base_offset), (E::RequestTimedOut, offset));
     }
+}
+
+fn fetch(topic: Uuid, leader_epoch: i32) -> k::FetchRequest {
+    let asked = k::fetch_request::FetchPartition::default().with_current_leader_epoch(leader_epoch).with_partition_max_bytes(1_000);
+    let topic = k::fetch_request::FetchTopic::default().with_topic_id(topic).with_partitions(vec![asked]);
+    k::FetchRequest::default().with_max_bytes(1_000).with_topics(vec![topic])
+}
+
+#[test]
+fn who_leads_is_told_to_those_who_ask_somebody_else() {
+    let mut cluster = Cluster::racked(&["a", "b"]).topic("orders", 1, 2);
+    let follower = 3 - cluster.leader("orders", 0);
+    // Another epoch than the first.
+    cluster.apply(json!({ "type": "crashBroker", "broker": 3 - follower }));
+    cluster.advance(20_000.0);
+    let partition = cluster.partition("orders", 0);
+    let (leader, epoch) = (partition.leader.expect("a leader"), partition.leader_epoch);
+    cluster.apply(json!({ "type": "restartBroker", "broker": 3 - leader }));
+    cluster.advance(10_000.0);
+    assert!(0 < epoch && cluster.leader("orders", 0) == leader);
+    let topic = topic_id(&cluster, "orders");
+    let rack = ["a", "b"][leader as usize - 1];
+
+    let mut broker = Direct::of(&cluster, 3 - leader);
+    let Some(Response::Produce(answer)) = broker.ask(produce(1, topic, 0)) else { panic!("no answer") };
+    let result = &answer.responses[0].partition_responses[0];
+    assert_eq!(E::of(result.error_code), E::NotLeaderOrFollower);
+    assert_eq!((result.current_leader.leader_id.0, result.current_leader.leader_epoch), (leader, epoch));
+    let nodes: Vec<_> = answer.node_endpoints.iter().map(|node| (node.node_id.0, node.rack.as_ref().map(|rack| rack.as_str()))).collect();
+    assert_eq!(nodes, [(leader, Some(rack))]);
+
+    let mut broker = Direct::of(&cluster, leader);
+    let answer = broker.fetch(CLIENT, fetch(topic, epoch - 1));
+    let data = &answer.responses[0].partitions[0];
+    assert_eq!(E::of(data.error_code), E::FencedLeaderEpoch);
+    assert_eq!((data.current_leader.leader_id.0, data.current_leader.leader_epoch), (leader, epoch));
+    let nodes: Vec<_> = answer.node_endpoints.iter().map(|node| (node.node_id.0, node.rack.as_ref().map(|rack| rack.as_str()))).collect();
+    assert_eq!(nodes, [(leader, Some(rack))]);
+    // Another error is nobody's change.
+    let answer = broker.fetch(CLIENT, fetch(topic, epoch + 1));
+    assert_eq!(E::of(answer.responses[0].partitions[0].error_code), E::UnknownLeaderEpoch);
+    assert_eq!((answer.responses[0].partitions[0].current_leader.leader_id.0, answer.node_endpoints.len()), (-1, 0));
 }

@@ -111,6 +111,7 @@ impl Broker {
             (response, batches) = (self.sessions.keep_waiting(message, waits), Vec::new());
         } else {
             self.sessions.close(now, message, &mut response, &mut batches, || self.chance.draw());
+            self.tell_leaders_to_fetcher(&mut response);
         }
         if 0 <= message.replica_state.replica_id.0 {
             self.count_copied_out(now, &response, &batches);

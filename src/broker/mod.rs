@@ -10,6 +10,7 @@ mod client_quotas;
 mod configs;
 mod connections;
 mod controllers;
+mod current_leader;
 mod delete_records;
 mod deletion;
 mod describe_topics;

@@ -213,7 +213,7 @@ impl Broker {
                 let timeout = MS * Time::try_from(message.timeout_ms).unwrap_or(0);
                 out.timer(now + timeout, Timer::Purgatory { operation });
             }
-            _ => self.respond(from, correlation, Response::Produce(Arc::new(response)), out),
+            _ => self.answer_produce(from, correlation, Arc::new(response), out),
         }
     }
 
@@ -339,13 +339,18 @@ impl Broker {
                         }
                     });
                     if waiting.is_empty() {
-                        self.respond(from, correlation, Response::Produce(response), out);
+                        self.answer_produce(from, correlation, response, out);
                     } else {
                         self.produces.put_back(number, DelayedProduce::Client { from, correlation, response, waiting }, key);
                     }
                 }
             }
         }
+    }
+
+    fn answer_produce(&mut self, to: Connection, correlation: u32, mut response: Arc<k::ProduceResponse>, out: &mut Outputs) {
+        self.tell_leaders_to_producer(&mut response);
+        self.respond(to, correlation, Response::Produce(response), out);
     }
 
     /// Whether an append has become safe, or never will here; `None` while it is open. A leader that leads in another epoch by now has it still, or has
@@ -366,7 +371,11 @@ impl Broker {
     /// The same, for a coordinator: in another epoch it has read its state anew, with what was appended or without.
     pub(super) fn outcome_in_epoch(&self, waiting: &Waiting) -> Option<ErrorCode> {
         let leader = self.replicas.get(&waiting.key).and_then(Replica::leader);
-        if leader.is_some_and(|leader| leader.epoch != waiting.leader_epoch) { Some(ErrorCode::NotLeaderOrFollower) } else { self.outcome(waiting) }
+        if leader.is_some_and(|leader| leader.epoch != waiting.leader_epoch) {
+            Some(ErrorCode::NotLeaderOrFollower)
+        } else {
+            self.outcome(waiting)
+        }
     }
 
     /// A produce request's time ran out: the records stay, the sender is told that it cannot be sure.
@@ -376,7 +385,7 @@ impl Broker {
                 let error = self.outcome(waiting).unwrap_or(ErrorCode::RequestTimedOut);
                 set_error(Arc::make_mut(&mut response), waiting.place, error);
             }
-            self.respond(from, correlation, Response::Produce(response), out);
+            self.answer_produce(from, correlation, response, out);
         }
     }
 }
