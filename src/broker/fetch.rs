@@ -42,7 +42,7 @@ pub struct Found {
     pub(super) batches: Vec<Vec<Batch>>,
     /// What has to be read from the remote store, all of it for one answer (KAFKA-14915).
     pub(super) remote: Vec<RemoteRead>,
-    /// Not worth waiting: enough bytes, an error, a log that has parted, or something in the remote store.
+    /// Not worth waiting: enough bytes, an error, a log that has parted, something in the remote store or in a segment that gets no longer.
     at_once: bool,
 }
 
@@ -172,7 +172,8 @@ impl Broker {
                         data.preferred_read_replica = k::BrokerId(near);
                         found.at_once = true;
                     }
-                    Ok((replica, Answer::Here(read))) => {
+                    Ok((replica, Answer::Here(read, waits))) => {
+                        found.at_once |= !waits;
                         set_offsets(&mut data, replica);
                         if message.isolation_level == READ_COMMITTED {
                             data.aborted_transactions = Some(aborted_transactions(replica, asked.fetch_offset, &read.batches));
@@ -235,16 +236,21 @@ impl Broker {
         };
         let most = left.min(usize::try_from(asked.partition_max_bytes).unwrap_or(0));
         let mut read = replica.read(asked.fetch_offset, asked.last_fetched_epoch, limit, most, first).map_err(|error| error.0)?;
-        if is_follower && self.holds_back_from(now, replica, fetcher.replica_id.0) {
+        let is_held_back = is_follower && self.holds_back_from(now, replica, fetcher.replica_id.0);
+        if is_held_back {
             read.batches.clear();
         }
-        Ok((replica, Answer::Here(read)))
+        // Beyond what may be read there is nothing to come soon, and behind the last segment nothing at all (`DelayedFetch`, case F).
+        let is_beyond = limit < asked.fetch_offset;
+        let is_behind = asked.fetch_offset < limit && replica.log.is_in_older_segment(asked.fetch_offset, limit);
+        Ok((replica, Answer::Here(read, !is_beyond && (!is_behind || is_held_back))))
     }
 }
 
 /// What a partition's part of a fetch comes to.
 enum Answer {
-    Here(Read),
+    /// What there is, and whether it is worth waiting for more.
+    Here(Read, bool),
     /// The consumer should read from this replica.
     Elsewhere(i32),
 }

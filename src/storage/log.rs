@@ -195,6 +195,11 @@ impl Log {
         }
     }
 
+    /// Whether an offset lies in an older segment than another one.
+    pub fn is_in_older_segment(&self, offset: i64, than: i64) -> bool {
+        self.segment_index(offset) < self.segment_index(than)
+    }
+
     /// The segment that an offset lies in; the first one for offsets below all.
     pub(super) fn segment_index(&self, offset: i64) -> usize {
         let is_not_behind = |segment: &Segment| segment.base_offset() <= offset;
