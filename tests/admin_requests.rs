@@ -150,3 +150,49 @@ fn a_groups_settings_are_its_own_or_what_the_brokers_have() {
     assert_eq!(value("sharers", "share.record.lock.duration.ms"), (said("20000"), 5, 0));
     assert_eq!(ErrorCode::of(describe("").error_code), ErrorCode::InvalidRequest);
 }
+
+#[test]
+fn without_an_authorizer_everything_may_be_done_that_can_be() {
+    // Bits by `AclOperation`: read 3, write 4, create 5, delete 6, alter 7, describe 8, cluster action 9, describe configs 10, alter configs 11,
+    // idempotent write 12.
+    let bits = |operations: &[i32]| operations.iter().fold(0, |bits, operation| bits | 1 << operation);
+    let (on_topic, on_group, on_cluster) = (bits(&[3, 4, 5, 6, 7, 8, 10, 11]), bits(&[3, 6, 8, 10, 11]), bits(&[5, 7, 8, 9, 10, 11, 12]));
+    let untold = i32::MIN;
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    cluster.consumer("c", "readers");
+    cluster.apply(
+        json!({ "type": "addConsumer", "id": "d", "group": "new", "topics": ["orders"], "configs": { "group.protocol": "consumer" } }),
+    );
+    cluster.advance(5_000.0);
+    let mut broker = Direct::of(&cluster, 1);
+    let mut ask = |request| broker.ask(request).expect("an answer");
+    for is_asked in [false, true] {
+        let told = |operations| if is_asked { operations } else { untold };
+        let named =
+            ["orders", "nothing"].map(|name| k::metadata_request::MetadataRequestTopic::default().with_name(Some(wire::topic(name))));
+        let message = k::MetadataRequest::default().with_topics(Some(named.to_vec())).with_include_topic_authorized_operations(is_asked);
+        let Response::Metadata(answer) = ask(Request::Metadata(Arc::new(message.with_include_cluster_authorized_operations(is_asked))))
+        else {
+            panic!()
+        };
+        assert_eq!(answer.topics.iter().map(|topic| topic.topic_authorized_operations).collect::<Vec<_>>(), [told(on_topic); 2]);
+        assert_eq!(answer.cluster_authorized_operations, told(on_cluster));
+
+        let message = k::DescribeClusterRequest::default().with_endpoint_type(1).with_include_cluster_authorized_operations(is_asked);
+        let Response::DescribeCluster(answer) = ask(Request::DescribeCluster(Arc::new(message))) else { panic!() };
+        assert_eq!(answer.cluster_authorized_operations, told(on_cluster));
+
+        let groups = ["readers", "nobody"].map(|id| k::GroupId(wire::text(id))).to_vec();
+        let message = k::DescribeGroupsRequest::default().with_groups(groups).with_include_authorized_operations(is_asked);
+        let Response::DescribeGroups(answer) = ask(Request::DescribeGroups(Arc::new(message))) else { panic!() };
+        assert_eq!(answer.groups.iter().map(|group| group.authorized_operations).collect::<Vec<_>>(), [told(on_group), untold]);
+
+        let groups = ["new", "nobody"].map(|id| k::GroupId(wire::text(id))).to_vec();
+        let message = k::ConsumerGroupDescribeRequest::default().with_group_ids(groups).with_include_authorized_operations(is_asked);
+        let Response::ConsumerGroupDescribe(answer) = ask(Request::ConsumerGroupDescribe(Arc::new(message))) else { panic!() };
+        assert_eq!(answer.groups.iter().map(|group| group.authorized_operations).collect::<Vec<_>>(), [told(on_group), untold]);
+    }
+    // DescribeTopicPartitions has no such question and always tells.
+    let Response::DescribeTopicPartitions(answer) = ask(Request::DescribeTopicPartitions(Arc::default())) else { panic!() };
+    assert!(!answer.topics.is_empty() && answer.topics.iter().all(|topic| topic.topic_authorized_operations == on_topic));
+}

@@ -6,6 +6,7 @@ use super::Broker;
 use crate::coordinator::is_internal;
 use crate::ordered::OrderedSet;
 use crate::protocol::metadata::PartitionState;
+use crate::protocol::operations;
 use crate::protocol::wire;
 use crate::protocol::{ErrorCode, validate_topic_name};
 use k::describe_topic_partitions_response::{Cursor, DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic};
@@ -37,6 +38,7 @@ impl Broker {
             }
             let mut answer = DescribeTopicPartitionsResponseTopic::default().with_name(Some(wire::topic(name)));
             answer.is_internal = is_internal(name);
+            answer.topic_authorized_operations = operations::ON_TOPICS;
             let Some(topic) = self.image.topic(name) else {
                 if !is_for_all {
                     let is_valid = validate_topic_name(name).is_ok();

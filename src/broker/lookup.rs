@@ -9,6 +9,7 @@ use crate::node::{Outputs, Time};
 use crate::ordered::repeated;
 use crate::protocol::ErrorCode;
 use crate::protocol::metadata::TopicMetadata;
+use crate::protocol::operations;
 use crate::protocol::share_records::ShareKey;
 use crate::protocol::validate_topic_name;
 use crate::protocol::wire;
@@ -141,6 +142,10 @@ impl Broker {
                 }
             }
         }
+        for topic in response.topics.iter_mut().filter(|topic| topic.error_code != ErrorCode::UnknownTopicId.code()) {
+            topic.topic_authorized_operations = operations::told(message.include_topic_authorized_operations, operations::ON_TOPICS);
+        }
+        response.cluster_authorized_operations = operations::told(message.include_cluster_authorized_operations, operations::ON_CLUSTER);
         response
     }
 
@@ -161,6 +166,7 @@ impl Broker {
             (response.error_code, response.error_message) = (error.code(), Some(wire::text(&sentence)));
             return response;
         }
+        response.cluster_authorized_operations = operations::told(message.include_cluster_authorized_operations, operations::ON_CLUSTER);
         response.controller_id = k::BrokerId(self.id);
         for (id, known) in self.image.brokers.iter().filter(|(_, known)| message.include_fenced_brokers || !known.fenced) {
             let broker = k::describe_cluster_response::DescribeClusterBroker::default().with_broker_id(k::BrokerId(*id));

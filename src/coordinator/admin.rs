@@ -12,6 +12,7 @@ use crate::protocol::ErrorCode;
 use crate::protocol::consumer_protocol::Subscription;
 use crate::protocol::group_records::GroupKey;
 use crate::protocol::metadata::MetadataImage;
+use crate::protocol::operations;
 use crate::protocol::wire::{self, Response};
 use bytes::Bytes;
 use kafka_protocol::messages as k;
@@ -21,15 +22,9 @@ use std::sync::Arc;
 /// The protocol type of consumers among the groups.
 pub(super) const CONSUMER: &str = "consumer";
 
-/// What may be done with a group, where there is no authorizer that forbids any of it: read, delete, describe, and describe and alter its settings
-/// (`AclEntry.supportedOperations`).
-const OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11;
-/// Nobody has asked.
-const OPERATIONS_UNASKED: i32 = i32::MIN;
-
-/// What is told of that, for a group that there is.
+/// What may be done with a group, if that is asked, and there is the group.
 pub(super) fn operations(asked: bool, error_code: i16) -> i32 {
-    if asked && error_code == 0 { OPERATIONS } else { OPERATIONS_UNASKED }
+    operations::told(asked && error_code == 0, operations::ON_GROUPS)
 }
 
 /// A group to be deleted, with the offsets that go with it.

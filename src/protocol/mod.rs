@@ -18,6 +18,7 @@ pub mod group_records;
 pub mod json;
 pub mod metadata;
 mod murmur2;
+pub mod operations;
 mod outside;
 mod primitive;
 mod record;
