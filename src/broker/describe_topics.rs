@@ -65,11 +65,10 @@ impl Broker {
 
     fn describe_partition(&self, index: i32, state: &PartitionState) -> DescribeTopicPartitionsResponsePartition {
         let ids = |brokers: &[i32]| brokers.iter().map(|id| k::BrokerId(*id)).collect::<Vec<_>>();
-        let is_offline = |id: &&i32| self.image.brokers.get(*id).is_none_or(|known| known.fenced);
         let mut partition = DescribeTopicPartitionsResponsePartition::default().with_partition_index(index);
         (partition.leader_id, partition.leader_epoch) = (k::BrokerId(state.leader.unwrap_or(-1)), state.leader_epoch);
         (partition.replica_nodes, partition.isr_nodes) = (ids(&state.replicas), ids(&state.isr));
-        partition.offline_replicas = state.replicas.iter().filter(is_offline).map(|id| k::BrokerId(*id)).collect();
+        partition.offline_replicas = ids(&self.offline_among(&state.replicas));
         (partition.eligible_leader_replicas, partition.last_known_elr) = (Some(ids(&state.elr)), Some(ids(&state.last_known_elr)));
         partition
     }

@@ -31,6 +31,11 @@ pub const EARLIEST_LOCAL_TIMESTAMP: i64 = -4;
 /// ListOffsets' name for the last offset in tiered storage (KIP-1005).
 const LATEST_TIERED_TIMESTAMP: i64 = -5;
 
+/// The replica id of whoever is none (`ListOffsetsRequest.CONSUMER_REPLICA_ID`).
+const CONSUMER: k::BrokerId = k::BrokerId(-1);
+/// And of whoever wants to know what a replica has, though it does not lead (`DEBUGGING_REPLICA_ID`).
+const DEBUGGING_REPLICA: k::BrokerId = k::BrokerId(-2);
+
 /// Coordinators that FindCoordinator knows (`CoordinatorType`).
 const GROUP_COORDINATOR: i8 = 0;
 const TRANSACTION_COORDINATOR: i8 = 1;
@@ -186,6 +191,11 @@ impl Broker {
         ErrorCode::UnknownTopicOrPartition
     }
 
+    /// Which of a partition's replicas cannot be reached. One that is being shut down still can.
+    pub(super) fn offline_among(&self, replicas: &[i32]) -> Vec<i32> {
+        replicas.iter().copied().filter(|id| self.image.brokers.get(id).is_none_or(|known| known.fenced)).collect()
+    }
+
     fn topic_metadata(&self, topic: &TopicMetadata) -> MetadataResponseTopic {
         let mut answer = MetadataResponseTopic::default();
         answer.name = Some(wire::topic(&topic.name));
@@ -199,7 +209,7 @@ impl Broker {
             partition.leader_epoch = state.leader_epoch;
             partition.replica_nodes = ids(&state.replicas);
             partition.isr_nodes = ids(&state.isr);
-            partition.offline_replicas = state.replicas.iter().filter(|id| !self.image.is_live(**id)).map(|id| k::BrokerId(*id)).collect();
+            partition.offline_replicas = ids(&self.offline_among(&state.replicas));
             if state.leader.is_none() {
                 partition.error_code = ErrorCode::LeaderNotAvailable.code();
             }
@@ -253,15 +263,18 @@ impl Broker {
         let id = *self.image.topic_ids.get(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let key = PartitionKey { topic: id, index: asked.partition_index };
         let replica = self.replica(key)?;
-        replica.check_leader(asked.current_leader_epoch)?;
-        let leader = replica.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
+        replica.check_epoch(asked.current_leader_epoch)?;
+        let leader = replica.leader();
+        if leader.is_none() && message.replica_id != DEBUGGING_REPLICA {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
         let (log, high_watermark) = (&replica.log, replica.high_watermark());
         let edge = |offset: i64, leader_epoch: i32| Found { offset, timestamp: -1, leader_epoch };
-        // A new leader does not know yet how much of the old epoch was safe. Followers ask for the log as it is.
-        let is_follower = 0 <= message.replica_id.0;
-        let is_uncertain = !is_follower && high_watermark < leader.epoch_start;
+        // A new leader does not know yet how much of the old epoch was safe. Only a consumer wants to know: others ask for the log as it is.
+        let is_consumer = message.replica_id == CONSUMER;
+        let is_uncertain = is_consumer && leader.is_some_and(|leader| high_watermark < leader.epoch_start);
         let end = match message.isolation_level {
-            _ if is_follower => log.end_offset(),
+            _ if !is_consumer => log.end_offset(),
             READ_COMMITTED => replica.last_stable_offset(),
             _ => high_watermark,
         };
@@ -271,7 +284,7 @@ impl Broker {
                 return Ok(edge(start, log.epoch_at(start).unwrap_or(-1)));
             }
             LATEST_TIMESTAMP if is_uncertain => None,
-            LATEST_TIMESTAMP => return Ok(edge(end, leader.epoch)),
+            LATEST_TIMESTAMP => return Ok(edge(end, replica.leader_epoch())),
             LATEST_TIERED_TIMESTAMP if log.config().remote && 0 < log.remote_end() => {
                 let last = log.remote_end() - 1;
                 return Ok(edge(last, log.epoch_at(last).unwrap_or(-1)));

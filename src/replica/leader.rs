@@ -203,10 +203,8 @@ impl Replica {
 
     /// Whether this is the leader, and the sender of a request knows its epoch (KIP-320). An epoch of -1 asks for no check.
     pub fn check_leader(&self, epoch: i32) -> Result<(), ErrorCode> {
-        if self.leader().is_none() {
-            return Err(ErrorCode::NotLeaderOrFollower);
-        }
-        self.check_epoch(epoch)
+        self.check_epoch(epoch)?;
+        self.leader().map(|_| ()).ok_or(ErrorCode::NotLeaderOrFollower)
     }
 
     /// Whether the sender of a request knows the leader epoch in which this replica leads or follows.

@@ -59,8 +59,12 @@ pub struct Throttled {
 
 #[derive(Clone, Debug)]
 pub enum Role {
-    /// Nobody leads, or this broker has not been told yet.
+    /// This broker has not been told yet.
     Offline,
+    /// Nobody leads. Consumers may read what is there all the same, as from any follower.
+    Leaderless {
+        leader_epoch: i32,
+    },
     Leader(Leader),
     Follower {
         leader: i32,
@@ -112,7 +116,7 @@ impl Replica {
         match &self.role {
             Role::Offline => self.log.latest_epoch().unwrap_or(-1),
             Role::Leader(leader) => leader.epoch,
-            Role::Follower { leader_epoch, .. } => *leader_epoch,
+            Role::Follower { leader_epoch, .. } | Role::Leaderless { leader_epoch } => *leader_epoch,
         }
     }
 
@@ -174,9 +178,9 @@ impl Replica {
                 self.caught_up = false;
                 true
             }
-            (Role::Offline, None) => false,
+            (Role::Leaderless { leader_epoch }, None) if *leader_epoch == state.leader_epoch => false,
             (_, None) => {
-                self.role = Role::Offline;
+                self.role = Role::Leaderless { leader_epoch: state.leader_epoch };
                 true
             }
         }
