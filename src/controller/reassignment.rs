@@ -77,7 +77,8 @@ impl Controller {
         let (id, partition) = (known.id, Partition { topic: known.name.clone(), index });
         let state = self.image.partition(&id, index).ok_or_else(unknown)?;
         let Some(target) = &asked.replicas else {
-            let before = reverted(state).map_err(|error| (error, error.message().to_owned()))?;
+            let allows_unclean = known.allows_unclean(self.elects_uncleanly());
+            let before = reverted(state, allows_unclean).map_err(|error| (error, reason(error, &partition)))?;
             out.note(NoteKind::ReassignmentCancelled { partition, replicas: before.replicas.clone() });
             self.change(id, index, before, out);
             return Ok(());
@@ -110,25 +111,38 @@ fn without(all: &[i32], these: &[i32]) -> Vec<i32> {
     all.iter().copied().filter(|one| !these.contains(one)).collect()
 }
 
-/// The partition on its way to `target`: the replicas that leave stand last. One that an earlier move was adding and that stays is still being
-/// added; in Kafka it counts as an old one then.
+/// The partition on its way to `target`: the replicas that leave stand last. It starts from the replicas that it has: one that an earlier move was
+/// adding counts as an old one. As in Kafka, of a move under way stays what the new one has none of: who comes, or who leaves.
 fn reassigned(state: &PartitionState, target: &[i32]) -> PartitionState {
-    let mut removing = without(&state.replicas, target);
-    removing.sort_unstable();
-    let old = without(&state.replicas, &state.adding);
-    let mut adding = without(target, &old);
-    adding.sort_unstable();
-    let replicas = target.iter().chain(&removing).copied().collect();
+    let in_order = |mut brokers: Vec<i32>| {
+        brokers.sort_unstable();
+        brokers
+    };
+    let (leaving, coming) = (in_order(without(&state.replicas, target)), in_order(without(target, &state.replicas)));
+    let replicas = target.iter().chain(&leaving).copied().collect();
+    let or_as_before = |brokers: Vec<i32>, before: &[i32]| if brokers.is_empty() { before.to_vec() } else { brokers };
+    let (adding, removing) = (or_as_before(coming, &state.adding), or_as_before(leaving, &state.removing));
     PartitionState { replicas, adding, removing, ..state.clone() }
 }
 
-/// The partition as it was before its move, if that can be had without a replica that is not in sync.
-fn reverted(state: &PartitionState) -> Result<PartitionState, ErrorCode> {
+/// Why a move cannot be taken back.
+fn reason(error: ErrorCode, partition: &Partition) -> String {
+    let Partition { topic, index } = partition;
+    match error {
+        ErrorCode::InvalidReplicaAssignment => {
+            format!("Unable to revert partition assignment for {topic}:{index} because it would require an unclean leader election.")
+        }
+        _ => error.message().to_owned(),
+    }
+}
+
+/// The partition as it was before its move. Where only new replicas are in sync somebody leads then who may lack something: that has to be allowed.
+fn reverted(state: &PartitionState, allows_unclean: bool) -> Result<PartitionState, ErrorCode> {
     if state.adding.is_empty() && state.removing.is_empty() {
         return Err(ErrorCode::NoReassignmentInProgress);
     }
     let (replicas, isr) = (without(&state.replicas, &state.adding), without(&state.isr, &state.adding));
-    if isr.is_empty() {
+    if isr.is_empty() && !allows_unclean {
         return Err(ErrorCode::InvalidReplicaAssignment);
     }
     Ok(PartitionState { replicas, isr, adding: Vec::new(), removing: Vec::new(), ..state.clone() })
