@@ -103,7 +103,9 @@ impl Controller {
             return refused(NO_REMOTE_STORAGE.to_owned());
         }
         if log.compact {
-            return refused("Remote log storage only supports topics with cleanup.policy=delete.".to_owned());
+            return refused(
+                "Remote log storage only supports topics with cleanup.policy=delete or cleanup.policy being an empty list.".to_owned(),
+            );
         }
         for (name, local, all_name, all) in [
             ("local.retention.bytes", log.local_retention_bytes, "retention.bytes", log.retention_bytes),

@@ -119,6 +119,12 @@ impl LogConfig {
         self.remote && !self.remote_copy_disabled
     }
 
+    /// Whether old segments go by `retention.ms` and `retention.bytes`. Without any word in `cleanup.policy` only those do that are in the remote
+    /// store as well (KIP-1161).
+    pub fn goes_by_age(&self) -> bool {
+        self.delete || !self.compact && self.is_tiering()
+    }
+
     /// How long records stay on the broker's own disk; negative: for ever.
     pub fn local_ms(&self) -> i64 {
         if self.is_tiering() && self.local_retention_ms != AS_ALL { self.local_retention_ms } else { self.retention_ms }

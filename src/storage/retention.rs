@@ -29,7 +29,7 @@ impl Log {
         };
         let mut deleted = Vec::new();
         self.delete_while(DeleteReason::Start, high_watermark, &mut deleted, &mut |_, next| next.is_some_and(|next| next <= start));
-        if !self.config().delete {
+        if !self.config().goes_by_age() {
             return deleted;
         }
         if let Ok(most) = u64::try_from(retention_bytes) {
@@ -181,6 +181,18 @@ mod tests {
         let (mut log, _) = log(&[0, 0, 0, 0, 0], LogConfig { delete: false, compact: true, ..by(100, 0) });
         log.raise_start(3);
         assert_eq!(outcome(&mut log, 1_000, ALL), (vec![(DeleteReason::Start, 1)], 3, 3));
+    }
+
+    #[test]
+    fn without_any_policy_segments_go_by_age_only_where_they_are_in_the_remote_store_as_well() {
+        let neither = LogConfig { delete: false, compact: false, ..by(100, -1) };
+        let kept = |config: LogConfig| outcome(&mut log(&[0, 0, 0, 0, 0], config).0, 1_000, ALL).0;
+        assert!(kept(neither).is_empty());
+        let tiered = LogConfig { remote: true, local_retention_ms: 100, ..neither };
+        let mut copied = log(&[0, 0, 0, 0, 0], tiered).0;
+        copied.set_remote_end(4);
+        assert_eq!(outcome(&mut copied, 1_000, ALL).0, [(DeleteReason::LocalTime, 2)]);
+        assert!(kept(LogConfig { remote_copy_disabled: true, ..tiered }).is_empty());
     }
 
     #[test]
