@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const BROKER_LOGGER: i8 = 8;
 
 type Entry = k::describe_configs_response::DescribeConfigsResourceResult;
 
@@ -113,6 +114,8 @@ fn what_is_not_there_is_refused() {
         (TOPIC, "a/b", E::InvalidTopicException, ""),
         (BROKER, "one", E::InvalidRequest, "Broker id must be an integer, but it is: one"),
         (BROKER, "2", E::InvalidRequest, "Unexpected broker id, expected 1 or empty string, but received 2"),
+        (BROKER_LOGGER, "2", E::InvalidRequest, "Unexpected broker id, expected 1 but received 2"),
+        (BROKER_LOGGER, "", E::InvalidRequest, "Broker id must not be empty"),
         (0, "orders", E::InvalidRequest, ""),
     ] {
         let refused = asked(&cluster, 1, kind, name, &[]).expect_err("it is refused");
@@ -120,6 +123,8 @@ fn what_is_not_there_is_refused() {
         assert!(refused.1.starts_with(sentence), "{}", refused.1);
     }
     assert_eq!(asked(&cluster, 1, TOPIC, "orders", &["no.such.setting"]), Ok(vec![]));
+    // The broker has loggers in Kafka, which nobody writes to here.
+    assert_eq!(asked(&cluster, 1, BROKER_LOGGER, "1", &[]), Ok(vec![]));
 }
 
 #[test]

@@ -134,11 +134,15 @@ impl Broker {
                 let known = all.filter_map(|(name, _)| settings::lookup(Scope::Broker, name));
                 Ok(known.map(|setting| self.broker_entry(setting, true, message)).collect())
             }
-            BROKER => match name.parse::<i32>() {
+            BROKER_LOGGER if name.is_empty() => invalid("Broker id must not be empty".to_owned()),
+            BROKER | BROKER_LOGGER => match name.parse::<i32>() {
                 Err(_) => invalid(format!("Broker id must be an integer, but it is: {name}")),
                 Ok(id) if id != self.id => {
-                    invalid(format!("Unexpected broker id, expected {} or empty string, but received {name}", self.id))
+                    let or_all = if kind == BROKER { " or empty string," } else { "" };
+                    invalid(format!("Unexpected broker id, expected {}{or_all} but received {name}", self.id))
                 }
+                // No logger writes anything here.
+                Ok(_) if kind == BROKER_LOGGER => Ok(Vec::new()),
                 Ok(_) => {
                     // Those of this engine's model are none of Kafka's.
                     let kafkas = settings::all(Scope::Broker).filter(|setting| !setting.name.starts_with("brokerlab."));
