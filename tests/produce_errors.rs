@@ -68,6 +68,8 @@ fn records_wait_for_their_replicas_also_where_the_leader_begins_another_epoch() 
     let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
     let leader = cluster.leader("orders", 0);
     let followers: Vec<i32> = (1..=3).filter(|id| *id != leader).collect();
+    cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
+    cluster.advance(2_000.0);
     cluster.apply(json!({ "type": "freezeBroker", "broker": followers[1], "ms": 20_000 }));
     let before = cluster.partition("orders", 0).leader_epoch;
     let seen = cluster.events_after(|cluster| {
@@ -79,7 +81,7 @@ fn records_wait_for_their_replicas_also_where_the_leader_begins_another_epoch() 
     });
     let after = cluster.partition("orders", 0);
     assert_eq!((after.leader, before < after.leader_epoch), (Some(leader), true));
-    assert_eq!(cluster.acknowledged_offsets("orders"), [(0, 0)]);
+    assert_eq!(cluster.acknowledged_offsets("orders"), [(0, 0), (0, 1)]);
     let retried: Vec<_> = seen.iter().filter(|event| event.kind == "produceRetried").collect();
     assert!(retried.is_empty(), "{retried:?}");
 }
@@ -157,4 +159,28 @@ fn who_leads_is_told_to_those_who_ask_somebody_else() {
     let answer = broker.fetch(CLIENT, fetch(topic, epoch + 1));
     assert_eq!(E::of(answer.responses[0].partitions[0].error_code), E::UnknownLeaderEpoch);
     assert_eq!((answer.responses[0].partitions[0].current_leader.leader_id.0, answer.node_endpoints.len()), (-1, 0));
+}
+
+#[test]
+fn clients_go_on_with_the_leader_that_they_are_told_of() {
+    let mut cluster = Cluster::of_brokers(2).topic("orders", 1, 2);
+    // Whoever would have to wait before it tries again waits for long.
+    let patient = json!({ "retry.backoff.ms": "5000", "retry.backoff.max.ms": "5000" });
+    cluster.apply(json!({ "type": "addProducer", "id": "p", "topic": "orders", "recordsPerSecond": 50, "configs": patient }));
+    cluster.apply(json!({ "type": "addConsumer", "id": "c", "partitions": [{ "topic": "orders", "partition": 0 }], "configs": patient }));
+    cluster.advance(5_000.0);
+    let leader = cluster.leader("orders", 0);
+    let seen = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "reassign", "topic": "orders", "partition": 0, "replicas": [3 - leader, leader] }));
+        cluster.apply(json!({ "type": "electLeader", "topic": "orders", "partition": 0 }));
+        cluster.advance(2_000.0);
+    });
+    assert_eq!(cluster.leader("orders", 0), 3 - leader);
+    let is_away = |event: &&brokerlab::view::EventView| event.error.as_deref() == Some("NOT_LEADER_OR_FOLLOWER");
+    assert!(seen.iter().filter(|event| event.kind == "produceRetried").any(|event| is_away(&event)), "nobody asked the old leader");
+    let end = cluster.partition("orders", 0).replicas[0].log_end_offset;
+    cluster.advance(1_000.0);
+    let after = cluster.partition("orders", 0).replicas[0].log_end_offset;
+    assert!((45..=55).contains(&(after - end)), "{end} to {after}");
+    assert!(cluster.position("c", "orders", 0).is_some_and(|position| end <= position));
 }

@@ -247,6 +247,11 @@ impl Accumulator {
         queue.insert(place, batch);
     }
 
+    /// The batches of a partition wait no longer before they are sent again: somebody else leads it now.
+    pub fn hurry(&mut self, partition: &Partition) {
+        self.queues.get_mut(partition).into_iter().flatten().for_each(|batch| batch.not_before = 0);
+    }
+
     /// Puts the records of a batch that was too large back at the head of its queue, in smaller batches. A batch of one record cannot be split: it is
     /// given back. Returns the first sequences of the parts, which share that of the whole.
     pub fn split(&mut self, partition: &Partition, batch: ProducerBatch) -> Result<Vec<i32>, Box<ProducerBatch>> {

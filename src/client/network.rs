@@ -3,7 +3,7 @@
 //! Source: `NetworkClient`, `Metadata`, `ExponentialBackoff`; KIP-580.
 
 use super::links::{Line, LinkConfig, Links};
-use crate::node::{Chance, Channel, Connection, MS, NodeId, Outputs, Time, TopicName};
+use crate::node::{Chance, Channel, Connection, MS, NodeId, Outputs, Partition, Time, TopicName};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::ErrorCode;
 use crate::protocol::wire::{self, Request, Response};
@@ -152,6 +152,15 @@ impl<T> Network<T> {
     pub fn leader(&self, topic: &str, partition: i32) -> Option<(i32, i32)> {
         let info = self.topics.get(topic)?.partitions.get(usize::try_from(partition).ok()?)?;
         Some((info.leader?, info.leader_epoch))
+    }
+
+    /// An answer says who leads instead of whoever was asked (KIP-951). Returns whether that is news (`Metadata.updatePartitionLeadership`).
+    pub fn hear_leader(&mut self, partition: &Partition, leader: i32, leader_epoch: i32) -> bool {
+        let topic = self.topics.get_mut(&partition.topic);
+        let known = topic.and_then(|topic| topic.partitions.get_mut(usize::try_from(partition.index).ok()?));
+        let Some(known) = known.filter(|known| 0 <= leader && known.leader_epoch < leader_epoch) else { return false };
+        *known = PartitionInfo { leader: Some(leader), leader_epoch };
+        true
     }
 
     /// Whether this broker is up, by the newest metadata.

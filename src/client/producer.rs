@@ -581,8 +581,12 @@ impl Producer {
             match results.next() {
                 Some(result) if result.error_code == 0 => self.acknowledge(partition, result.base_offset, &batch, out),
                 Some(result) => {
-                    let error = ErrorCode::of(result.error_code);
-                    self.retry_or_fail(now, partition, batch, error, result.log_start_offset, out);
+                    let (error, leader) = (ErrorCode::of(result.error_code), &result.current_leader);
+                    let moved = self.network.hear_leader(&partition, leader.leader_id.0, leader.leader_epoch);
+                    self.retry_or_fail(now, partition.clone(), batch, error, result.log_start_offset, out);
+                    if moved {
+                        self.accumulator.hurry(&partition);
+                    }
                 }
                 None => self.retry_or_fail(now, partition, batch, ErrorCode::UnknownServerError, -1, out),
             }

@@ -458,10 +458,14 @@ impl Consumer {
             // Whom it asks has not heard of the epoch yet.
             ErrorCode::UnknownLeaderEpoch => state.not_before = at,
             _ => {
-                state.not_before = at;
+                let leader = &data.current_leader;
+                let was_leader = self.network.leader(&partition.topic, partition.index).is_some_and(|(known, _)| known == broker);
+                let moved = self.network.hear_leader(&partition, leader.leader_id.0, leader.leader_epoch);
+                // Where it has gone is known: nothing is to be waited for.
+                state.not_before = if moved { 0 } else { at };
+                self.positions_suspect |= moved;
                 // Only a leader that is still thought to be the leader, or a replica that it named, makes the metadata suspect.
-                let is_leader = self.network.leader(&partition.topic, partition.index).is_some_and(|(known, _)| known == broker);
-                if state.read_replica.take().is_some() || is_leader {
+                if state.read_replica.take().is_some() || was_leader {
                     self.network.refresh(now);
                 }
             }
