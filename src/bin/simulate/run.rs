@@ -73,7 +73,8 @@ impl Run {
                 self.second = (second, events);
             }
             self.storm |= EVENTS_PER_SECOND_MAX < events - self.second.1;
-            if self.is_faulty {
+            // A command comes behind all events of its moment, and those are looked at one by one.
+            if self.is_faulty && self.session.world().next_event_time() != Some(self.now()) {
                 self.transactors.act(&self.session).into_iter().for_each(|command| self.give(command));
             }
         }
