@@ -81,3 +81,27 @@ fn what_sets_nothing_here_must_still_be_valid_and_is_not_warned_of_at_its_defaul
         json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["t"], "configs": { "metadata.recovery.strategy": "none" } });
     assert_eq!(cluster.refused(other).code, "UNSUPPORTED_VERSION");
 }
+
+/// When a client asks a broker for ApiVersions, with which each connection begins.
+fn attempts(events: &[brokerlab::view::EventView], client: &str) -> Vec<f64> {
+    let asks =
+        |event: &&brokerlab::view::EventView| event.kind == "requestSent" && event.node == client && event.text.contains("ApiVersions");
+    events.iter().filter(asks).map(|event| event.time).collect()
+}
+
+#[test]
+fn a_connection_that_is_not_set_up_gets_twice_as_long_each_time() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    let configs = json!({
+        "socket.connection.setup.timeout.ms": "1000", "socket.connection.setup.timeout.max.ms": "4000", "reconnect.backoff.ms": "0",
+        "reconnect.backoff.max.ms": "0",
+    });
+    let events = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "addConsumer", "id": "reader", "group": "g", "topics": ["orders"], "configs": configs }));
+        cluster.apply(json!({ "type": "setLink", "from": "broker-1", "to": "reader", "cut": true }));
+        cluster.advance(16_000.0);
+    });
+    let times = attempts(&events, "reader");
+    let gaps: Vec<f64> = times.windows(2).map(|pair| ((pair[1] - pair[0]) / 1_000.0).round()).collect();
+    assert_eq!(gaps, [1.0, 2.0, 4.0, 4.0, 4.0], "{times:?}");
+}

@@ -20,6 +20,8 @@ pub struct LinkConfig {
     pub backoff_max: Time,
     /// `socket.connection.setup.timeout.ms`
     pub setup_timeout: Time,
+    /// `socket.connection.setup.timeout.max.ms`
+    pub setup_timeout_max: Time,
 }
 
 impl LinkConfig {
@@ -29,6 +31,11 @@ impl LinkConfig {
         let fifth = grown / 5;
         grown - fifth + chance.clone().below(2 * fifth + 1)
     }
+
+    /// How long a connection may take to be set up after so many in a row that took too long or were refused. Kafka's chance has no part in it here.
+    fn patience(&self, refused: u32) -> Time {
+        self.setup_timeout.saturating_mul(1 << refused.min(16)).min(self.setup_timeout_max.max(self.setup_timeout))
+    }
 }
 
 /// One of a client's connections: the broker and which of the two.
@@ -37,9 +44,10 @@ pub type Line = (i32, Channel);
 #[derive(Clone, Copy, Debug)]
 enum Link {
     /// Lost or refused; tried again at the earliest then. `wanted`: somebody waits for it.
-    Down { until: Time, failures: u32, wanted: bool },
+    /// `refused`: so many attempts in a row did not open it; `failures`: and the loss before them.
+    Down { until: Time, failures: u32, refused: u32, wanted: bool },
     /// ApiVersions is asked for.
-    Opening { correlation: u32, deadline: Time, failures: u32 },
+    Opening { correlation: u32, deadline: Time, failures: u32, refused: u32 },
     /// `muted`: it carries nothing until then, as the broker has asked (KIP-219); 0: it may be used.
     Open { muted: Time },
 }
@@ -75,22 +83,23 @@ impl Links {
 
     /// Whether it can be used now. If not, it is being opened, or will be once its backoff is over.
     pub fn ready(&mut self, now: Time, line: Line, next_correlation: &mut u32, out: &mut Outputs) -> bool {
-        let failures = match self.links.get_mut(&line) {
+        let (failures, refused) = match self.links.get_mut(&line) {
             Some(Link::Open { muted }) => return *muted == 0,
             Some(Link::Opening { .. }) => return false,
             Some(Link::Down { until, wanted, .. }) if now < *until => {
                 *wanted = true;
                 return false;
             }
-            Some(Link::Down { failures, .. }) => *failures,
-            None => 0,
+            Some(Link::Down { failures, refused, .. }) => (*failures, *refused),
+            None => (0, 0),
         };
         *next_correlation += 1;
         let mut message = k::ApiVersionsRequest::default();
         message.client_software_name = text("brokerlab");
         message.client_software_version = text(env!("CARGO_PKG_VERSION"));
         out.request(NodeId::Broker(line.0), line.1, *next_correlation, Request::ApiVersions(Arc::new(message)));
-        self.links.insert(line, Link::Opening { correlation: *next_correlation, deadline: now + self.config.setup_timeout, failures });
+        let deadline = now + self.config.patience(refused);
+        self.links.insert(line, Link::Opening { correlation: *next_correlation, deadline, failures, refused });
         false
     }
 
@@ -137,13 +146,13 @@ impl Links {
         let gone = |line: &Line| line.0 == broker && channel.is_none_or(|channel| channel == line.1);
         self.parked.retain(|parked| !gone(&parked.line));
         for (line, link) in &mut self.links {
-            let failures = match *link {
+            let (failures, refused) = match *link {
                 _ if !gone(line) => continue,
                 Link::Down { .. } => continue,
-                Link::Opening { failures, .. } => failures,
-                Link::Open { .. } => 0,
+                Link::Opening { failures, refused, .. } => (failures, refused + 1),
+                Link::Open { .. } => (0, 0),
             };
-            *link = Link::Down { until: now + self.config.wait(failures, chance), failures: failures + 1, wanted: false };
+            *link = Link::Down { until: now + self.config.wait(failures, chance), failures: failures + 1, refused, wanted: false };
         }
     }
 

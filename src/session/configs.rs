@@ -171,6 +171,7 @@ impl Values {
                 backoff: self.millis("reconnect.backoff.ms"),
                 backoff_max: self.millis("reconnect.backoff.max.ms"),
                 setup_timeout: self.millis("socket.connection.setup.timeout.ms"),
+                setup_timeout_max: self.millis("socket.connection.setup.timeout.max.ms"),
             },
             allow_auto_create,
         }

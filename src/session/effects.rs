@@ -37,6 +37,7 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "retries",
             "retry.backoff.max.ms",
             "retry.backoff.ms",
+            "socket.connection.setup.timeout.max.ms",
             "socket.connection.setup.timeout.ms",
             "transaction.timeout.ms",
             "transactional.id",
@@ -73,6 +74,7 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "retry.backoff.ms",
             "session.timeout.ms",
             "share.acknowledgement.mode",
+            "socket.connection.setup.timeout.max.ms",
             "socket.connection.setup.timeout.ms",
         ],
         Scope::Topic => &[

@@ -8,7 +8,7 @@ use crate::node::Chance;
 use crate::protocol::consumer_protocol::Subscription;
 
 fn consumer() -> Consumer {
-    let links = LinkConfig { backoff: 50 * MS, backoff_max: 1_000 * MS, setup_timeout: 10_000 * MS };
+    let links = LinkConfig { backoff: 50 * MS, backoff_max: 1_000 * MS, setup_timeout: 10_000 * MS, setup_timeout_max: 30_000 * MS };
     let network = NetworkConfig {
         request_timeout: 30_000 * MS,
         metadata_max_age: 300_000 * MS,
