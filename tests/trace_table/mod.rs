@@ -5,13 +5,13 @@ use brokerlab::view;
 use serde_json::json;
 
 /// Virtual seconds lived after the scene, with and without a broker's crash, and the hash.
-const TABLE: &[(f64, bool, &str)] = &[(20.0, false, "b03fb517e1d575b4"), (60.0, true, "03da98e78dad78c1")];
+const TABLE: &[(f64, bool, &str)] = &[(20.0, false, "4e0cda3754de3a57"), (60.0, true, "88d9223747b3a0a9")];
 /// A producer of this codec beside the scene's own, the hash after twenty seconds, and the bytes that all replicas have by then.
 const COMPRESSED: &[(&str, &str, u64)] = &[
-    ("gzip", "a4943c8a1fdb2175", 552_075),
-    ("snappy", "44a81b0dd0a2c83c", 715_554),
-    ("lz4", "724321d215d54477", 716_064),
-    ("zstd", "8c9d02108c60b3c7", 663_537),
+    ("gzip", "aa0fff63ffad313a", 552_075),
+    ("snappy", "b28d2c4186897762", 715_554),
+    ("lz4", "1391f63872977fac", 716_064),
+    ("zstd", "e55d1e1b0c2edf4c", 663_537),
 ];
 
 /// Plays the scene and compares.
