@@ -92,7 +92,7 @@ fn a_command_that_cannot_be_read_is_refused_in_the_event_log_too() {
 #[test]
 fn times_closer_than_a_microsecond_are_the_same_moment() {
     let crash = |at: f64, broker: i32| json!({ "at": at, "command": { "type": "crashBroker", "broker": broker } });
-    let twice = saved(json!({}), json!([crash(1_000.0006, 1), crash(1_000.0006, 2)]), 1_000.0006);
+    let twice = saved(json!({}), json!([crash(1000.0006, 1), crash(1000.0006, 2)]), 1000.0006);
     let mut cluster = load(twice).expect("two commands at one time");
     cluster.session.advance(1.0004).expect("time advances");
     cluster.session.seek(cluster.session.latest_ms() + 0.0004).expect("the latest moment");

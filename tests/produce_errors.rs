@@ -103,7 +103,7 @@ fn records_that_wait_on_a_broker_without_the_partition_are_answered_with_the_lea
         cluster.advance(3_000.0);
     });
     assert_eq!(cluster.partition("orders", 0).leader, Some(other));
-    let errors: Vec<_> = seen.iter().filter(|event| event.kind == "produceRetried").filter_map(|event| event.error.as_deref()).collect();
+    let errors: Vec<_> = seen.iter().filter(|event| event.kind == "produceRetried").filter_map(|event| event.error).collect();
     assert_eq!(errors, ["NOT_LEADER_OR_FOLLOWER"]);
 }
 
@@ -176,7 +176,7 @@ fn clients_go_on_with_the_leader_that_they_are_told_of() {
         cluster.advance(2_000.0);
     });
     assert_eq!(cluster.leader("orders", 0), 3 - leader);
-    let is_away = |event: &&brokerlab::view::EventView| event.error.as_deref() == Some("NOT_LEADER_OR_FOLLOWER");
+    let is_away = |event: &&brokerlab::view::EventView| event.error == Some("NOT_LEADER_OR_FOLLOWER");
     assert!(seen.iter().filter(|event| event.kind == "produceRetried").any(|event| is_away(&event)), "nobody asked the old leader");
     let end = cluster.partition("orders", 0).replicas[0].log_end_offset;
     cluster.advance(1_000.0);
