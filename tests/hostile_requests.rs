@@ -416,7 +416,7 @@ fn group_requests_are_refused_out_of_turn() {
     let leaving = k::leave_group_request::MemberIdentity::default().with_member_id(wire::text("nobody"));
     let leave = k::LeaveGroupRequest::default().with_group_id(group).with_members(vec![leaving]);
     target.broker_refuses(coordinator, "LeaveGroup", Request::LeaveGroup(Arc::new(leave)), E::UnknownMemberId);
-    for (at, group, expected) in [(coordinator, "", E::InvalidGroupId), (elsewhere, "readers", E::NotCoordinator)] {
+    for (at, group, expected) in [(coordinator, "", E::NotCoordinator), (elsewhere, "readers", E::NotCoordinator)] {
         let asked = k::offset_fetch_request::OffsetFetchRequestGroup::default().with_group_id(k::GroupId(wire::text(group)));
         let fetch = k::OffsetFetchRequest::default().with_groups(vec![asked]);
         target.broker_refuses(at, "OffsetFetch", Request::OffsetFetch(Arc::new(fetch)), expected);

@@ -54,6 +54,8 @@ struct Known {
     done: Spans<()>,
     /// What may lie before the start for another reason: an application had it, it was delivered as often as may be, or archived and perhaps not stored.
     may_pass: Spans<()>,
+    /// The highest limit of deliveries since there are any.
+    limit_highest: i16,
     /// Something of it is stored. Until then each leader begins where the log does, or wherever the group's settings say.
     is_stored: bool,
     unclean: bool,
@@ -117,7 +119,7 @@ impl Shares {
         let (NodeId::Broker(broker), Some(known)) = (node, self.known(told)) else { return Ok(()) };
         let Some(leader) = known.leaders.get_mut(&broker) else { return Ok(()) };
         let what = format!("offsets {first} to {last} of {partition} to {member} of group {group}");
-        let limit = limit(world, group);
+        let limit = limit(world, broker, group);
         for (from, to, given) in leader.given.over(first, last) {
             if let Some(other) = &given.member {
                 return Err(("S1", format!("the leader gives {what}, and {other} has {from} to {to}")));
@@ -130,8 +132,11 @@ impl Shares {
                 return Err(("S3", format!("the leader gives {what} for the {deliveries}th time, and the last was the {before}th")));
             }
         }
-        if !(1..=limit).contains(&deliveries) {
-            return Err(("S3", format!("the leader gives {what} for the {deliveries}th time, and the limit is {limit}")));
+        // What was given back under an older limit is not held to a newer one that is lower: only who gives back looks at it.
+        known.limit_highest = known.limit_highest.max(limit);
+        let limit_highest = known.limit_highest;
+        if !(1..=limit_highest).contains(&deliveries) {
+            return Err(("S3", format!("the leader gives {what} for the {deliveries}th time, and the limit is {limit_highest}")));
         }
         if leader.epoch == known.leader_epoch && !known.unclean {
             if let Some((from, to, _)) = known.done.over(first, last).next() {
@@ -288,9 +293,9 @@ fn locks_end(world: &World, node: NodeId, group: &str, partition: &Partition) ->
     }
 }
 
-/// How often a record of a group may be delivered.
-fn limit(world: &World, group: &str) -> i16 {
-    let own = world.controller().image().group_configs.get(group).and_then(|configs| configs.get("share.delivery.count.limit"));
+/// How often a record of a group may be delivered, as far as a broker has heard.
+fn limit(world: &World, broker: i32, group: &str) -> i16 {
+    let own = world.broker(broker).and_then(|(broker, _)| broker.image().group_configs.get(group)?.get("share.delivery.count.limit"));
     own.and_then(|text| text.trim().parse().ok()).unwrap_or(DELIVERIES_MAX)
 }
 

@@ -78,7 +78,8 @@ impl Controller {
         let state = self.image.partition(&id, index).ok_or_else(unknown)?;
         let Some(target) = &asked.replicas else {
             let allows_unclean = known.allows_unclean(self.elects_uncleanly());
-            let before = reverted(state, allows_unclean).map_err(|error| (error, reason(error, &partition)))?;
+            let leads_uncleanly = |old: &[i32]| allows_unclean && old.iter().any(|broker| self.image.is_live(*broker));
+            let before = reverted(state, leads_uncleanly).map_err(|error| (error, reason(error, &partition)))?;
             out.note(NoteKind::ReassignmentCancelled { partition, replicas: before.replicas.clone() });
             self.change(id, index, before, out);
             return Ok(());
@@ -136,13 +137,14 @@ fn reason(error: ErrorCode, partition: &Partition) -> String {
     }
 }
 
-/// The partition as it was before its move. Where only new replicas are in sync somebody leads then who may lack something: that has to be allowed.
-fn reverted(state: &PartitionState, allows_unclean: bool) -> Result<PartitionState, ErrorCode> {
+/// The partition as it was before its move. Where only new replicas are in sync, one of the old ones leads then who may lack something: `leads_uncleanly` says
+/// whether one can. (Kafka takes a move back also where none of the old ones is alive, and has the first of them lead when it comes: as if it lacked nothing.)
+fn reverted(state: &PartitionState, leads_uncleanly: impl Fn(&[i32]) -> bool) -> Result<PartitionState, ErrorCode> {
     if state.adding.is_empty() && state.removing.is_empty() {
         return Err(ErrorCode::NoReassignmentInProgress);
     }
     let (replicas, isr) = (without(&state.replicas, &state.adding), without(&state.isr, &state.adding));
-    if isr.is_empty() && !allows_unclean {
+    if isr.is_empty() && !leads_uncleanly(&replicas) {
         return Err(ErrorCode::InvalidReplicaAssignment);
     }
     Ok(PartitionState { replicas, isr, adding: Vec::new(), removing: Vec::new(), ..state.clone() })
