@@ -46,13 +46,7 @@ fn a_fetch_waits_in_the_last_segment_alone() {
 
 #[test]
 fn a_fetch_beyond_the_high_watermark_does_not_wait_for_it() {
-    let mut cluster = Cluster::of_brokers(2).topic("orders", 1, 2);
-    let leader = cluster.leader("orders", 0);
-    cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
-    cluster.advance(1_000.0);
-    cluster.apply(json!({ "type": "freezeBroker", "broker": 3 - leader, "ms": 20_000 }));
-    cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
-    cluster.advance(100.0);
+    let (cluster, leader) = Cluster::with_a_late_follower();
     let topic = topic_id(&cluster, "orders");
     let mut leader = Direct::of(&cluster, leader);
     assert_eq!((leader.replica(topic, 0).high_watermark(), leader.replica(topic, 0).log.end_offset()), (1, 2));

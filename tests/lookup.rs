@@ -58,13 +58,7 @@ fn latest(broker: &mut Direct, replica: i32) -> Result<i64, E> {
 fn who_looks_for_an_error_is_told_where_any_replicas_log_ends() {
     const CONSUMER: i32 = -1;
     const DEBUGGER: i32 = -2;
-    let mut cluster = Cluster::of_brokers(2).topic("orders", 1, 2);
-    let leader = cluster.leader("orders", 0);
-    cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
-    cluster.advance(1_000.0);
-    cluster.apply(json!({ "type": "freezeBroker", "broker": 3 - leader, "ms": 20_000 }));
-    cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
-    cluster.advance(100.0);
+    let (cluster, leader) = Cluster::with_a_late_follower();
     let (mut leads, mut follows) = (Direct::of(&cluster, leader), Direct::of(&cluster, 3 - leader));
     assert_eq!([CONSUMER, DEBUGGER].map(|replica| latest(&mut leads, replica)), [Ok(1), Ok(2)]);
     assert_eq!([CONSUMER, DEBUGGER].map(|replica| latest(&mut follows, replica)), [Err(E::NotLeaderOrFollower), Ok(1)]);

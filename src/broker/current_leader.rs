@@ -47,8 +47,11 @@ impl Broker {
                 leaders.insert(leader);
             }
         }
-        let endpoint = |(id, rack)| NodeEndpoint::default().with_node_id(id).with_rack(rack);
-        response.node_endpoints = self.alive(&leaders).map(endpoint).collect();
+        // Nearly every answer has none.
+        if !leaders.is_empty() {
+            let endpoint = |(id, rack)| NodeEndpoint::default().with_node_id(id).with_rack(rack);
+            response.node_endpoints = self.alive(&leaders).map(endpoint).collect();
+        }
     }
 
     /// Where these brokers are, as far as they are there.

@@ -20,6 +20,18 @@ impl Cluster {
         Cluster::seeded(7, brokers)
     }
 
+    /// Two replicas of `orders`-0: both have its first record, and only the leader, which is returned, the second; the follower stands still for 20 seconds.
+    pub fn with_a_late_follower() -> (Cluster, i32) {
+        let mut cluster = Cluster::of_brokers(2).topic("orders", 1, 2);
+        let leader = cluster.leader("orders", 0);
+        cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
+        cluster.advance(1_000.0);
+        cluster.apply(json!({ "type": "freezeBroker", "broker": 3 - leader, "ms": 20_000 }));
+        cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
+        cluster.advance(100.0);
+        (cluster, leader)
+    }
+
     pub fn seeded(seed: u64, brokers: u32) -> Cluster {
         Cluster::with(seed, brokers, json!({}))
     }
