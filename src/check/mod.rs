@@ -168,7 +168,8 @@ impl Checker {
 
     /// Whether some of the transaction coordinators' log may be lost.
     pub fn is_ledger_torn(&self) -> bool {
-        self.is_ledger_torn
+        let is_torn = |(name, check): (&Partition, &PartitionCheck)| *name.topic == *TRANSACTIONS_TOPIC && check.is_unclean();
+        self.is_ledger_torn || self.partitions.iter().any(is_torn)
     }
 
     /// No replica's log of a partition has gaps from here on.

@@ -59,6 +59,10 @@ impl QuotasCheck {
                 self.lines.values_mut().filter(|line| line.told == Some(*message)).for_each(|line| line.told = None);
                 Ok(())
             }
+            (NoteKind::MessageDelayed { message, .. } | NoteKind::MessageDuplicated { message, .. }, client @ NodeId::Client(_)) => {
+                self.may_outlive(world, client, *message);
+                Ok(())
+            }
             (NoteKind::ClientThrottled { client, ms }, NodeId::Broker(broker)) => self.throttled(world, broker, client, *ms),
             (NoteKind::BrokerCrashed | NoteKind::PowerLost | NoteKind::BrokerStopped | NoteKind::BrokerRemoved, NodeId::Broker(broker)) => {
                 self.lines.retain(|(of, ..), _| *of != broker);
@@ -85,6 +89,15 @@ impl QuotasCheck {
             line.asked.insert(correlation, request.bytes());
         }
         Ok(())
+    }
+
+    /// A message that is held up may come when its connection has been closed meanwhile: the broker answers it then, and nobody hears it.
+    fn may_outlive(&mut self, world: &World, client: NodeId, message: u64) {
+        let Some((to, correlation, Body::Request(_))) = world.message(message) else { return };
+        let NodeId::Broker(broker) = to.peer else { return };
+        if let Some(line) = self.lines.get_mut(&(broker, client, to.channel)) {
+            line.asked.remove(&correlation);
+        }
     }
 
     fn answered(&mut self, world: &World, now: Time, client: NodeId, broker: i32, message: u64) -> Verdict {
