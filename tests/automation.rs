@@ -288,7 +288,7 @@ fn a_consumer_group_has_settings_of_its_own() {
     assert_eq!((refusal.code.as_str(), refusal.field.as_deref()), ("INVALID_CONFIG", Some("set.consumer.session.timeout.ms")));
     assert!(refusal.message.contains("45000"), "{}", refusal.message);
     cluster.apply(alter(json!({ "consumer.heartbeat.interval.ms": "15000", "consumer.session.timeout.ms": "60000" })));
-    cluster.apply(alter(json!({ "streams.num.standby.replicas": "1", "share.isolation.level": "read_committed" })));
+    cluster.apply(alter(json!({ "streams.num.standby.replicas": "1", "streams.heartbeat.interval.ms": "6000" })));
     assert_eq!(warned(&cluster).len(), 2);
     let member = |id: &str, group: &str| json!({ "type": "addConsumer", "id": id, "group": group, "topics": ["orders"], "configs": { "group.protocol": "consumer" } });
     cluster.apply(member("own", "g"));

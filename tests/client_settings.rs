@@ -77,8 +77,7 @@ fn what_sets_nothing_here_must_still_be_valid_and_is_not_warned_of_at_its_defaul
     assert_eq!((refusal.code.as_str(), refusal.field.as_deref()), ("INVALID_CONFIG", Some("configs.send.buffer.bytes")));
     assert_eq!(warnings(&mut cluster, "settingWithoutEffect", of("131072")), []);
     // What would change what happens, and cannot yet, is refused.
-    let other =
-        json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["t"], "configs": { "metadata.recovery.strategy": "none" } });
+    let other = json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["t"], "configs": { "interceptor.classes": "a.B" } });
     assert_eq!(cluster.refused(other).code, "UNSUPPORTED_VERSION");
 }
 
@@ -104,4 +103,30 @@ fn a_connection_that_is_not_set_up_gets_twice_as_long_each_time() {
     let times = attempts(&events, "reader");
     let gaps: Vec<f64> = times.windows(2).map(|pair| ((pair[1] - pair[0]) / 1_000.0).round()).collect();
     assert_eq!(gaps, [1.0, 2.0, 4.0, 4.0, 4.0], "{times:?}");
+}
+
+#[test]
+fn whoever_does_not_recover_asks_only_brokers_of_which_it_heard_last() {
+    for (strategy, asks_the_first) in [("rebootstrap", true), ("NONE", false)] {
+        let mut cluster = Cluster::of_brokers(2).topic("orders", 1, 2);
+        let configs = json!({ "metadata.recovery.strategy": strategy, "metadata.max.age.ms": "1000" });
+        cluster.apply(json!({ "type": "addConsumer", "id": "reader", "group": "g", "topics": ["orders"], "configs": configs }));
+        cluster.advance(2_000.0);
+        cluster.apply(json!({ "type": "stopBroker", "broker": 1 }));
+        cluster.advance(20_000.0);
+        cluster.apply(json!({ "type": "crashBroker", "broker": 2 }));
+        let events = cluster.events_after(|cluster| {
+            cluster.advance(3_000.0);
+            cluster.apply(json!({ "type": "restartBroker", "broker": 1 }));
+            cluster.advance(20_000.0);
+        });
+        let asked = |broker: &str| {
+            let asks = |event: &&brokerlab::view::EventView| {
+                event.kind == "requestSent" && event.node == "reader" && event.text.contains(&format!("ApiVersions request to {broker}"))
+            };
+            events.iter().filter(asks).count()
+        };
+        assert!(0 < asked("broker-2"), "{strategy}");
+        assert_eq!(0 < asked("broker-1"), asks_the_first, "{strategy}");
+    }
 }

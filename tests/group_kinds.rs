@@ -53,7 +53,7 @@ fn replayed(cluster: &Cluster, direct: &Direct) -> Vec<(String, &'static str, i3
     let mut fresh = Coordinator::new(config, Chance::new(1));
     for index in 0..config.partitions {
         let log = &direct.replica(topic_id(cluster, OFFSETS_TOPIC), index).log;
-        fresh.load(direct.now, index, log.batches_from(log.start_offset()), &mut brokerlab::node::Outputs::default());
+        fresh.load(direct.now, index, log.batches_from(log.start_offset()), direct.broker.image(), &mut brokerlab::node::Outputs::default());
     }
     let row =
         |group: &brokerlab::coordinator::Group| (group.id.to_string(), group.kind(), group.generation(), group.size(), group.offsets.len());
@@ -167,5 +167,19 @@ fn a_consumer_group_has_timeouts_of_its_own_within_what_brokers_allow() {
     cluster.advance(44_000.0);
     assert_eq!(cluster.group("g").members.len(), 1, "the brokers' 45 seconds would be over");
     cluster.advance(17_000.0);
+    assert_eq!(cluster.group("g").members.len(), 0);
+
+    // A coordinator that takes over knows them from the start.
+    join(&mut cluster, "another", "consumer");
+    cluster.apply(json!({ "type": "crashConsumer", "id": "another" }));
+    cluster.apply(json!({ "type": "crashBroker", "broker": 1 }));
+    cluster.apply(json!({ "type": "restartBroker", "broker": 1 }));
+    let mut loaded = false;
+    while !loaded {
+        loaded = cluster.events_after(|cluster| cluster.advance(500.0)).iter().any(|event| event.kind == "groupLoaded");
+    }
+    cluster.advance(50_000.0);
+    assert_eq!(cluster.group("g").members.len(), 1);
+    cluster.advance(11_000.0);
     assert_eq!(cluster.group("g").members.len(), 0);
 }

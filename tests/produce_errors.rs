@@ -184,3 +184,27 @@ fn clients_go_on_with_the_leader_that_they_are_told_of() {
     assert!((45..=55).contains(&(after - end)), "{end} to {after}");
     assert!(cluster.position("c", "orders", 0).is_some_and(|position| end <= position));
 }
+
+#[test]
+fn a_record_for_a_partition_that_its_topic_does_not_have_waits_for_it_as_long_as_a_send_may() {
+    for gains_it in [false, true] {
+        let mut cluster = Cluster::of_brokers(1);
+        let configs = json!({ "max.block.ms": "5000" });
+        cluster.apply(json!({ "type": "addProducer", "id": "p", "topic": "orders", "configs": configs }));
+        let events = cluster.events_after(|cluster| {
+            cluster.apply(json!({ "type": "send", "producer": "p", "topic": "orders", "partition": 2, "value": "v" }));
+            cluster.advance(4_000.0);
+            if gains_it {
+                cluster.apply(json!({ "type": "createPartitions", "topic": "orders", "partitions": 3 }));
+            }
+            cluster.advance(2_000.0);
+        });
+        let failed: Vec<_> = events.iter().filter(|event| event.kind == "recordFailed").map(|event| event.error).collect();
+        assert_eq!(failed, if gains_it { vec![] } else { vec![Some("REQUEST_TIMED_OUT")] });
+        let partitions = cluster.view().topics.iter().find(|topic| topic.name == "orders").map(|topic| topic.partitions.len());
+        assert_eq!(partitions, Some(if gains_it { 3 } else { 1 }));
+        if gains_it {
+            assert_eq!(cluster.values("orders", 2), ["v"]);
+        }
+    }
+}

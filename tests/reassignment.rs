@@ -216,40 +216,45 @@ fn what_cannot_be_reassigned_is_refused_and_changes_nothing() {
 #[test]
 fn a_move_is_taken_back_to_replicas_that_lack_something_where_that_is_allowed() {
     let cancel = json!({ "type": "reassign", "topic": "orders", "partition": 0, "replicas": null });
-    let mut cluster = Cluster::of_brokers(3);
-    cluster.apply(json!({ "type": "createTopic", "name": "orders", "partitions": 1, "replicationFactor": 1 }));
-    cluster.advance(500.0);
-    let old = replicas(&cluster)[0];
-    let new: Vec<i32> = (1..=3).filter(|broker| *broker != old).collect();
-    cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
-    cluster.advance(1_000.0);
-    // One of the new replicas comes at once, the other one is down; then the old one is gone.
-    cluster.apply(json!({ "type": "crashBroker", "broker": new[1] }));
-    cluster.advance(15_000.0);
-    cluster.apply(reassign(0, &new));
-    cluster.advance(2_000.0);
-    cluster.apply(json!({ "type": "crashBroker", "broker": old }));
-    cluster.advance(15_000.0);
-    assert_eq!((cluster.partition("orders", 0).leader, cluster.partition("orders", 0).isr), (Some(new[0]), vec![new[0]]));
-    let refusal = cluster.refused(cancel.clone());
-    let expected = "Unable to revert partition assignment for orders:0 because it would require an unclean leader election.";
-    assert_eq!((refusal.code.as_str(), refusal.message.as_str()), ("INVALID_REPLICA_ASSIGNMENT", expected));
-    // Without the leader the old one cannot catch up; where that is allowed it leads all the same, but not before it is there.
-    cluster.apply(json!({ "type": "crashBroker", "broker": new[0] }));
-    cluster.advance(15_000.0);
-    cluster.apply(
-        json!({ "type": "alterConfigs", "resource": "topic", "name": "orders", "set": { "unclean.leader.election.enable": "true" } }),
-    );
-    assert_eq!(cluster.refused(cancel.clone()).code, "INVALID_REPLICA_ASSIGNMENT", "nobody would be in sync");
-    cluster.apply(json!({ "type": "alterConfigs", "resource": "topic", "name": "orders", "delete": ["unclean.leader.election.enable"] }));
-    cluster.apply(json!({ "type": "restartBroker", "broker": old }));
-    cluster.advance(15_000.0);
-    assert_eq!(cluster.partition("orders", 0).leader, None);
-    cluster.apply(
-        json!({ "type": "alterConfigs", "resource": "topic", "name": "orders", "set": { "unclean.leader.election.enable": "true" } }),
-    );
-    cluster.apply(cancel);
-    cluster.advance(1_000.0);
-    assert_eq!((replicas(&cluster), cluster.partition("orders", 0).leader), (vec![old], Some(old)));
-    assert_eq!(cluster.values("orders", 0), ["v"]);
+    let allow = json!({ "type": "alterConfigs", "resource": "topic", "name": "orders", "set": { "unclean.leader.election.enable": "true" } });
+    for is_there in [true, false] {
+        let mut cluster = Cluster::of_brokers(3);
+        cluster.apply(json!({ "type": "createTopic", "name": "orders", "partitions": 1, "replicationFactor": 1 }));
+        cluster.advance(500.0);
+        let old = replicas(&cluster)[0];
+        let new: Vec<i32> = (1..=3).filter(|broker| *broker != old).collect();
+        cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
+        cluster.advance(1_000.0);
+        // One of the new replicas comes at once, the other one is down; then the old one is gone.
+        cluster.apply(json!({ "type": "crashBroker", "broker": new[1] }));
+        cluster.advance(15_000.0);
+        cluster.apply(reassign(0, &new));
+        cluster.advance(2_000.0);
+        cluster.apply(json!({ "type": "crashBroker", "broker": old }));
+        cluster.advance(15_000.0);
+        assert_eq!((cluster.partition("orders", 0).leader, cluster.partition("orders", 0).isr), (Some(new[0]), vec![new[0]]));
+        let refusal = cluster.refused(cancel.clone());
+        let expected = "Unable to revert partition assignment for orders:0 because it would require an unclean leader election.";
+        assert_eq!((refusal.code.as_str(), refusal.message.as_str()), ("INVALID_REPLICA_ASSIGNMENT", expected));
+        // Without the leader the old one cannot catch up; where that is allowed it leads all the same.
+        cluster.apply(json!({ "type": "crashBroker", "broker": new[0] }));
+        cluster.advance(15_000.0);
+        if is_there {
+            cluster.apply(json!({ "type": "restartBroker", "broker": old }));
+            cluster.advance(15_000.0);
+            assert_eq!(cluster.partition("orders", 0).leader, None);
+        }
+        cluster.apply(allow.clone());
+        cluster.apply(cancel.clone());
+        cluster.advance(1_000.0);
+        assert_eq!(replicas(&cluster), [old]);
+        if !is_there {
+            // It counts as in sync, and leads when it comes.
+            assert_eq!((cluster.partition("orders", 0).leader, cluster.partition("orders", 0).isr), (None, vec![old]));
+            cluster.apply(json!({ "type": "restartBroker", "broker": old }));
+            cluster.advance(15_000.0);
+        }
+        assert_eq!((cluster.partition("orders", 0).leader, cluster.partition("orders", 0).isr), (Some(old), vec![old]));
+        assert_eq!(cluster.values("orders", 0), ["v"]);
+    }
 }

@@ -177,6 +177,9 @@ fn a_share_consumer_refuses_what_is_not_its_own_and_its_group_other_members() {
     }
     worker(&mut cluster, "anna", 0, json!({}));
     cluster.advance(10_000.0);
+    let offsets = json!([{ "topic": "orders", "partition": 0, "offset": 1 }]);
+    let refused = cluster.refused(json!({ "type": "commit", "consumer": "anna", "offsets": offsets }));
+    assert_eq!(refused.field.as_deref(), Some("offsets"));
     cluster.consumer("classic", "workers");
     cluster.advance(5_000.0);
     assert_eq!(cluster.group("workers").members.len(), 1);
@@ -255,4 +258,44 @@ fn a_group_goes_on_when_its_coordinators_move_and_its_topic_is_made_anew() {
     });
     assert_eq!(deliveries(&events), (0..4).map(|offset| (offset, 1)).collect(), "another topic, read from its own beginning");
     assert_eq!(share(&cluster, 0).committed, Some(4));
+}
+
+#[test]
+fn a_group_that_reads_what_is_committed_gets_nothing_of_what_was_aborted() {
+    for (level, ends, delivered) in [
+        ("read_uncommitted", Some("abortTransaction"), vec![0, 1, 2, 4]),
+        ("read_committed", Some("abortTransaction"), vec![4]),
+        ("read_committed", Some("commitTransaction"), vec![0, 1, 2, 4]),
+        ("read_committed", None, vec![]),
+        ("read_uncommitted", None, vec![0, 1, 2, 3]),
+    ] {
+        let mut cluster = queue(1, 1);
+        let set = json!({ "share.isolation.level": level });
+        cluster.apply(json!({ "type": "alterConfigs", "resource": "group", "name": "workers", "set": set }));
+        let configs = json!({ "transactional.id": "keeper" });
+        cluster.apply(json!({ "type": "addProducer", "id": "keeper", "topic": "orders", "configs": configs }));
+        cluster.apply(json!({ "type": "addProducer", "id": "plain", "topic": "orders" }));
+        let sends = |cluster: &mut Cluster, producer: &str| {
+            cluster.apply(json!({ "type": "send", "producer": producer, "topic": "orders", "partition": 0, "value": "v" }));
+            cluster.advance(1_000.0);
+        };
+        cluster.apply(json!({ "type": "beginTransaction", "producer": "keeper" }));
+        cluster.advance(1_000.0);
+        (0..3).for_each(|_| sends(&mut cluster, "keeper"));
+        if let Some(ends) = ends {
+            cluster.apply(json!({ "type": ends, "producer": "keeper" }));
+            cluster.advance(1_000.0);
+        }
+        sends(&mut cluster, "plain");
+        let events = cluster.events_after(|cluster| {
+            worker(cluster, "anna", 1, json!({}));
+            cluster.advance(20_000.0);
+        });
+        let once: BTreeMap<i64, u32> = delivered.iter().map(|offset| (*offset, 1)).collect();
+        assert_eq!(deliveries(&events), once, "{level}, {ends:?}");
+        let start = share(&cluster, 0).committed;
+        if ends.is_some() {
+            assert_eq!(start, Some(5), "{level}, {ends:?}: nothing is left");
+        }
+    }
 }

@@ -83,7 +83,7 @@ fn seeds_that_once_showed_a_violation_show_none() {
     for (seeds, scenario) in [
         // Broker 3 is elected uncleanly and eligible afterwards, by what a new controller decides and commits in one moment.
         ("279..279", "controllers"),
-        // A move is taken back while none of the old replicas is alive: nobody would be in the ISR.
+        // A move is taken back while none of the old replicas is alive.
         ("992..992", "mixed"),
         // A share group's limit of deliveries is lowered while a record has been given back under the older one.
         ("2772..2772", "mixed"),

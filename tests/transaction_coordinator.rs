@@ -172,7 +172,7 @@ fn told(broker: &mut Direct) -> (Result<i64, E>, Result<i64, E>) {
 fn loaded(broker: &Direct, cluster: &Cluster) -> Option<i64> {
     let mut coordinator = Coordinator::new(broker.broker.config().coordinator, Chance::new(1));
     let log = &broker.replica(topic_id(cluster, OFFSETS_TOPIC), 0).log;
-    coordinator.load(0, 0, log.batches_from(0), &mut Outputs::default());
+    coordinator.load(0, 0, log.batches_from(0), broker.broker.image(), &mut Outputs::default());
     let group = coordinator.groups().find(|group| &*group.id == GROUP)?;
     group.offsets.values().next().map(|committed| committed.offset)
 }

@@ -166,7 +166,7 @@ impl Broker {
         if is_offsets_topic && new_role {
             let mut effects = Effects::default();
             if leads {
-                self.coordinator.load(now, key.index, replica.log.batches_from(replica.log.start_offset()), out);
+                self.coordinator.load(now, key.index, replica.log.batches_from(replica.log.start_offset()), &self.image, out);
             } else {
                 self.coordinator.unload(key.index, &mut effects);
             }

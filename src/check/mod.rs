@@ -275,6 +275,10 @@ impl Checker {
                 self.given.cut(|own| own == partition, end);
                 Ok(())
             }
+            NoteKind::ReassignmentCancelled { partition, replicas } => {
+                self.partition(partition).reverted(replicas);
+                Ok(())
+            }
             NoteKind::LeaderElected { partition, leader, leader_epoch, .. } => {
                 let check = self.partition(partition);
                 self.counts.eligible_elections += u64::from(leader.is_some_and(|leader| check.was_eligible(leader)));

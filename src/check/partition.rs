@@ -141,6 +141,11 @@ impl PartitionCheck {
         lost
     }
 
+    /// A move is taken back. Where none of the old replicas was in sync one of them leads all the same, uncleanly, or cleanly when it comes.
+    pub fn reverted(&mut self, replicas: &[i32]) {
+        self.unclean |= self.decided.as_ref().is_some_and(|before| !replicas.iter().any(|replica| before.isr.contains(replica)));
+    }
+
     /// Whether it may lead, by what the controller decided before.
     pub fn was_eligible(&self, broker: i32) -> bool {
         self.decided.as_ref().is_some_and(|state| state.elr.contains(&broker))

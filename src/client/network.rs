@@ -19,7 +19,8 @@ pub struct NetworkConfig {
     /// `metadata.max.age.ms`: metadata older than this is asked for again even if nothing went wrong.
     pub metadata_max_age: Time,
     /// `metadata.recovery.rebootstrap.trigger.ms`: whoever hears no metadata for so long asks those again that it began with.
-    pub rebootstrap_trigger: Time,
+    /// `None`: it never does, not even when none of the known ones is there (`metadata.recovery.strategy=none`).
+    pub rebootstrap_trigger: Option<Time>,
     /// `retry.backoff.ms`
     pub retry_backoff: Time,
     /// `retry.backoff.max.ms`
@@ -310,13 +311,16 @@ impl<T> Network<T> {
             return;
         }
         // Those whom it knows have been there once and may be gone for good (KIP-1102).
-        if now.saturating_sub(*self.metadata.in_vain_since.get_or_insert(now)) >= self.config.rebootstrap_trigger {
+        let in_vain = now.saturating_sub(*self.metadata.in_vain_since.get_or_insert(now));
+        if self.config.rebootstrap_trigger.is_some_and(|trigger| trigger <= in_vain) {
             self.metadata.in_vain_since = Some(now);
             self.bootstrap_again();
         }
         let Some(broker) = self.some_broker(now) else {
-            // Nobody whom it knows is there: those that it began with may be (KIP-899, `metadata.recovery.strategy`).
-            self.bootstrap_again();
+            // Nobody whom it knows is there: those that it began with may be (KIP-899).
+            if self.config.rebootstrap_trigger.is_some() {
+                self.bootstrap_again();
+            }
             self.metadata.due = self.links.next_try(now);
             return;
         };

@@ -235,7 +235,7 @@ impl Producer {
             }
             Input::Response { correlation, response: Response::Metadata(message), .. } => {
                 self.network.learn(now, correlation, &message);
-                self.unblock(now, out);
+                self.unblock(now);
             }
             Input::Response { correlation, response: Response::Produce(message), .. } => {
                 if let Some(pending) = self.network.answered(correlation) {
@@ -319,24 +319,24 @@ impl Producer {
             return;
         }
         // Order: who blocks first is sent first.
-        if self.blocked.is_empty() && self.accept(now, topic, record, out) {
+        if self.blocked.is_empty() && self.accept(now, topic, record) {
             return;
         }
         self.blocked.push_back(Blocked { topic: topic.clone(), record: record.keep(), deadline: now + self.config.max_block });
     }
 
     /// Puts a record into its partition's batch, if its topic is known and there is room.
-    fn accept(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>, out: &mut Outputs) -> bool {
+    fn accept(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>) -> bool {
         let Some(partitions) = self.network.topics.get(topic).map(|info| &info.partitions).filter(|known| !known.is_empty()) else {
             return false;
         };
         if !self.accumulator.has_room(record.size()) {
             return false;
         }
-        if let Some(chosen) = record.partition.filter(|chosen| !(0..partitions.len() as i32).contains(chosen)) {
-            let partition = Partition { topic: topic.clone(), index: chosen };
-            self.refuse(Some(partition), topic, ErrorCode::UnknownTopicOrPartition, out);
-            return true;
+        if record.partition.is_some_and(|chosen| partitions.len() as i32 <= chosen) {
+            // Its topic may gain it meanwhile (`KafkaProducer.waitOnMetadata`).
+            self.network.refresh(now);
+            return false;
         }
         let (index, is_sticky) = match record.partition {
             Some(chosen) => (chosen, false),
@@ -353,9 +353,9 @@ impl Producer {
         true
     }
 
-    fn unblock(&mut self, now: Time, out: &mut Outputs) {
+    fn unblock(&mut self, now: Time) {
         while let Some(first) = self.blocked.pop_front() {
-            if !self.accept(now, &first.topic, &first.record.draft(&first.record.borrowed_headers()), out) {
+            if !self.accept(now, &first.topic, &first.record.draft(&first.record.borrowed_headers())) {
                 self.blocked.push_front(first);
                 break;
             }
@@ -373,7 +373,7 @@ impl Producer {
         self.network.ask_for_metadata(now, out);
         self.send_ready(now, out);
         if !self.blocked.is_empty() {
-            self.unblock(now, out);
+            self.unblock(now);
             self.send_ready(now, out);
         }
         // After a retry an older batch may stand behind a newer one, which has just been sent.

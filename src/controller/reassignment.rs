@@ -78,8 +78,7 @@ impl Controller {
         let state = self.image.partition(&id, index).ok_or_else(unknown)?;
         let Some(target) = &asked.replicas else {
             let allows_unclean = known.allows_unclean(self.elects_uncleanly());
-            let leads_uncleanly = |old: &[i32]| allows_unclean && old.iter().any(|broker| self.image.is_live(*broker));
-            let before = reverted(state, leads_uncleanly).map_err(|error| (error, reason(error, &partition)))?;
+            let before = reverted(state, allows_unclean, |broker| self.image.is_live(broker)).map_err(|error| (error, reason(error, &partition)))?;
             out.note(NoteKind::ReassignmentCancelled { partition, replicas: before.replicas.clone() });
             self.change(id, index, before, out);
             return Ok(());
@@ -137,15 +136,18 @@ fn reason(error: ErrorCode, partition: &Partition) -> String {
     }
 }
 
-/// The partition as it was before its move. Where only new replicas are in sync, one of the old ones leads then who may lack something: `leads_uncleanly` says
-/// whether one can. (Kafka takes a move back also where none of the old ones is alive, and has the first of them lead when it comes: as if it lacked nothing.)
-fn reverted(state: &PartitionState, leads_uncleanly: impl Fn(&[i32]) -> bool) -> Result<PartitionState, ErrorCode> {
+/// The partition as it was before its move. Where only new replicas are in sync, one of the old ones leads then who may lack something, if `allows_unclean`
+/// says so: any that is alive, or else the first, which counts as in sync from now on and leads when it comes (`PartitionReassignmentRevert`).
+fn reverted(state: &PartitionState, allows_unclean: bool, is_live: impl Fn(i32) -> bool) -> Result<PartitionState, ErrorCode> {
     if state.adding.is_empty() && state.removing.is_empty() {
         return Err(ErrorCode::NoReassignmentInProgress);
     }
-    let (replicas, isr) = (without(&state.replicas, &state.adding), without(&state.isr, &state.adding));
-    if isr.is_empty() && !leads_uncleanly(&replicas) {
+    let (replicas, mut isr) = (without(&state.replicas, &state.adding), without(&state.isr, &state.adding));
+    if isr.is_empty() && !allows_unclean {
         return Err(ErrorCode::InvalidReplicaAssignment);
+    }
+    if isr.is_empty() && !replicas.iter().any(|replica| is_live(*replica)) {
+        isr.extend(replicas.first());
     }
     Ok(PartitionState { replicas, isr, adding: Vec::new(), removing: Vec::new(), ..state.clone() })
 }

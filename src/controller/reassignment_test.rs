@@ -46,7 +46,7 @@ fn an_order_alone_is_no_move_and_fewer_replicas_need_no_waiting() {
 #[test]
 fn a_move_can_be_taken_back_and_replaced() {
     let moving = state(&[2, 1, 4, 3], &[3, 2, 1], &[4], &[3]);
-    let back = reverted(&moving, |_| false).expect("it is under way");
+    let back = reverted(&moving, false, |_| false).expect("it is under way");
     assert_eq!(back, state(&[2, 1, 3], &[3, 2, 1], &[], &[]));
     let mut again = reassigned(&moving, &[1, 2, 3]);
     assert_eq!((again.replicas.clone(), again.adding.clone(), again.removing.clone()), (vec![1, 2, 3, 4], vec![4], vec![4]));
@@ -56,9 +56,11 @@ fn a_move_can_be_taken_back_and_replaced() {
     // Who was to leave does so, though the new move leaves nobody out.
     let same = reassigned(&moving, &[2, 1, 4, 3]);
     assert_eq!(same, moving);
-    assert_eq!(reverted(&state(&[1], &[1], &[], &[]), |_| true), Err(ErrorCode::NoReassignmentInProgress));
+    assert_eq!(reverted(&state(&[1], &[1], &[], &[]), true, |_| true), Err(ErrorCode::NoReassignmentInProgress));
     let lacking = state(&[4, 3], &[4], &[4], &[3]);
-    assert_eq!(reverted(&lacking, |_| false), Err(ErrorCode::InvalidReplicaAssignment), "who is left is not in sync");
-    let unclean = reverted(&lacking, |old| old == [3]).expect("it is allowed");
-    assert_eq!((unclean.replicas, unclean.isr), (vec![3], vec![]));
+    assert_eq!(reverted(&lacking, false, |_| true), Err(ErrorCode::InvalidReplicaAssignment), "who is left is not in sync");
+    for (is_there, isr) in [(true, vec![]), (false, vec![3])] {
+        let unclean = reverted(&lacking, true, |old| is_there && old == 3).expect("it is allowed");
+        assert_eq!((unclean.replicas, unclean.isr), (vec![3], isr), "who is alive is elected, and otherwise the first counts as in sync");
+    }
 }

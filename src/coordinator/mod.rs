@@ -235,8 +235,15 @@ impl Coordinator {
         self.shards.values().flat_map(|shard| shard.groups.values())
     }
 
-    /// The broker leads this partition now: its groups are what its records say.
-    pub fn load<'a>(&mut self, now: Time, partition: i32, batches: impl Iterator<Item = &'a Batch>, out: &mut Outputs) {
+    /// The broker leads this partition now: its groups are what its records say, with the settings that are known of them.
+    pub fn load<'a>(
+        &mut self,
+        now: Time,
+        partition: i32,
+        batches: impl Iterator<Item = &'a Batch>,
+        image: &MetadataImage,
+        out: &mut Outputs,
+    ) {
         let mut shard = Shard::default();
         // Taken back by a tombstone; what is committed under the name goes by tombstones of its own.
         let mut gone: OrderedSet<Arc<str>> = OrderedSet::new();
@@ -283,7 +290,8 @@ impl Coordinator {
                         group.consumer.get_or_insert_default();
                     }
                     if let Some(state) = &mut group.consumer {
-                        state.replay(now, self.config.consumer_session_timeout, &key, record.value.as_ref());
+                        let session = self.config_of(key.group(), image).consumer_session_timeout;
+                        state.replay(now, session, &key, record.value.as_ref());
                     }
                 }
                 Ok(GroupKey::Share(key)) if key.about == ShareGroupRecord::Group && record.value.is_none() => {
@@ -297,7 +305,8 @@ impl Coordinator {
                         group.share.get_or_insert_default();
                     }
                     if let Some(state) = &mut group.share {
-                        state.replay(now, self.config.share_session_timeout, &key, record.value.as_ref());
+                        let session = self.share_config(&key.group, image).session_timeout;
+                        state.replay(now, session, &key, record.value.as_ref());
                     }
                 }
                 Err(_) => {}

@@ -122,7 +122,7 @@ impl Coordinator {
     }
 
     /// What holds for a share group: its own settings before the broker's.
-    fn share_config(&self, group: &str, image: &MetadataImage) -> ShareMemberConfig {
+    pub(super) fn share_config(&self, group: &str, image: &MetadataImage) -> ShareMemberConfig {
         let own = |name: &str| image.group_configs.get(group)?.get(name)?.trim().parse::<Time>().ok().map(|ms| MS * ms);
         ShareMemberConfig {
             session_timeout: own("share.session.timeout.ms").unwrap_or(self.config.share_session_timeout),
@@ -157,8 +157,8 @@ impl Coordinator {
 
 /// What members of a share group are held to.
 #[derive(Clone, Copy)]
-struct ShareMemberConfig {
-    session_timeout: Time,
+pub(super) struct ShareMemberConfig {
+    pub(super) session_timeout: Time,
     heartbeat_interval: Time,
     size_max: usize,
 }

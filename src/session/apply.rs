@@ -310,6 +310,9 @@ fn commit(world: &mut World, trace: &mut Trace, id: &str, offsets: Option<&[Comm
     if reader.config().group.is_none() {
         return Err(Refusal::kafka(ErrorCode::InvalidGroupId, format!("Consumer {id} has no group to commit for.")).at("consumer"));
     }
+    if reader.config().shares && offsets.is_some() {
+        return Err(Refusal::argument("offsets", format!("Share consumer {id} commits what it has acknowledged, and no offsets.")));
+    }
     let mut all = offsets.iter().flat_map(|offsets| offsets.iter()).enumerate();
     if let Some((place, wrong)) = all.find(|(_, offset)| offset.offset < 0) {
         return Err(Refusal::argument(

@@ -164,7 +164,10 @@ impl Values {
         NetworkConfig {
             request_timeout: self.millis("request.timeout.ms"),
             metadata_max_age: self.millis("metadata.max.age.ms"),
-            rebootstrap_trigger: self.millis("metadata.recovery.rebootstrap.trigger.ms"),
+            rebootstrap_trigger: self
+                .text("metadata.recovery.strategy")
+                .eq_ignore_ascii_case("rebootstrap")
+                .then(|| self.millis("metadata.recovery.rebootstrap.trigger.ms")),
             retry_backoff: self.millis("retry.backoff.ms"),
             retry_backoff_max: self.millis("retry.backoff.max.ms"),
             links: LinkConfig {
@@ -529,6 +532,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<(WorldConfig, Vec<Warning>)
         deliveries_max: values.int("group.share.delivery.count.limit") as i16,
         lock_duration: values.millis("group.share.record.lock.duration.ms"),
         locks_max: values.int("group.share.partition.max.record.locks"),
+        reads_committed: false,
         sessions_max: values.size("group.share.max.share.sessions"),
         state_partitions: values.i32("share.coordinator.state.topic.num.partitions"),
         state_replication_factor: state_factor as i16,

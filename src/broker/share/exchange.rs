@@ -4,7 +4,7 @@
 
 use super::super::Broker;
 use super::super::remote::RemoteRead;
-use super::Known;
+use super::{Known, ShareConfig};
 use super::partition::{AcknowledgeType, Acknowledgement, Acquired};
 use super::persister::Ask;
 use super::sessions::{Wanted, Whose};
@@ -15,6 +15,7 @@ use crate::protocol::share_records::ShareKey;
 use crate::protocol::wire::{self, Response};
 use crate::protocol::{Batch, ErrorCode, FINAL_EPOCH};
 use crate::replica::PartitionKey;
+use crate::storage::EndedTransaction;
 use k::share_fetch_response as fetched;
 use kafka_protocol::messages as k;
 use std::sync::Arc;
@@ -292,12 +293,18 @@ impl Broker {
         if found.is_empty() && !is_over && (read.is_empty() || bytes < fetch.min_bytes) {
             return None;
         }
-        let mut left = fetch.max_records;
+        let (mut left, mut has_archived) = (fetch.max_records, false);
         for (key, place, batches) in read {
             let ranges: Vec<(i64, i64)> = batches.iter().map(|batch| (batch.base_offset, batch.last_offset())).collect();
+            // Members cannot tell what was aborted, as consumers do: nothing of that is handed out.
+            let aborted = if config.reads_committed { self.aborted_batches(place, &batches) } else { Vec::new() };
             let Some(partition) = self.share.active(&key).filter(|_| 0 < left) else { continue };
             partition.deliveries_max = config.deliveries_max;
-            let acquired = partition.acquire(member, &ranges, left, config.locks_max, now + config.lock_duration);
+            let mut acquired = partition.acquire(member, &ranges, left, config.locks_max, now + config.lock_duration);
+            if !aborted.is_empty() {
+                acquired = partition.archive(acquired, &aborted);
+                has_archived = true;
+            }
             left -= acquired.iter().map(|range| range.last - range.first + 1).sum::<i64>();
             for range in &acquired {
                 if let Some(name) = self.partition_named(&key) {
@@ -318,7 +325,25 @@ impl Broker {
                 (answer.batches, answer.acquired) = (batches, acquired);
             }
         }
+        if found.is_empty() && !is_over && has_archived {
+            // There may be something behind what was aborted.
+            return self.acquire(now, &(group.clone(), member.clone()), fetch, out);
+        }
         (!found.is_empty() || is_over).then_some(found)
+    }
+
+    /// The offsets of those batches that are of aborted transactions.
+    fn aborted_batches(&self, place: PartitionKey, batches: &[Batch]) -> Vec<(i64, i64)> {
+        let (Ok(replica), Some(first), Some(last)) = (self.replica(place), batches.first(), batches.last()) else { return Vec::new() };
+        let ended: Vec<_> = replica.log.producers().transactions().aborted_within(first.base_offset, last.next_offset()).collect();
+        let is_aborted = |batch: &&Batch| {
+            let header = batch.header().ok().filter(|header| header.is_transactional() && !header.is_control());
+            let is_in = |producer_id: i64, ended: &EndedTransaction| {
+                ended.producer_id == producer_id && (ended.first_offset..=ended.last_offset).contains(&batch.base_offset)
+            };
+            header.is_some_and(|header| ended.iter().any(|ended| is_in(header.producer_id, ended)))
+        };
+        batches.iter().filter(is_aborted).map(|batch| (batch.base_offset, batch.last_offset())).collect()
     }
 
     /// The batches from which the group may have records.
@@ -349,14 +374,15 @@ impl Broker {
             }
             Some(Known::Active(_)) => {}
         }
-        let locks_max = self.share_config(&key.group).locks_max;
+        let ShareConfig { locks_max, reads_committed, .. } = self.share_config(&key.group);
         let Some(from) =
             self.share.active(key).filter(|partition| partition.can_acquire(locks_max)).map(|partition| partition.fetch_offset())
         else {
             return Ok(Vec::new());
         };
         let replica = self.replica(place)?;
-        let found = match replica.read(from, -1, replica.high_watermark(), max_bytes, first) {
+        let limit = if reads_committed { replica.last_stable_offset() } else { replica.high_watermark() };
+        let found = match replica.read(from, -1, limit, max_bytes, first) {
             Ok(read) if !read.tiered => return Ok(read.batches),
             // The remote store is asked; its answer is not waited for as a consumer's is.
             Ok(_) => self.find_remote(&RemoteRead { place: 0, key: place, offset: from, most: max_bytes, first }),

@@ -34,6 +34,8 @@ pub struct ShareConfig {
     pub lock_duration: Time,
     /// `group.share.partition.max.record.locks`
     pub locks_max: i64,
+    /// `share.isolation.level=read_committed`; only a group can say so.
+    pub reads_committed: bool,
     /// `group.share.max.share.sessions`
     pub sessions_max: usize,
     /// `share.coordinator.state.topic.num.partitions`
@@ -114,6 +116,7 @@ impl Broker {
                 ("share.record.lock.duration.ms", Ok(ms)) => config.lock_duration = MS * ms as Time,
                 ("share.delivery.count.limit", Ok(count)) => config.deliveries_max = count as i16,
                 ("share.partition.max.record.locks", Ok(count)) => config.locks_max = count,
+                ("share.isolation.level", _) => config.reads_committed = text.trim().eq_ignore_ascii_case("read_committed"),
                 _ => {}
             }
         }

@@ -236,6 +236,30 @@ impl SharePartition {
         acquired
     }
 
+    /// Of what a member was just given these offsets are nobody's, for their transactions were aborted. Returns what is left to the member. As in Kafka
+    /// this is not stored: the next leader finds it out for itself.
+    pub fn archive(&mut self, acquired: Vec<Acquired>, aborted: &[(i64, i64)]) -> Vec<Acquired> {
+        let mut left = acquired;
+        for (first, last) in aborted.iter().copied() {
+            let outside = |range: Acquired| {
+                let before = Acquired { last: range.last.min(first - 1), ..range };
+                let behind = Acquired { first: range.first.max(last + 1), ..range };
+                [before, behind].into_iter().filter(|part| part.first <= part.last)
+            };
+            for range in left.iter().filter(|range| range.first <= last && first <= range.last) {
+                let (first, last) = (first.max(range.first), last.min(range.last));
+                self.split(first);
+                self.split(last + 1);
+                for (_, archived) in ranges_from(&mut self.in_flight, first).take_while(|(at, _)| *at <= last) {
+                    (archived.state, archived.member) = (RecordState::Archived, None);
+                }
+            }
+            left = left.into_iter().flat_map(outside).collect();
+        }
+        self.advance();
+        left
+    }
+
     /// A member says what has become of records. All of it is taken, or nothing.
     pub fn acknowledge(&mut self, member: &str, said: &[Acknowledgement]) -> Result<Option<Change>, ErrorCode> {
         for batch in said.iter().filter(|batch| self.start <= batch.last) {

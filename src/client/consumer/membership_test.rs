@@ -12,7 +12,7 @@ fn consumer() -> Consumer {
     let network = NetworkConfig {
         request_timeout: 30_000 * MS,
         metadata_max_age: 300_000 * MS,
-        rebootstrap_trigger: 300_000 * MS,
+        rebootstrap_trigger: Some(300_000 * MS),
         retry_backoff: 100 * MS,
         retry_backoff_max: 1_000 * MS,
         links,

@@ -71,7 +71,7 @@ impl Coordinator {
     }
 
     /// What holds for a group: its own settings before the broker's.
-    fn config_of(&self, group: &str, image: &MetadataImage) -> CoordinatorConfig {
+    pub(in crate::coordinator) fn config_of(&self, group: &str, image: &MetadataImage) -> CoordinatorConfig {
         let own = |name: &str| image.group_configs.get(group)?.get(name)?.trim().parse::<Time>().ok().map(|ms| MS * ms);
         CoordinatorConfig {
             consumer_session_timeout: own("consumer.session.timeout.ms").unwrap_or(self.config.consumer_session_timeout),
