@@ -113,6 +113,7 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("failover-aborts", "a new coordinator aborts what the last one has begun to commit"),
     ("offsets-before-the-commit", "offsets in a transaction count before it has committed"),
     ("assigned-before-revoked", "a partition is given to a member while another has not given it up (KIP-848)"),
+    ("aborted-records-shared", "a share group that reads what is committed is given what was aborted"),
     ("share-acquired-twice", "a record that one member of a share group has is given to another"),
     ("share-accepted-comes-again", "a new leader takes what a share group has accepted for available"),
     ("share-begins-behind-the-stored", "a new leader goes on behind all that the state tells of, accepted or not"),

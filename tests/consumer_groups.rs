@@ -10,6 +10,7 @@ use cluster::Cluster;
 use cluster::direct::{Direct, topic_id};
 use kafka_protocol::messages as k;
 use kafka_protocol::messages::consumer_group_heartbeat_request as asked;
+use serde_json::json;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -381,4 +382,40 @@ fn offsets_of_what_members_subscribe_to_are_not_deleted() {
     assert_eq!(delete(&mut group, "payments"), (E::None, E::None));
     group.beat(&Beat::of("a", LEAVE));
     assert_eq!(delete(&mut group, "orders"), (E::None, E::None));
+}
+
+#[test]
+fn no_heartbeat_is_answered_before_what_its_coordinator_has_written_is_committed() {
+    for (protocol, api) in [("consumer", "ConsumerGroupHeartbeat"), ("share", "ShareGroupHeartbeat"), ("classic", "Heartbeat")] {
+        let mut cluster = Cluster::of_brokers(2).topic("orders", 1, 2);
+        for id in ["anna", "ben"] {
+            let configs = json!({ "group.protocol": protocol });
+            cluster.apply(json!({ "type": "addConsumer", "id": id, "group": "g", "topics": ["orders"], "configs": configs }));
+        }
+        cluster.advance(15_000.0);
+        let coordinator = cluster.group("g").coordinator.expect("a coordinator");
+        let heartbeats = |cluster: &mut Cluster, ms: f64| {
+            let events = cluster.events_after(|cluster| cluster.advance(ms));
+            let of = |kind: &str, peer: &str| {
+                let is = |event: &&brokerlab::view::EventView| {
+                    event.kind == kind && event.detail["api"] == api && (event.node == peer || event.detail["to"] == peer)
+                };
+                events.iter().filter(is).count()
+            };
+            (of("requestSent", "anna"), of("responseSent", "anna"))
+        };
+        let (asked, answered) = heartbeats(&mut cluster, 20_000.0);
+        assert!(0 < asked && asked == answered, "{protocol}: {asked} heartbeats, {answered} answers");
+        // The follower stands still, not for long enough to leave the ISR: what is written meanwhile is not committed.
+        cluster.apply(json!({ "type": "freezeBroker", "broker": 3 - coordinator, "ms": 7_500 }));
+        match protocol {
+            "classic" => _ = cluster.apply(json!({ "type": "commit", "consumer": "anna" })),
+            _ => _ = cluster.apply(json!({ "type": "removeConsumer", "id": "ben" })),
+        }
+        cluster.advance(200.0);
+        let (asked, answered) = heartbeats(&mut cluster, 7_000.0);
+        assert!(0 < asked && answered == 0, "{protocol}: {asked} heartbeats, {answered} answers");
+        let (_, answered) = heartbeats(&mut cluster, 8_000.0);
+        assert!(0 < answered, "{protocol}");
+    }
 }

@@ -206,7 +206,13 @@ fn replayed(cluster: &Cluster, direct: &Direct) -> Vec<(String, usize)> {
     let topic = topic_id(cluster, OFFSETS_TOPIC);
     for index in 0..direct.broker.config().coordinator.partitions {
         let log = &direct.replica(topic, index).log;
-        fresh.load(direct.now, index, log.batches_from(log.start_offset()), direct.broker.image(), &mut brokerlab::node::Outputs::default());
+        fresh.load(
+            direct.now,
+            index,
+            log.batches_from(log.start_offset()),
+            direct.broker.image(),
+            &mut brokerlab::node::Outputs::default(),
+        );
     }
     fresh.groups().map(|group| (group.id.to_string(), group.offsets.len())).collect()
 }

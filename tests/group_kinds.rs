@@ -53,7 +53,13 @@ fn replayed(cluster: &Cluster, direct: &Direct) -> Vec<(String, &'static str, i3
     let mut fresh = Coordinator::new(config, Chance::new(1));
     for index in 0..config.partitions {
         let log = &direct.replica(topic_id(cluster, OFFSETS_TOPIC), index).log;
-        fresh.load(direct.now, index, log.batches_from(log.start_offset()), direct.broker.image(), &mut brokerlab::node::Outputs::default());
+        fresh.load(
+            direct.now,
+            index,
+            log.batches_from(log.start_offset()),
+            direct.broker.image(),
+            &mut brokerlab::node::Outputs::default(),
+        );
     }
     let row =
         |group: &brokerlab::coordinator::Group| (group.id.to_string(), group.kind(), group.generation(), group.size(), group.offsets.len());

@@ -216,7 +216,8 @@ fn what_cannot_be_reassigned_is_refused_and_changes_nothing() {
 #[test]
 fn a_move_is_taken_back_to_replicas_that_lack_something_where_that_is_allowed() {
     let cancel = json!({ "type": "reassign", "topic": "orders", "partition": 0, "replicas": null });
-    let allow = json!({ "type": "alterConfigs", "resource": "topic", "name": "orders", "set": { "unclean.leader.election.enable": "true" } });
+    let allow =
+        json!({ "type": "alterConfigs", "resource": "topic", "name": "orders", "set": { "unclean.leader.election.enable": "true" } });
     for is_there in [true, false] {
         let mut cluster = Cluster::of_brokers(3);
         cluster.apply(json!({ "type": "createTopic", "name": "orders", "partitions": 1, "replicationFactor": 1 }));

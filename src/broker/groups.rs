@@ -3,6 +3,7 @@
 //! Source: `CoordinatorRuntime`: what a group decides is written to `__consumer_offsets` with acks=all before anybody hears of it.
 
 use super::Broker;
+use super::produce::DelayedProduce;
 use super::share::Ask;
 use super::verification::Parked;
 use crate::coordinator::{Effects, OFFSETS_TOPIC, ReplyTo, Then, partition_for};
@@ -171,6 +172,9 @@ impl Broker {
                 self.coordinator_failed(now, then, error, out);
             }
         }
+        for (partition, reply, response) in effects.after_writes.drain(..) {
+            self.answer_after_writes(partition, reply, response, out);
+        }
         for (task, key, wish) in effects.shares.drain(..) {
             self.ask_share_coordinator(now, &key, Ask::Wish { task, wish }, out);
         }
@@ -178,6 +182,18 @@ impl Broker {
             let at = at.max(now + 1);
             self.groups_wake = Some(at);
             out.timer(at, Timer::Groups);
+        }
+    }
+
+    /// Answers once all is committed that was written to a partition of `__consumer_offsets` before (`CoordinatorRuntime`, `DeferredEventQueue`).
+    fn answer_after_writes(&mut self, partition: i32, reply: ReplyTo, response: Response, out: &mut Outputs) {
+        let last = self.offsets_key(partition).and_then(|key| self.last_append(key));
+        match last {
+            Some(waiting) => {
+                let then = Then::HeartbeatHeard { reply, response };
+                self.produces.watch(DelayedProduce::Coordinator { waiting, then }, [waiting.key]);
+            }
+            None => self.respond(reply.from, reply.correlation, response, out),
         }
     }
 

@@ -319,6 +319,13 @@ impl Broker {
         }
     }
 
+    /// What whoever waits for all that this leader has appended waits for; `None`: nothing, all of it is committed.
+    pub(super) fn last_append(&self, key: PartitionKey) -> Option<Waiting> {
+        let replica = self.replicas.get(&key)?;
+        let (leader_epoch, required) = (replica.leader()?.epoch, replica.log.end_offset());
+        (replica.high_watermark() < required).then_some(Waiting { key, required, leader_epoch, place: (0, 0) })
+    }
+
     pub(super) fn try_delayed_produces(&mut self, now: Time, key: PartitionKey, out: &mut Outputs) {
         for (number, delayed) in self.produces.take_watching(key) {
             match delayed {

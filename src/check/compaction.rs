@@ -43,7 +43,7 @@ impl Compaction {
     /// A replica's log was compacted up to `to`, by a clock that shows `now_ms`. Returns the first offset that it should still hold.
     pub fn compacted(&mut self, committed: &Committed, transactions: &TransactionCheck, log: &Log, to: i64, now_ms: i64) -> Option<i64> {
         self.end = self.end.max(to);
-        self.take_in(committed, transactions);
+        self.take_in(committed, transactions, log.start_offset());
         let horizon = now_ms.saturating_add(log.config().delete_retention_ms);
         for known in self.records.iter_mut().take_while(|known| known.offset < to).filter(|known| known.is_tombstone) {
             known.horizon = Some(known.horizon.map_or(horizon, |earlier| earlier.min(horizon)));
@@ -65,10 +65,11 @@ impl Compaction {
         self.end = self.end.max(to);
     }
 
-    /// As far as every transaction is decided: no compaction goes further.
-    fn take_in(&mut self, committed: &Committed, transactions: &TransactionCheck) {
+    /// As far as every transaction is decided that a log knows which begins at `start`: no compaction of it goes further.
+    fn take_in(&mut self, committed: &Committed, transactions: &TransactionCheck, start: i64) {
+        let stable = transactions.stable_from(committed, start);
         let from = self.records.last().map_or(0, |known| known.offset + 1);
-        let decided = committed.from(from).iter().take_while(|batch| batch.base_offset < transactions.stable());
+        let decided = committed.from(from).iter().take_while(|batch| batch.base_offset < stable);
         let records = decided.flat_map(|batch| {
             let is_hidden = transactions.is_hidden(batch, true);
             batch.records().flatten().map(move |record| (is_hidden, record))

@@ -16,7 +16,7 @@
 //!
 //! I1 to I5: records of idempotent producers are written once and in order.
 //!
-//! S1 to S4 are those of share groups, K1 to K3 those of client quotas, and A1 is of applications that keep a table.
+//! S1 to S6 are those of share groups, K1 to K3 those of client quotas, and A1 is of applications that keep a table.
 //!
 //! T5 and T6 are those of transactions in a partition's log; a marker begins an epoch there as records do. T1 to T3, T7 and T8 hold them against the log of
 //! their coordinators, T10 is of the offsets in them.
@@ -172,6 +172,13 @@ impl Checker {
         self.is_ledger_torn || self.partitions.iter().any(is_torn)
     }
 
+    /// Whether some may be lost of what is stored of a share group, by its coordinator or the share coordinators: what the one has heard of the others may
+    /// not know, and what they know is of a later epoch than that of a group that begins anew.
+    pub fn is_share_group_torn(&self, world: &World, group: &str) -> bool {
+        let is_torn = |(name, check): (&Partition, &PartitionCheck)| *name.topic == *SHARE_TOPIC && check.is_unclean();
+        self.partitions.iter().any(is_torn) || self.is_unclean(&offsets_partition(world, group))
+    }
+
     /// No replica's log of a partition has gaps from here on.
     pub fn compacted_end(&self, partition: &Partition) -> i64 {
         self.partitions.get(partition).map_or(0, PartitionCheck::compacted_end)
@@ -211,8 +218,10 @@ impl Checker {
     }
 
     /// R14: whoever comes back and cannot say that it ended in good order may lead nothing before it has caught up.
-    fn unproven_is_not_eligible(&self, broker: i32) -> Verdict {
-        match self.partitions.iter().find(|(_, check)| check.is_eligible(broker)) {
+    fn unproven_is_not_eligible(&self, world: &World, broker: i32) -> Verdict {
+        // Of a topic that is deleted in the same moment nothing was heard any more.
+        let is_there = |name: &Partition| world.controller().image().topic(&name.topic).is_some();
+        match self.partitions.iter().find(|(name, check)| check.is_eligible(broker) && is_there(name)) {
             Some((name, _)) => Err(("R14", format!("broker {broker} is back from an unclean end and still eligible to lead {name}"))),
             None => Ok(()),
         }
@@ -261,7 +270,7 @@ impl Checker {
                 Ok(())
             }
             NoteKind::BrokerFenced { broker } | NoteKind::BrokerUnregistered { broker } => fenced_is_in_no_isr(world, *broker),
-            NoteKind::BrokerRegistered { broker, ended_cleanly: false, .. } => self.unproven_is_not_eligible(*broker),
+            NoteKind::BrokerRegistered { broker, ended_cleanly: false, .. } => self.unproven_is_not_eligible(world, *broker),
             NoteKind::EligibleLeadersChanged { partition, elr } => self.partition(partition).eligible(world, partition, elr),
             NoteKind::UncleanElection { partition, leader, reason, .. } => {
                 let topic = world.controller().image().topic(&partition.topic);
@@ -436,7 +445,8 @@ impl Checker {
             }
             NoteKind::RecordsAcquired { group, member, partition, first_offset, last_offset, deliveries } => {
                 let range = (*first_offset, *last_offset);
-                self.shares.acquired(world, node, &Told { group, member, partition, range, deliveries: *deliveries })
+                let log = self.partitions.or_default(partition.clone());
+                self.shares.acquired(world, node, &Told { group, member, partition, range, deliveries: *deliveries }, log)
             }
             NoteKind::RecordsSettled { group, member, partition, first_offset, last_offset, deliveries, archived, by } => {
                 let range = (*first_offset, *last_offset);

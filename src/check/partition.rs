@@ -83,6 +83,16 @@ impl PartitionCheck {
         self.compaction.end().max(self.former_compacted)
     }
 
+    /// Whether a batch's transaction was aborted.
+    pub fn is_aborted(&self, batch: &Batch) -> bool {
+        self.transactions.is_aborted(batch)
+    }
+
+    /// Whether a batch's transaction is open or was aborted.
+    pub fn is_uncommitted(&self, batch: &Batch) -> bool {
+        !self.transactions.is_hidden(batch, false) && self.transactions.is_hidden(batch, true)
+    }
+
     /// Where a gap ends that has nothing in it that a consumer sees. What a leader wrote that had not heard of the topic's end is not known.
     pub fn end_of_hidden(&self, from: i64, reads_committed: bool) -> i64 {
         if self.committed.end() <= from && from < self.former_end {

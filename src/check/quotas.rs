@@ -13,7 +13,7 @@ use crate::node::{Body, Channel, MS, NodeId, Note, NoteKind, Time};
 use crate::ordered::OrderedMap;
 use crate::protocol::client_quotas::{ClientQuotas, Payer, Quota, Whose};
 use crate::protocol::wire::{Api, Request, Response};
-use crate::sim::World;
+use crate::sim::{Application, World};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -59,10 +59,6 @@ impl QuotasCheck {
                 self.lines.values_mut().filter(|line| line.told == Some(*message)).for_each(|line| line.told = None);
                 Ok(())
             }
-            (NoteKind::MessageDelayed { message, .. } | NoteKind::MessageDuplicated { message, .. }, client @ NodeId::Client(_)) => {
-                self.may_outlive(world, client, *message);
-                Ok(())
-            }
             (NoteKind::ClientThrottled { client, ms }, NodeId::Broker(broker)) => self.throttled(world, broker, client, *ms),
             (NoteKind::BrokerCrashed | NoteKind::PowerLost | NoteKind::BrokerStopped | NoteKind::BrokerRemoved, NodeId::Broker(broker)) => {
                 self.lines.retain(|(of, ..), _| *of != broker);
@@ -91,20 +87,13 @@ impl QuotasCheck {
         Ok(())
     }
 
-    /// A message that is held up may come when its connection has been closed meanwhile: the broker answers it then, and nobody hears it.
-    fn may_outlive(&mut self, world: &World, client: NodeId, message: u64) {
-        let Some((to, correlation, Body::Request(_))) = world.message(message) else { return };
-        let NodeId::Broker(broker) = to.peer else { return };
-        if let Some(line) = self.lines.get_mut(&(broker, client, to.channel)) {
-            line.asked.remove(&correlation);
-        }
-    }
-
     fn answered(&mut self, world: &World, now: Time, client: NodeId, broker: i32, message: u64) -> Verdict {
         let Some((to, correlation, Body::Response(response))) = world.message(message) else { return Ok(()) };
         let Some(line) = self.lines.get_mut(&(broker, client, to.channel)) else { return Ok(()) };
-        // One of a connection that was closed meanwhile says nothing.
-        let Some(bytes) = line.asked.remove(&correlation) else { return Ok(()) };
+        // One of a connection that was closed meanwhile says nothing, and is not charged for.
+        let Some(bytes) = line.asked.remove(&correlation).filter(|_| is_connected(world, client, broker, to.channel)) else {
+            return Ok(());
+        };
         let Some((server, _)) = world.broker(broker).filter(|(server, _)| QUEUE_NEVER_FULL <= server.config().costs.queued_max) else {
             return Ok(());
         };
@@ -169,6 +158,14 @@ impl QuotasCheck {
         }
         Err(("K3", format!("broker {broker} lets {client} wait for {ms} ms, and no quota that applies to it says so")))
     }
+}
+
+/// Whether a client has not closed its connection with a broker.
+fn is_connected(world: &World, client: NodeId, broker: i32, channel: Channel) -> bool {
+    world.client_at(client).is_some_and(|client| match &client.application {
+        Application::Producer { producer, .. } => producer.is_connected(broker, channel),
+        Application::Consumer { consumer, .. } => consumer.is_connected(broker, channel),
+    })
 }
 
 /// The limit of a client, and who shares it: of all entities that it is one of the most special one, and users before client ids.

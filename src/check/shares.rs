@@ -3,7 +3,8 @@
 //! S1: of what one leader hands out no record is with two members at a time, or with one for longer than its lock lasts. (A leader that does not know yet that another leads may hand out what the
 //! other does: neither writes that down.) S2: what a group has accepted, or what was archived, and is stored is delivered to nobody again. S3: every
 //! delivery is counted, and there are no more than the limit allows. S4: nothing is passed over: a record that lies before the share-partition start offset
-//! was handed to an application that did not give it back, or was archived, or delivered as often as may be.
+//! was handed to an application that did not give it back, or was archived, or delivered as often as may be. S6: a group that reads only what is
+//! committed is given nothing else.
 //!
 //! What a power loss or an unclean leader took from the log, from the states or from the group's own records is beyond these.
 
@@ -14,6 +15,7 @@ use crate::broker::share::SharePartition;
 use crate::coordinator::{SHARE_TOPIC, state_partition};
 use crate::node::{NodeId, Partition, SettledBy, TopicName};
 use crate::ordered::OrderedMap;
+use crate::protocol::Batch;
 use crate::protocol::share_records::ShareKey;
 use crate::sim::{Application, World};
 use std::sync::Arc;
@@ -108,15 +110,28 @@ impl Shares {
         match anew {
             _ if known.unclean || !is_newest => Ok(()),
             Some(told) => Err(("S2", told)),
-            None => known.passes_nothing_over(world, broker, group, partition, start),
+            None => known.passes_nothing_over(world, broker, group, partition, start, partitions.get(partition)),
         }
     }
 
     /// A member is given records.
-    pub fn acquired(&mut self, world: &World, node: NodeId, told: &Told) -> Verdict {
+    pub fn acquired(&mut self, world: &World, node: NodeId, told: &Told, log: &PartitionCheck) -> Verdict {
         let Told { group, member, partition, range: (first, last), deliveries } = *told;
         locks_end(world, node, group, partition)?;
         let (NodeId::Broker(broker), Some(known)) = (node, self.known(told)) else { return Ok(()) };
+        if !log.is_unclean() && reads_committed(world, broker, group) {
+            // Compaction may have left nothing at some of the offsets.
+            let mut batches = replica(world, partition, broker).into_iter().flat_map(|own| own.log.batches_from(first));
+            if let Some(wrong) =
+                batches.find(|batch| last < batch.base_offset || log.is_uncommitted(batch)).filter(|wrong| wrong.base_offset <= last)
+            {
+                let offset = wrong.base_offset;
+                let told = format!(
+                    "the leader gives offset {offset} of {partition} to {member} of group {group}: its transaction is not committed"
+                );
+                return Err(("S6", told));
+            }
+        }
         let Some(leader) = known.leaders.get_mut(&broker) else { return Ok(()) };
         let what = format!("offsets {first} to {last} of {partition} to {member} of group {group}");
         let limit = limit(world, broker, group);
@@ -215,7 +230,7 @@ impl Shares {
                 && topic == known.topic
                 && own.leader_epoch == known.leader_epoch
             {
-                known.passes_nothing_over(world, broker, group, partition, own.start_offset())?;
+                known.passes_nothing_over(world, broker, group, partition, own.start_offset(), check)?;
             }
         }
         Ok(())
@@ -236,7 +251,16 @@ impl Known {
     }
 
     /// S4: of what lies before the start nothing was passed over. What is looked at is not looked at again.
-    fn passes_nothing_over(&mut self, world: &World, broker: i32, group: &str, partition: &Partition, start: i64) -> Verdict {
+    fn passes_nothing_over(
+        &mut self,
+        world: &World,
+        broker: i32,
+        group: &str,
+        partition: &Partition,
+        start: i64,
+        check: Option<&PartitionCheck>,
+    ) -> Verdict {
+        let check = check.filter(|_| reads_committed(world, broker, group));
         let mut at = self.start;
         let mut passed: Vec<(i64, i64)> = Vec::new();
         while at < start {
@@ -256,7 +280,7 @@ impl Known {
             }
             at = end;
         }
-        let lost = passed.into_iter().find_map(|range| first_record(world, broker, partition, range));
+        let lost = passed.into_iter().find_map(|range| first_record(world, broker, partition, range, check));
         self.start = self.start.max(start);
         self.done.forget_before(self.start);
         self.may_pass.forget_before(self.start);
@@ -270,12 +294,19 @@ impl Known {
     }
 }
 
-/// The first record of a range that the leader's log has.
-fn first_record(world: &World, broker: i32, partition: &Partition, (first, last): (i64, i64)) -> Option<i64> {
+/// The first record of a range that the leader's log has; `check`: and whose transaction was not aborted.
+fn first_record(
+    world: &World,
+    broker: i32,
+    partition: &Partition,
+    (first, last): (i64, i64),
+    check: Option<&PartitionCheck>,
+) -> Option<i64> {
     let log = &replica(world, partition, broker)?.log;
     let first = first.max(log.start_offset());
     let batches = log.batches_from(first).take_while(|batch| batch.base_offset <= last);
-    let batches = batches.filter(|batch| !batch.header().is_ok_and(|header| header.is_control()));
+    let is_aborted = |batch: &Batch| check.is_some_and(|check| check.is_aborted(batch));
+    let batches = batches.filter(|batch| !batch.header().is_ok_and(|header| header.is_control()) && !is_aborted(batch));
     let mut offsets = batches.flat_map(|batch| batch.uncompressed().records().flatten().map(|record| record.offset).collect::<Vec<_>>());
     offsets.find(|offset| (first..=last).contains(offset))
 }
@@ -291,6 +322,12 @@ fn locks_end(world: &World, node: NodeId, group: &str, partition: &Partition) ->
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a group gets only what is committed, as far as a broker has heard.
+fn reads_committed(world: &World, broker: i32, group: &str) -> bool {
+    let own = world.broker(broker).and_then(|(broker, _)| broker.image().group_configs.get(group)?.get("share.isolation.level"));
+    own.is_some_and(|level| level.trim() == "read_committed")
 }
 
 /// How often a record of a group may be delivered, as far as a broker has heard.

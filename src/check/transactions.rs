@@ -80,14 +80,34 @@ impl TransactionCheck {
         self.open.values().copied().min().unwrap_or(i64::MAX)
     }
 
+    /// The same, for a log that begins at this offset: of what an open transaction wrote before it knows nothing.
+    pub fn stable_from(&self, committed: &Committed, start: i64) -> i64 {
+        let known = |(producer, first): (&i64, &i64)| {
+            if start <= *first {
+                return Some(*first);
+            }
+            let is_own = |batch: &&Batch| transactional(batch).is_some_and(|header| header.producer_id == *producer);
+            committed.from(start).iter().find(is_own).map(|batch| batch.base_offset)
+        };
+        self.open.iter().filter_map(known).min().unwrap_or(i64::MAX)
+    }
+
+    /// Whether a batch's transaction was aborted.
+    pub fn is_aborted(&self, batch: &Batch) -> bool {
+        transactional(batch)
+            .filter(|header| !header.is_control())
+            .is_some_and(|header| self.has_aborted(header.producer_id, batch.base_offset))
+    }
+
+    fn has_aborted(&self, producer: i64, offset: i64) -> bool {
+        self.aborted.iter().any(|(aborted, first, last)| *aborted == producer && *first <= offset && offset < *last)
+    }
+
     /// Whether a consumer sees nothing of a batch.
     pub fn is_hidden(&self, batch: &Batch, reads_committed: bool) -> bool {
         let Some(header) = transactional(batch) else { return false };
-        let of = |(producer, first, last): &(i64, i64, i64)| {
-            *producer == header.producer_id && *first <= batch.base_offset && batch.base_offset < *last
-        };
         let is_open = self.open.get(&header.producer_id).is_some_and(|first| *first <= batch.base_offset);
-        header.is_control() || reads_committed && (is_open || self.aborted.iter().any(of))
+        header.is_control() || reads_committed && (is_open || self.has_aborted(header.producer_id, batch.base_offset))
     }
 
     /// Where a gap ends that begins at this offset and has nothing in it that a consumer sees.

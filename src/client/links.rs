@@ -76,6 +76,11 @@ impl Links {
         matches!(self.links.get(&line), Some(Link::Open { muted: 0 }))
     }
 
+    /// Whether it is there, though it may be too early to use it.
+    pub fn is_up(&self, line: Line) -> bool {
+        matches!(self.links.get(&line), Some(Link::Opening { .. } | Link::Open { .. }))
+    }
+
     /// Whether nothing keeps a request to this broker from being sent soon.
     pub fn may_open(&self, now: Time, line: Line) -> bool {
         !matches!(self.links.get(&line), Some(Link::Down { until, .. } | Link::Open { muted: until }) if now < *until)

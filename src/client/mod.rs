@@ -16,6 +16,7 @@ pub mod network;
 pub mod partitioner;
 pub mod processor;
 pub mod producer;
+mod sending;
 mod table;
 mod template;
 mod transactional;

@@ -192,6 +192,11 @@ impl<T> Network<T> {
         self.links.send(now, (to, Channel::Data), self.next_correlation, request, &mut self.next_correlation, out);
     }
 
+    /// Whether it has a connection with a broker.
+    pub fn is_connected(&self, broker: i32, channel: Channel) -> bool {
+        self.links.is_up((broker, channel))
+    }
+
     /// Whether a broker's data connection is open.
     pub fn is_open(&self, to: i32) -> bool {
         self.links.is_open((to, Channel::Data))

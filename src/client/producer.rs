@@ -9,7 +9,7 @@ use super::idempotence::{Idempotence, Identity, Sequence};
 use super::network::{Alarm, Network, NetworkConfig, Pending};
 use super::partitioner::{Partitioner, PartitionerConfig};
 use super::table::Table;
-use super::transactions::{Call, Step, Transactions, TransactionsConfig};
+use super::transactions::{Step, Transactions, TransactionsConfig};
 use crate::mutant;
 use crate::node::{Chance, Channel, Input, MS, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
@@ -104,7 +104,7 @@ impl Draft<'_> {
     }
 
     /// A record of its own, to be kept.
-    fn keep(&self) -> Outgoing {
+    pub(super) fn keep(&self) -> Outgoing {
         let copy = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
         let headers = self.headers.iter().map(|(name, value)| (Bytes::copy_from_slice(name), copy(*value))).collect();
         Outgoing { key: copy(self.key), value: copy(self.value), headers, partition: self.partition, timestamp: self.timestamp }
@@ -123,9 +123,9 @@ pub struct Counts {
 /// A record whose `send` call has not returned: its topic is unknown or the buffer is full.
 #[derive(Clone, Debug)]
 pub(super) struct Blocked {
-    topic: TopicName,
-    record: Outgoing,
-    deadline: Time,
+    pub topic: TopicName,
+    pub record: Outgoing,
+    pub deadline: Time,
 }
 
 /// A request under way.
@@ -153,7 +153,7 @@ pub struct Producer {
     pub(super) network: Network<InFlight>,
     pub(super) accumulator: Accumulator,
     pub(super) blocked: VecDeque<Blocked>,
-    partitioner: Partitioner,
+    pub(super) partitioner: Partitioner,
     pub(super) idempotence: Option<Idempotence>,
     pub(super) transactions: Option<Transactions>,
     pub(super) generator: Option<(TopicName, Generator)>,
@@ -211,6 +211,11 @@ impl Producer {
         self.accumulator.records() + self.blocked.len() as u64
     }
 
+    /// Whether it has a connection with a broker.
+    pub fn is_connected(&self, broker: i32, channel: Channel) -> bool {
+        self.network.is_connected(broker, channel)
+    }
+
     /// Requests sent and not answered.
     pub fn in_flight(&self) -> u64 {
         self.network.pending().count() as u64
@@ -264,22 +269,6 @@ impl Producer {
         self.drive(now, out);
     }
 
-    /// The application calls `send`.
-    pub fn send(&mut self, now: Time, topic: &TopicName, record: Outgoing, out: &mut Outputs) {
-        self.network.want(now, topic);
-        self.enqueue(now, topic, &record.draft(&record.borrowed_headers()), out);
-        self.drive(now, out);
-    }
-
-    /// The application calls `send` for many records in a row.
-    pub fn send_all(&mut self, now: Time, topic: &TopicName, records: impl Iterator<Item = Outgoing>, out: &mut Outputs) {
-        self.network.want(now, topic);
-        for record in records {
-            self.enqueue(now, topic, &record.draft(&record.borrowed_headers()), out);
-        }
-        self.drive(now, out);
-    }
-
     fn generate(&mut self, now: Time, out: &mut Outputs) {
         let Some((topic, mut generator)) = self.generator.take() else { return };
         let due = generator.due(now);
@@ -302,64 +291,6 @@ impl Producer {
         }
         out.timer(generator.next_at(now), Timer::Generate { round: 0 });
         self.generator = Some((topic, generator));
-    }
-
-    pub(super) fn enqueue(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>, out: &mut Outputs) {
-        if let Some(own) = self.transactions.as_mut().filter(|own| !own.takes_records()) {
-            own.calls.push_back(Call::Send(topic.clone(), record.keep()));
-            return;
-        }
-        self.take(now, topic, record, out);
-    }
-
-    pub(super) fn take(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>, out: &mut Outputs) {
-        self.counts.sent += 1;
-        if self.config.max_request_size < record.size_upper_bound() {
-            self.refuse(None, topic, ErrorCode::MessageTooLarge, out);
-            return;
-        }
-        // Order: who blocks first is sent first.
-        if self.blocked.is_empty() && self.accept(now, topic, record) {
-            return;
-        }
-        self.blocked.push_back(Blocked { topic: topic.clone(), record: record.keep(), deadline: now + self.config.max_block });
-    }
-
-    /// Puts a record into its partition's batch, if its topic is known and there is room.
-    fn accept(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>) -> bool {
-        let Some(partitions) = self.network.topics.get(topic).map(|info| &info.partitions).filter(|known| !known.is_empty()) else {
-            return false;
-        };
-        if !self.accumulator.has_room(record.size()) {
-            return false;
-        }
-        if record.partition.is_some_and(|chosen| partitions.len() as i32 <= chosen) {
-            // Its topic may gain it meanwhile (`KafkaProducer.waitOnMetadata`).
-            self.network.refresh(now);
-            return false;
-        }
-        let (index, is_sticky) = match record.partition {
-            Some(chosen) => (chosen, false),
-            None => self.partitioner.partition(topic, record.key, partitions, &self.accumulator),
-        };
-        if let Some(own) = &mut self.transactions {
-            own.writes_to(&Partition { topic: topic.clone(), index });
-        }
-        let timestamp = record.timestamp.unwrap_or(self.config.start_timestamp + (now / MS) as i64);
-        let bytes = self.accumulator.append(now, topic, index, timestamp, record);
-        if is_sticky {
-            self.partitioner.took(topic, index, bytes, partitions, &self.accumulator);
-        }
-        true
-    }
-
-    fn unblock(&mut self, now: Time) {
-        while let Some(first) = self.blocked.pop_front() {
-            if !self.accept(now, &first.topic, &first.record.draft(&first.record.borrowed_headers())) {
-                self.blocked.push_front(first);
-                break;
-            }
-        }
     }
 
     /// Everything that is due: time-outs, metadata, and sending what is ready.
@@ -397,7 +328,7 @@ impl Producer {
         while let Some(blocked) = self.blocked.pop_front_if(|blocked| blocked.deadline <= now) {
             let known = self.network.topics.contains_key(&blocked.topic);
             let error = if known { ErrorCode::RequestTimedOut } else { ErrorCode::UnknownTopicOrPartition };
-            self.refuse(None, &blocked.topic, error, out);
+            self.refuse(&blocked.topic, error, out);
         }
         if let Some(limit) = now.checked_sub(self.config.delivery_timeout) {
             for (partition, batch) in self.accumulator.expired(limit) {
@@ -686,8 +617,8 @@ impl Producer {
     }
 
     /// `send` throws: a transaction can only be aborted after that (`KafkaProducer.doSend`).
-    fn refuse(&mut self, partition: Option<Partition>, topic: &TopicName, error: ErrorCode, out: &mut Outputs) {
-        self.fail(partition, topic, 1, error, out);
+    pub(super) fn refuse(&mut self, topic: &TopicName, error: ErrorCode, out: &mut Outputs) {
+        self.fail(None, topic, 1, error, out);
         self.transaction_fails(error, out);
     }
 

@@ -78,7 +78,8 @@ impl Controller {
         let state = self.image.partition(&id, index).ok_or_else(unknown)?;
         let Some(target) = &asked.replicas else {
             let allows_unclean = known.allows_unclean(self.elects_uncleanly());
-            let before = reverted(state, allows_unclean, |broker| self.image.is_live(broker)).map_err(|error| (error, reason(error, &partition)))?;
+            let before =
+                reverted(state, allows_unclean, |broker| self.image.is_live(broker)).map_err(|error| (error, reason(error, &partition)))?;
             out.note(NoteKind::ReassignmentCancelled { partition, replicas: before.replicas.clone() });
             self.change(id, index, before, out);
             return Ok(());

@@ -190,9 +190,12 @@ impl Coordinator {
     }
 
     pub(super) fn heartbeat(&mut self, now: Time, reply: ReplyTo, message: &k::HeartbeatRequest, effects: &mut Effects) {
-        let mut response = k::HeartbeatResponse::default();
-        response.error_code = self.checked_heartbeat(now, message).err().unwrap_or(ErrorCode::None).code();
-        effects.replies.push((reply, Response::Heartbeat(Arc::new(response))));
+        match self.checked_heartbeat(now, message).err().unwrap_or(ErrorCode::None) {
+            told @ (ErrorCode::None | ErrorCode::RebalanceInProgress) => {
+                effects.after_writes.push((partition_for(&message.group_id, self.config.partitions), reply, heard(told)));
+            }
+            error => effects.replies.push((reply, heard(error))),
+        }
     }
 
     fn checked_heartbeat(&mut self, now: Time, message: &k::HeartbeatRequest) -> Result<(), ErrorCode> {
@@ -413,4 +416,9 @@ impl Group {
         let sessions = self.members.values().filter_map(Member::session_ends);
         sessions.chain(self.pending.values().copied()).chain(self.deadline).chain(self.sync_deadline).chain(consumer).chain(share).min()
     }
+}
+
+/// What a member hears whose heartbeat was looked at.
+pub(super) fn heard(error: ErrorCode) -> Response {
+    Response::Heartbeat(Arc::new(k::HeartbeatResponse::default().with_error_code(error.code())))
 }

@@ -97,7 +97,9 @@ pub struct ReplyTo {
 pub struct Effects {
     pub replies: Vec<(ReplyTo, Response)>,
     pub appends: Vec<Append>,
-    /// The same, as part of a producer's transaction: its id and epoch.
+    /// Answers that may tell what is not committed yet: they wait for all that was written to the partition before.
+    pub after_writes: Vec<(i32, ReplyTo, Response)>,
+    /// Records that are part of a producer's transaction: its id and epoch.
     pub transactional: Vec<(Append, i64, i16)>,
     /// What is wanted of the share coordinators, with the number to answer under.
     pub shares: Vec<(u64, ShareKey, ShareWish)>,
@@ -146,6 +148,8 @@ pub enum Then {
         reply: ReplyTo,
         response: Arc<k::ConsumerGroupHeartbeatResponse>,
     },
+    /// A member whose heartbeat has changed nothing hears how things stand.
+    HeartbeatHeard { reply: ReplyTo, response: Response },
     /// Members are taken out that were not heard of. `before`: the group as it was, if that cannot be written.
     MembersTakenOut { group: Arc<str>, before: Box<ConsumerGroup> },
     /// A share group has changed: somebody may hear so, and a task begin. `before`: the group as it was, if it cannot be written.
@@ -396,6 +400,7 @@ impl Coordinator {
                 }
             }
             Then::HeartbeatStored { reply, response, .. } => effects.replies.push((reply, Response::ConsumerGroupHeartbeat(response))),
+            Then::HeartbeatHeard { reply, response } => effects.replies.push((reply, response)),
             Then::MembersTakenOut { .. } | Then::Transaction(_) | Then::ShareState(_) | Then::Stored => {}
         }
     }
@@ -432,6 +437,19 @@ impl Coordinator {
                     }
                 }
                 effects.replies.push((reply, consumer_group::refused(coordinator_error(error), None)));
+            }
+            // What it tells is committed, with fewer in sync than there should be.
+            Then::HeartbeatHeard { reply, response } if error == ErrorCode::NotEnoughReplicasAfterAppend => {
+                effects.replies.push((reply, response));
+            }
+            Then::HeartbeatHeard { reply, response } => {
+                let error = coordinator_error(error);
+                let answer = match response {
+                    Response::ShareGroupHeartbeat(_) => share_heartbeat::refused(error, ""),
+                    Response::ConsumerGroupHeartbeat(_) => consumer_group::refused(error, None),
+                    _ => membership::heard(error),
+                };
+                effects.replies.push((reply, answer));
             }
             Then::MembersTakenOut { group, mut before } => {
                 if let Some(state) = self.group_mut(&group).filter(|_| !may_be_in_the_log(error)) {

@@ -62,7 +62,9 @@ impl Coordinator {
         let told = Response::ShareGroupHeartbeat(Arc::new(response));
         match beat {
             Err((error, words)) => effects.replies.push((reply, refused(error, &words))),
-            Ok(Beat { records, .. }) if records.is_empty() => effects.replies.push((reply, told)),
+            Ok(Beat { records, .. }) if records.is_empty() => {
+                effects.after_writes.push((partition_for(&message.group_id, self.config.partitions), reply, told));
+            }
             Ok(Beat { records, before, begun }) => {
                 let group: Arc<str> = Arc::from(message.group_id.as_str());
                 let task = (!begun.is_empty()).then(|| self.plan_share_task(&group, begun, Work::Initialize(None)));

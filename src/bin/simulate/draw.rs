@@ -307,7 +307,7 @@ impl Drawer {
                     return Vec::new();
                 }
                 let id = self.name("sharer");
-                sharer(&mut self.chance, &id, &topics)
+                sharer(&mut self.chance, &id, &topics, false)
             }
             _ => self.one_act(*act, session, &view).into_iter().collect(),
         }

@@ -1,6 +1,7 @@
 //! Members of a share group: how one is drawn; and a share group that a session has by chance, whose members come and go beside all else.
 
 use super::scenarios::Scenario;
+use super::transactors::TRANSFERS;
 use brokerlab::node::Chance;
 use brokerlab::session::Session;
 use brokerlab::sim::ProcessState;
@@ -16,13 +17,16 @@ pub struct Sharers {
     /// Absent: this seed has none but those that its scenario draws.
     chance: Option<Chance>,
     made: u64,
+    /// The group reads what transactional producers write, too, and of that only what is committed.
+    reads_committed: bool,
 }
 
 impl Sharers {
     pub fn new(seed: u64, scenario: &Scenario) -> Sharers {
         let mut chance = Chance::new(seed).fork(0x005a_a7e5);
         let has = scenario.beside.sharers != 0 && chance.below(scenario.beside.sharers) == 0;
-        Sharers { chance: has.then_some(chance), made: 0 }
+        let reads_committed = Chance::new(seed).fork(0x0150_1a7e).below(2) == 0;
+        Sharers { chance: has.then_some(chance), made: 0, reads_committed }
     }
 
     pub fn act(&mut self, session: &Session) -> Vec<Value> {
@@ -32,7 +36,8 @@ impl Sharers {
         }
         let members = members(session);
         let image = session.world().controller().image();
-        let topics: Vec<&str> = image.topics.values().map(|topic| &*topic.name).filter(|name| name.starts_with("topic")).collect();
+        let is_read = |name: &&str| name.starts_with("topic") || self.reads_committed && *name == TRANSFERS;
+        let topics: Vec<&str> = image.topics.values().map(|topic| &*topic.name).filter(is_read).collect();
         match members.get(chance.below(SHARERS_MAX as u64) as usize) {
             Some(member) => {
                 // Mostly it stands still: only then the lock of what it holds may be over.
@@ -47,7 +52,7 @@ impl Sharers {
             None if topics.is_empty() => Vec::new(),
             None => {
                 self.made += 1;
-                sharer(chance, &format!("sharer-{}", self.made), &topics)
+                sharer(chance, &format!("sharer-{}", self.made), &topics, self.reads_committed)
             }
         }
     }
@@ -60,8 +65,12 @@ fn members(session: &Session) -> Vec<&str> {
 }
 
 /// A member, which begins at the beginning; most accept what they are given.
-pub fn sharer(chance: &mut Chance, id: &str, topics: &[&str]) -> Vec<Value> {
-    let set = json!({ "share.auto.offset.reset": "earliest", "share.record.lock.duration.ms": "15000", "share.delivery.count.limit": "3" });
+pub fn sharer(chance: &mut Chance, id: &str, topics: &[&str], reads_committed: bool) -> Vec<Value> {
+    let isolation = if reads_committed { "read_committed" } else { "read_uncommitted" };
+    let set = json!({
+        "share.auto.offset.reset": "earliest", "share.record.lock.duration.ms": "15000", "share.delivery.count.limit": "3",
+        "share.isolation.level": isolation,
+    });
     let mut one_of = |items: &[&'static str]| items[chance.below(items.len() as u64) as usize];
     let most = one_of(&["1", "10", "500"]);
     // Who is at work on what it polled for longer than its locks last gets nowhere.

@@ -12,7 +12,7 @@ use brokerlab::sim::Application;
 use serde_json::{Value, json};
 
 /// It keeps what it gets, so that it can be told what was committed.
-const TOPIC: &str = "transfers";
+pub const TRANSFERS: &str = "transfers";
 /// Each has its own transactional id.
 const IDS: [&str; 2] = ["keeper-a", "keeper-b"];
 /// Microseconds until one goes on: so many at the most.
@@ -60,10 +60,10 @@ impl Transactors {
                 Some(State::Initializing | State::Ending { .. }) => continue,
                 // Nothing goes any more, or it was never there: the application starts again.
                 Some(State::FatalError(_)) | None => {
-                    if world.controller().image().topic(TOPIC).is_none() {
+                    if world.controller().image().topic(TRANSFERS).is_none() {
                         let (partitions, factor) = (1 + chance.below(2), world.brokers().count().min(3));
                         commands.push(json!({
-                            "type": "createTopic", "name": TOPIC, "partitions": partitions, "replicationFactor": factor,
+                            "type": "createTopic", "name": TRANSFERS, "partitions": partitions, "replicationFactor": factor,
                         }));
                     }
                     self.made += 1;
@@ -97,7 +97,7 @@ impl Transactors {
 fn transactor(chance: &mut Chance, name: &str, id: &str) -> Value {
     let mut one_of = |items: &[&'static str]| items[chance.below(items.len() as u64) as usize];
     json!({
-        "type": "addProducer", "id": name, "topic": TOPIC, "keys": ["key-0", "key-1"], "value": value_of(name), "recordsPerSecond": 10,
+        "type": "addProducer", "id": name, "topic": TRANSFERS, "keys": ["key-0", "key-1"], "value": value_of(name), "recordsPerSecond": 10,
         "configs": {
             "transactional.id": id, "linger.ms": one_of(&["0", "50"]), "request.timeout.ms": one_of(&["2000", "30000"]),
             "transaction.timeout.ms": one_of(&["2000", "10000", "30000"]),

@@ -4,10 +4,10 @@
 
 use super::super::Broker;
 use super::super::remote::RemoteRead;
-use super::{Known, ShareConfig};
 use super::partition::{AcknowledgeType, Acknowledgement, Acquired};
 use super::persister::Ask;
 use super::sessions::{Wanted, Whose};
+use super::{Known, ShareConfig};
 use crate::mutant;
 use crate::node::{Connection, MS, NoteKind, Outputs, Time};
 use crate::ordered::OrderedMap;
@@ -301,7 +301,7 @@ impl Broker {
             let Some(partition) = self.share.active(&key).filter(|_| 0 < left) else { continue };
             partition.deliveries_max = config.deliveries_max;
             let mut acquired = partition.acquire(member, &ranges, left, config.locks_max, now + config.lock_duration);
-            if !aborted.is_empty() {
+            if !aborted.is_empty() && !mutant::is("aborted-records-shared") {
                 acquired = partition.archive(acquired, &aborted);
                 has_archived = true;
             }

@@ -20,7 +20,7 @@ use super::assignor::Assignor;
 use super::network::{Alarm, Network, NetworkConfig, Pending};
 use super::processor::Handed;
 use super::transactions::GroupOffsets;
-use crate::node::{Chance, Input, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
+use crate::node::{Chance, Channel, Input, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
 use crate::ordered::OrderedMap;
 use crate::protocol::wire::Response;
 use crate::protocol::{Batch, ErrorCode, FetchSession};
@@ -215,6 +215,11 @@ impl Consumer {
     /// Whom it may ask of the cluster.
     pub fn known_brokers(&self) -> impl Iterator<Item = i32> {
         self.network.known_brokers()
+    }
+
+    /// Whether it has a connection with a broker.
+    pub fn is_connected(&self, broker: i32, channel: Channel) -> bool {
+        self.network.is_connected(broker, channel)
     }
 
     pub fn consumed(&self) -> u64 {

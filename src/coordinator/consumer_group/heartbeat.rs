@@ -56,7 +56,10 @@ impl Coordinator {
                 let then = Then::HeartbeatStored { group: id.clone(), before, reply, response: Arc::new(response) };
                 effects.appends.push(Append { partition: partition_for(&id, config.partitions), records, then });
             }
-            Ok(_) => effects.replies.push((reply, Response::ConsumerGroupHeartbeat(Arc::new(response)))),
+            Ok(_) => {
+                let told = Response::ConsumerGroupHeartbeat(Arc::new(response));
+                effects.after_writes.push((partition_for(&id, config.partitions), reply, told));
+            }
             Err((error, words)) => {
                 let words = Some(words).filter(|words| !words.is_empty());
                 let words = match (error, &message.subscribed_topic_regex) {
