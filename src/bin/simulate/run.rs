@@ -18,7 +18,7 @@ use brokerlab::protocol::{Dialect, TopicPattern};
 use brokerlab::session::Session;
 use brokerlab::session::command::Command;
 use brokerlab::sim::{Application, ProcessState};
-use brokerlab::view::shape::{AssignedView, GroupOffsetView};
+use brokerlab::view::shape::{AssignedView, GroupOffsetView, GroupView};
 use brokerlab::view::{self, View};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -109,7 +109,8 @@ impl Run {
         let is_whole = |name: &Partition| !self.checker.is_unclean(name);
         let view = self.view();
         let told = told.or_else(|| self.hanging(&view));
-        told.or_else(|| unrest(&view, is_whole)).or_else(|| self.unowned(&view)).or_else(|| self.checker.undrained(world))
+        let is_known = |group: &GroupView| group.protocol != "share" || !self.checker.is_share_group_torn(world, &group.id);
+        told.or_else(|| unrest(&view, is_whole, is_known)).or_else(|| self.unowned(&view)).or_else(|| self.checker.undrained(world))
     }
 
     /// T3: a transaction in a partition that nobody ends, so that nobody reads beyond it.
@@ -154,6 +155,10 @@ impl Run {
                 Application::Producer { .. } => false,
             });
             if comes_back || self.came_back_otherwise(id, consumer.config().instance.as_deref()) {
+                continue;
+            }
+            if consumer.config().shares && self.checker.is_share_group_torn(self.session.world(), id) {
+                // What one coordinator has heard of the others may not know, and nobody shares that out.
                 continue;
             }
             // Where the offsets topic cannot be made, for brokers are gone, nobody coordinates.
@@ -245,7 +250,7 @@ pub fn run(seed: u64, scenario: &Scenario) -> Outcome {
 }
 
 /// What has not come to rest: a partition without leader or with replicas out of sync, a group that rebalances or lags.
-fn unrest(view: &View, is_whole: impl Fn(&Partition) -> bool) -> Option<String> {
+fn unrest(view: &View, is_whole: impl Fn(&Partition) -> bool, is_known: impl Fn(&GroupView) -> bool) -> Option<String> {
     if view.controller.leader.is_none() {
         return Some("there is no active controller".to_owned());
     }
@@ -285,7 +290,7 @@ fn unrest(view: &View, is_whole: impl Fn(&Partition) -> bool) -> Option<String> 
             let name = Partition { topic: Arc::from(offset.topic.as_str()), index: offset.partition };
             offset.committed.unwrap_or(0) < offset.log_end_offset && is_whole(&name)
         };
-        if let Some(behind) = group.offsets.iter().filter(owned).find(lags) {
+        if let Some(behind) = group.offsets.iter().filter(owned).find(lags).filter(|_| is_known(group)) {
             let (topic, partition, committed, end) = (&behind.topic, behind.partition, behind.committed, behind.log_end_offset);
             return Some(format!("group {} lags on {topic}-{partition}: {committed:?} of {end}", group.id));
         }
