@@ -382,7 +382,7 @@ impl PartitionCheck {
         let from = self.committed.end();
         self.committed.extend(&own.log, to);
         self.transactions.extended(&self.committed);
-        self.transactions.is_stable_rightly(name, broker, own)?;
+        self.transactions.is_stable_rightly(name, broker, own, &self.committed)?;
         if self.committed.end() < to {
             return Err(("R5", format!("broker {broker}'s high watermark {to} of {name} lies within a batch")));
         }

@@ -63,13 +63,15 @@ impl TransactionCheck {
         std::mem::take(&mut self.news)
     }
 
-    pub fn is_stable_rightly(&self, name: &Partition, broker: i32, own: &Replica) -> Verdict {
+    /// T5. Whoever has read its log anew does not know what was open before the log's start.
+    pub fn is_stable_rightly(&self, name: &Partition, broker: i32, own: &Replica, committed: &Committed) -> Verdict {
         if self.seen != own.high_watermark() {
             return Ok(());
         }
-        let expected = self.stable().max(own.log.start_offset()).min(own.high_watermark());
+        let start = own.log.start_offset();
+        let expected = self.stable().max(start).min(own.high_watermark());
         let told = own.last_stable_offset();
-        if told == expected {
+        if told == expected || (expected..=self.stable_from(committed, start).min(own.high_watermark())).contains(&told) {
             return Ok(());
         }
         Err(("T5", format!("broker {broker}'s last stable offset of {name} is {told}, and its log says {expected}")))
