@@ -299,3 +299,27 @@ fn a_group_that_reads_what_is_committed_gets_nothing_of_what_was_aborted() {
         }
     }
 }
+
+#[test]
+fn a_group_gets_beyond_more_aborted_records_than_it_may_have_at_once() {
+    let mut cluster = queue(1, 1);
+    let set = json!({ "share.isolation.level": "READ_COMMITTED", "share.partition.max.record.locks": "100" });
+    cluster.apply(json!({ "type": "alterConfigs", "resource": "group", "name": "workers", "set": set }));
+    let configs = json!({ "transactional.id": "keeper" });
+    cluster.apply(json!({ "type": "addProducer", "id": "keeper", "topic": "orders", "configs": configs }));
+    cluster.advance(1_000.0);
+    cluster.apply(json!({ "type": "beginTransaction", "producer": "keeper" }));
+    for _ in 0..250 {
+        cluster.apply(json!({ "type": "send", "producer": "keeper", "topic": "orders", "partition": 0, "value": "v" }));
+        cluster.advance(10.0);
+    }
+    cluster.apply(json!({ "type": "abortTransaction", "producer": "keeper" }));
+    cluster.advance(1_000.0);
+    cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "w" }));
+    cluster.advance(1_000.0);
+    let events = cluster.events_after(|cluster| {
+        worker(cluster, "anna", 1, json!({ "max.poll.records": "1" }));
+        cluster.advance(20_000.0);
+    });
+    assert_eq!(deliveries(&events), BTreeMap::from([(251, 1)]));
+}

@@ -57,6 +57,9 @@ struct Found {
     acquired: Vec<Acquired>,
 }
 
+/// All that was acquired was of aborted transactions, and is the group's no more.
+struct OnlyAborted;
+
 impl Default for Found {
     fn default() -> Found {
         Found { error: ErrorCode::None, acknowledged: ErrorCode::None, batches: Vec::new(), acquired: Vec::new() }
@@ -273,7 +276,23 @@ impl Broker {
     }
 
     /// What a fetch finds, and the member has from now on; `None`: it waits.
-    fn acquire(&mut self, now: Time, (group, member): &Whose, fetch: &Fetch, out: &mut Outputs) -> Option<OrderedMap<PartitionKey, Found>> {
+    fn acquire(&mut self, now: Time, whose: &Whose, fetch: &Fetch, out: &mut Outputs) -> Option<OrderedMap<PartitionKey, Found>> {
+        loop {
+            match self.acquire_next(now, whose, fetch, out) {
+                Ok(found) => return found,
+                // There may be something behind what was aborted.
+                Err(OnlyAborted) => {}
+            }
+        }
+    }
+
+    fn acquire_next(
+        &mut self,
+        now: Time,
+        (group, member): &Whose,
+        fetch: &Fetch,
+        out: &mut Outputs,
+    ) -> Result<Option<OrderedMap<PartitionKey, Found>>, OnlyAborted> {
         let config = self.share_config(group);
         let mut found: OrderedMap<PartitionKey, Found> = OrderedMap::new();
         let mut read: Vec<(ShareKey, PartitionKey, Vec<Batch>)> = Vec::new();
@@ -291,7 +310,7 @@ impl Broker {
         }
         let is_over = fetch.until <= now || fetch.asked.is_empty();
         if found.is_empty() && !is_over && (read.is_empty() || bytes < fetch.min_bytes) {
-            return None;
+            return Ok(None);
         }
         let (mut left, mut has_archived) = (fetch.max_records, false);
         for (key, place, batches) in read {
@@ -302,8 +321,8 @@ impl Broker {
             partition.deliveries_max = config.deliveries_max;
             let mut acquired = partition.acquire(member, &ranges, left, config.locks_max, now + config.lock_duration);
             if !aborted.is_empty() && !mutant::is("aborted-records-shared") {
+                has_archived |= !acquired.is_empty();
                 acquired = partition.archive(acquired, &aborted);
-                has_archived = true;
             }
             left -= acquired.iter().map(|range| range.last - range.first + 1).sum::<i64>();
             for range in &acquired {
@@ -326,10 +345,9 @@ impl Broker {
             }
         }
         if found.is_empty() && !is_over && has_archived {
-            // There may be something behind what was aborted.
-            return self.acquire(now, &(group.clone(), member.clone()), fetch, out);
+            return Err(OnlyAborted);
         }
-        (!found.is_empty() || is_over).then_some(found)
+        Ok((!found.is_empty() || is_over).then_some(found))
     }
 
     /// The offsets of those batches that are of aborted transactions.
