@@ -278,10 +278,9 @@ impl Broker {
     /// What a fetch finds, and the member has from now on; `None`: it waits.
     fn acquire(&mut self, now: Time, whose: &Whose, fetch: &Fetch, out: &mut Outputs) -> Option<OrderedMap<PartitionKey, Found>> {
         loop {
-            match self.acquire_next(now, whose, fetch, out) {
-                Ok(found) => return found,
-                // There may be something behind what was aborted.
-                Err(OnlyAborted) => {}
+            // There may be something behind what was aborted.
+            if let Ok(found) = self.acquire_next(now, whose, fetch, out) {
+                return found;
             }
         }
     }
