@@ -14,7 +14,8 @@
 //!
 //! G1 to G7 are those of groups, D1 of what their members commit.
 //!
-//! I1 to I5: records of idempotent producers are written once and in order.
+//! I1 to I5: records of idempotent producers are written once and in order. I6: a producer that may have one request in flight has no more than one batch
+//! of each partition under way, whoever leads it.
 //!
 //! S1 to S6 are those of share groups, K1 to K3 those of client quotas, and A1 is of applications that keep a table.
 //!
@@ -324,6 +325,7 @@ impl Checker {
                 let NodeId::Broker(broker) = node else { return Ok(()) };
                 self.partition(partition).low_watermark_reached(world, partition, broker, *offset)
             }
+            NoteKind::RequestSent { summary: Summary { api: Api::Produce, .. }, .. } => keeps_order(world, node),
             NoteKind::RequestSent {
                 summary: Summary { api: Api::Fetch, partition: Some(partition), offset: Some(offset), .. }, ..
             } => {
@@ -536,6 +538,16 @@ fn not_committed(world: &World, node: NodeId, partition: &Partition, last_offset
 
 /// The name of what is broken, and how.
 type Verdict = Result<(), (&'static str, String)>;
+
+/// I6 (`RecordAccumulator.mutePartition`).
+fn keeps_order(world: &World, node: NodeId) -> Verdict {
+    let Some(Application::Producer { producer, .. }) = world.client_at(node).map(|client| &client.application) else { return Ok(()) };
+    let is_one_at_a_time = producer.config().max_in_flight == 1;
+    match is_one_at_a_time.then(|| producer.twice_under_way()).flatten() {
+        Some(partition) => Err(("I6", format!("{} has two batches of {partition} under way", world.name(node)))),
+        None => Ok(()),
+    }
+}
 
 /// The partition of `__consumer_offsets` that holds a group.
 fn offsets_partition(world: &World, group: &str) -> Partition {

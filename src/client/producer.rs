@@ -12,7 +12,7 @@ use super::table::Table;
 use super::transactions::{Step, Transactions, TransactionsConfig};
 use crate::mutant;
 use crate::node::{Chance, Channel, Input, MS, NodeId, NoteKind, Outputs, Partition, Time, Timer, TopicName};
-use crate::ordered::OrderedMap;
+use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::wire::{self, Request, Response};
 use crate::protocol::{Compression, ErrorCode, Header, size_upper_bound};
 use bytes::Bytes;
@@ -214,6 +214,13 @@ impl Producer {
     /// Whether it has a connection with a broker.
     pub fn is_connected(&self, broker: i32, channel: Channel) -> bool {
         self.network.is_connected(broker, channel)
+    }
+
+    /// A partition of which two batches are under way.
+    pub fn twice_under_way(&self) -> Option<&Partition> {
+        let mut under_way = self.network.pending().flat_map(|pending| pending.what.batches()).map(|(own, _)| own);
+        let mut seen = OrderedSet::new();
+        under_way.find(|own| !seen.insert(*own))
     }
 
     /// Requests sent and not answered.
