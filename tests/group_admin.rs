@@ -3,12 +3,10 @@
 
 mod cluster;
 
-use brokerlab::coordinator::{Coordinator, OFFSETS_TOPIC};
-use brokerlab::node::Chance;
 use brokerlab::protocol::ErrorCode as E;
 use brokerlab::protocol::wire::{self, Request, Response};
 use cluster::Cluster;
-use cluster::direct::{Direct, topic_id};
+use cluster::direct::Direct;
 use kafka_protocol::messages as k;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -202,19 +200,7 @@ fn groups_are_described_with_their_members() {
 
 /// The groups that a broker would know after a restart, by what is in its log, and how many offsets each has.
 fn replayed(cluster: &Cluster, direct: &Direct) -> Vec<(String, usize)> {
-    let mut fresh = Coordinator::new(direct.broker.config().coordinator, Chance::new(1));
-    let topic = topic_id(cluster, OFFSETS_TOPIC);
-    for index in 0..direct.broker.config().coordinator.partitions {
-        let log = &direct.replica(topic, index).log;
-        fresh.load(
-            direct.now,
-            index,
-            log.batches_from(log.start_offset()),
-            direct.broker.image(),
-            &mut brokerlab::node::Outputs::default(),
-        );
-    }
-    fresh.groups().map(|group| (group.id.to_string(), group.offsets.len())).collect()
+    direct.reloaded(cluster).groups().map(|group| (group.id.to_string(), group.offsets.len())).collect()
 }
 
 fn delete_groups(direct: &mut Direct, groups: &[&str]) -> Vec<E> {

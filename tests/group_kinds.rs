@@ -4,8 +4,7 @@
 
 mod cluster;
 
-use brokerlab::coordinator::{Coordinator, OFFSETS_TOPIC, partition_for};
-use brokerlab::node::Chance;
+use brokerlab::coordinator::{OFFSETS_TOPIC, partition_for};
 use brokerlab::protocol::ErrorCode as E;
 use brokerlab::protocol::consumer_group_records::ConsumerGroupKey;
 use brokerlab::protocol::group_records::GroupKey;
@@ -49,21 +48,9 @@ fn kind(cluster: &Cluster) -> String {
 
 /// What a broker would know of its groups after a restart: each one's kind, generation, members and offsets.
 fn replayed(cluster: &Cluster, direct: &Direct) -> Vec<(String, &'static str, i32, usize, usize)> {
-    let config = direct.broker.config().coordinator;
-    let mut fresh = Coordinator::new(config, Chance::new(1));
-    for index in 0..config.partitions {
-        let log = &direct.replica(topic_id(cluster, OFFSETS_TOPIC), index).log;
-        fresh.load(
-            direct.now,
-            index,
-            log.batches_from(log.start_offset()),
-            direct.broker.image(),
-            &mut brokerlab::node::Outputs::default(),
-        );
-    }
     let row =
         |group: &brokerlab::coordinator::Group| (group.id.to_string(), group.kind(), group.generation(), group.size(), group.offsets.len());
-    fresh.groups().map(row).collect()
+    direct.reloaded(cluster).groups().map(row).collect()
 }
 
 /// Whether the newest record of this key takes something back; none: there is no such record.

@@ -71,6 +71,7 @@ impl TransactionCheck {
         let start = own.log.start_offset();
         let expected = self.stable().max(start).min(own.high_watermark());
         let told = own.last_stable_offset();
+        // Most often it is the first, and the other takes longer to tell.
         if told == expected || (expected..=self.stable_from(committed, start).min(own.high_watermark())).contains(&told) {
             return Ok(());
         }

@@ -4,7 +4,8 @@
 use super::Cluster;
 use brokerlab::broker::Broker;
 use brokerlab::controller::Controller;
-use brokerlab::node::{Body, Channel, Connection, Input, NodeId, Outputs, Timer};
+use brokerlab::coordinator::{Coordinator, OFFSETS_TOPIC};
+use brokerlab::node::{Body, Chance, Channel, Connection, Input, NodeId, Outputs, Timer};
 use brokerlab::protocol::wire::{Request, Response};
 use brokerlab::replica::{PartitionKey, Replica};
 use kafka_protocol::messages as k;
@@ -149,6 +150,17 @@ impl Direct {
 
     pub fn replica(&self, topic: Uuid, index: i32) -> &Replica {
         &self.broker.replicas()[&PartitionKey { topic, index }]
+    }
+
+    /// The coordinator of groups that the broker would be after a restart, by what is in its logs.
+    pub fn reloaded(&self, cluster: &Cluster) -> Coordinator {
+        let config = self.broker.config().coordinator;
+        let (mut fresh, topic) = (Coordinator::new(config, Chance::new(1)), topic_id(cluster, OFFSETS_TOPIC));
+        for index in 0..config.partitions {
+            let log = &self.replica(topic, index).log;
+            fresh.load(self.now, index, log.batches_from(log.start_offset()), self.broker.image(), &mut Outputs::default());
+        }
+        fresh
     }
 
     /// Its logs, what it knows as leader or follower, and its groups, as one number.
