@@ -86,7 +86,7 @@ impl Broker {
             let found = self.find(now, &delayed.message, ErrorCode::UnknownTopicOrPartition);
             self.answer_fetch(now, delayed.from, delayed.correlation, &delayed.message, found, out);
         } else if let Some(delayed) = self.produces.expire(operation) {
-            self.produce_timed_out(delayed, out);
+            self.produce_timed_out(now, operation, delayed, out);
         } else if let Some(delayed) = self.deletes.expire(operation) {
             self.answer_deletion(delayed, out);
         }

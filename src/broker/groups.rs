@@ -3,7 +3,6 @@
 //! Source: `CoordinatorRuntime`: what a group decides is written to `__consumer_offsets` with acks=all before anybody hears of it.
 
 use super::Broker;
-use super::produce::DelayedProduce;
 use super::share::Ask;
 use super::verification::Parked;
 use crate::coordinator::{Effects, OFFSETS_TOPIC, ReplyTo, Then, partition_for};
@@ -136,6 +135,18 @@ impl Broker {
         self.carry_out(now, effects, out);
     }
 
+    /// Records of a coordinator are in the log and not replicated in time (`CoordinatorRuntime.OperationTimeout`). What is left to do is given back.
+    pub(super) fn coordinator_timed_out(&mut self, now: Time, then: Then, out: &mut Outputs) -> Option<Then> {
+        if let Then::ShareState(stored) = then {
+            self.share_state_lost(now, *stored, ErrorCode::RequestTimedOut, out);
+            return None;
+        }
+        let mut effects = Effects::default();
+        let rest = self.coordinator.timed_out(now, then, &mut effects, out);
+        self.carry_out(now, effects, out);
+        rest
+    }
+
     pub(super) fn offsets_retention_due(&mut self, now: Time, out: &mut Outputs) {
         let mut effects = Effects::default();
         self.coordinator.expire_offsets(now, &mut effects);
@@ -173,7 +184,7 @@ impl Broker {
             }
         }
         for (partition, reply, response) in effects.after_writes.drain(..) {
-            self.answer_after_writes(partition, reply, response, out);
+            self.answer_after_writes(now, partition, reply, response, out);
         }
         for (task, key, wish) in effects.shares.drain(..) {
             self.ask_share_coordinator(now, &key, Ask::Wish { task, wish }, out);
@@ -186,12 +197,11 @@ impl Broker {
     }
 
     /// Answers once all is committed that was written to a partition of `__consumer_offsets` before (`CoordinatorRuntime`, `DeferredEventQueue`).
-    fn answer_after_writes(&mut self, partition: i32, reply: ReplyTo, response: Response, out: &mut Outputs) {
+    fn answer_after_writes(&mut self, now: Time, partition: i32, reply: ReplyTo, response: Response, out: &mut Outputs) {
         let last = self.offsets_key(partition).and_then(|key| self.last_append(key));
         match last {
             Some(waiting) => {
-                let then = Then::HeartbeatHeard { reply, response };
-                self.produces.watch(DelayedProduce::Coordinator { waiting, then }, [waiting.key]);
+                self.watch_write(now, waiting, Then::HeartbeatHeard { reply, response }, out);
             }
             None => self.respond(reply.from, reply.correlation, response, out),
         }

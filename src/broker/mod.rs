@@ -120,6 +120,8 @@ pub struct BrokerConfig {
     pub producer_id_expiration_ms: i64,
     /// `producer.id.expiration.check.interval.ms`
     pub producer_expiration_interval: Time,
+    /// `offsets.commit.timeout.ms`: how long whoever waits for a write of a coordinator of groups does.
+    pub offsets_commit_timeout: Time,
     /// `offsets.retention.check.interval.ms`
     pub offsets_retention_check: Time,
     /// `log.cleaner.backoff.ms`

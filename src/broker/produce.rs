@@ -313,9 +313,22 @@ impl Broker {
                 if mutant::is("commit-told-unreplicated") {
                     waiting.required = 0;
                 }
-                self.produces.watch(DelayedProduce::Coordinator { waiting, then }, [key]);
+                self.watch_write(now, waiting, then, out);
                 Ok(())
             }
+        }
+    }
+
+    /// Goes on once a coordinator's records are committed; whoever waits for that does so for a time.
+    pub(super) fn watch_write(&mut self, now: Time, waiting: Waiting, then: Then, out: &mut Outputs) {
+        let timeout = match &then {
+            Then::ShareState(_) => self.config.share.write_timeout,
+            _ => self.config.offsets_commit_timeout,
+        };
+        let is_watched = then.is_waited_for() && self.outcome_in_epoch(&waiting).is_none();
+        let operation = self.produces.watch(DelayedProduce::Coordinator { waiting, then }, [waiting.key]);
+        if is_watched {
+            out.timer(now + timeout, Timer::Purgatory { operation });
         }
     }
 
@@ -332,6 +345,10 @@ impl Broker {
                 DelayedProduce::Coordinator { waiting, then } => match self.outcome_in_epoch(&waiting) {
                     None => self.produces.put_back(number, DelayedProduce::Coordinator { waiting, then }, key),
                     Some(ErrorCode::None) => self.coordinator_committed(now, then, out),
+                    // What is replicated stands, whoever is in sync by now: only the coordinator of transactions hears of that.
+                    Some(ErrorCode::NotEnoughReplicasAfterAppend) if !matches!(then, Then::Transaction(_)) => {
+                        self.coordinator_committed(now, then, out);
+                    }
                     Some(error) => self.coordinator_failed(now, then, error, out),
                 },
                 DelayedProduce::Markers { from, correlation, response, commits, waiting } => {
@@ -385,14 +402,23 @@ impl Broker {
         }
     }
 
-    /// A produce request's time ran out: the records stay, the sender is told that it cannot be sure.
-    pub(super) fn produce_timed_out(&mut self, delayed: DelayedProduce, out: &mut Outputs) {
-        if let DelayedProduce::Client { from, correlation, mut response, waiting } = delayed {
-            for waiting in &waiting {
-                let error = self.outcome(waiting).unwrap_or(ErrorCode::RequestTimedOut);
-                set_error(Arc::make_mut(&mut response), waiting.place, error);
+    /// Its time ran out: the records stay, whoever waits is told that it cannot be sure.
+    pub(super) fn produce_timed_out(&mut self, now: Time, operation: u64, delayed: DelayedProduce, out: &mut Outputs) {
+        match delayed {
+            DelayedProduce::Client { from, correlation, mut response, waiting } => {
+                for waiting in &waiting {
+                    let error = self.outcome(waiting).unwrap_or(ErrorCode::RequestTimedOut);
+                    set_error(Arc::make_mut(&mut response), waiting.place, error);
+                }
+                self.answer_produce(from, correlation, response, out);
             }
-            self.answer_produce(from, correlation, response, out);
+            DelayedProduce::Coordinator { waiting, then } => {
+                if let Some(then) = self.coordinator_timed_out(now, then, out) {
+                    // In its place: what was written before is carried out before.
+                    self.produces.put_back(operation, DelayedProduce::Coordinator { waiting, then }, waiting.key);
+                }
+            }
+            DelayedProduce::Markers { .. } => {}
         }
     }
 }

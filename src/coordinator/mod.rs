@@ -122,7 +122,8 @@ pub enum Then {
         offsets: Vec<(offsets::OffsetKey, CommittedOffset)>,
         /// What the commit said, and what the group's was; -1: none.
         generations: (i32, i32),
-        reply: ReplyTo,
+        /// `None`: whoever waited was told that it takes too long.
+        reply: Option<ReplyTo>,
         response: Arc<k::OffsetCommitResponse>,
         /// The producer in whose transaction they are: they wait for its end.
         producer_id: Option<i64>,
@@ -132,7 +133,7 @@ pub enum Then {
     /// The group has none of these offsets any more: their topic is deleted.
     OffsetsForgotten { group: Arc<str>, offsets: Vec<offsets::OffsetKey> },
     /// These are gone: offsets that an admin has deleted, who hears so.
-    OffsetsDeleted { group: Arc<str>, offsets: Vec<offsets::OffsetKey>, reply: ReplyTo, response: Arc<k::OffsetDeleteResponse> },
+    OffsetsDeleted { group: Arc<str>, offsets: Vec<offsets::OffsetKey>, reply: Option<ReplyTo>, response: Arc<k::OffsetDeleteResponse> },
     /// These are gone: offsets that nobody needs any more.
     OffsetsExpired { group: Arc<str>, offsets: Vec<offsets::OffsetKey> },
     /// These groups are gone; an admin may wait to hear so.
@@ -161,6 +162,19 @@ pub enum Then {
 }
 
 impl Then {
+    /// Whether somebody waits for it who gives up in time. Transactions have a time of their own.
+    pub fn is_waited_for(&self) -> bool {
+        !matches!(
+            self,
+            Then::Stored
+                | Then::Transaction(_)
+                | Then::OffsetsForgotten { .. }
+                | Then::OffsetsExpired { .. }
+                | Then::MembersTakenOut { .. }
+                | Then::GroupsDeleted { deletion: None, .. }
+        )
+    }
+
     /// The partition of `__transaction_state` that a change is written to.
     pub fn transactions_partition(&self) -> i32 {
         if let Then::Transaction(change) = self { change.partition } else { -1 }
@@ -213,7 +227,7 @@ const EXPIRY_RETRY: Time = 500 * crate::node::MS;
 
 /// What is in the log and was not replicated in time may still come to be committed.
 fn may_be_in_the_log(error: ErrorCode) -> bool {
-    matches!(error, ErrorCode::NotEnoughReplicasAfterAppend | ErrorCode::RequestTimedOut)
+    error == ErrorCode::RequestTimedOut
 }
 
 impl Coordinator {
@@ -358,7 +372,7 @@ impl Coordinator {
                 if !mutant::is("offsets-before-the-commit") =>
             {
                 self.offsets_pending(producer, &group, offsets);
-                effects.replies.push((reply, offsets::in_transaction(&response)));
+                effects.replies.extend(reply.map(|reply| (reply, offsets::in_transaction(&response))));
             }
             Then::OffsetsCommitted { group, offsets, generations: (generation, current), reply, response, .. } => {
                 if let Some(shard) = self.shards.get_mut(&partition_for(&group, self.config.partitions)) {
@@ -370,13 +384,13 @@ impl Coordinator {
                         }
                     }
                 }
-                effects.replies.push((reply, Response::OffsetCommit(response)));
+                effects.replies.extend(reply.map(|reply| (reply, Response::OffsetCommit(response))));
             }
             Then::OffsetsForgotten { group, offsets } => self.forget_offsets(&group, &offsets),
             Then::OffsetsDeleted { group, offsets, reply, response } => {
                 self.forget_offsets(&group, &offsets);
                 out.note(NoteKind::OffsetsDeleted { group, offsets: offsets.len() as u64 });
-                effects.replies.push((reply, Response::OffsetDelete(response)));
+                effects.replies.extend(reply.map(|reply| (reply, Response::OffsetDelete(response))));
             }
             Then::OffsetsExpired { group, offsets } => {
                 self.forget_offsets(&group, &offsets);
@@ -408,7 +422,7 @@ impl Coordinator {
     /// Records handed out earlier could not be written.
     pub fn failed(&mut self, now: Time, then: Then, error: ErrorCode, effects: &mut Effects, out: &mut Outputs) {
         match then {
-            Then::OffsetsCommitted { reply, mut response, producer_id, .. } => {
+            Then::OffsetsCommitted { reply: Some(reply), mut response, producer_id, .. } => {
                 let error = coordinator_error(error);
                 for partition in Arc::make_mut(&mut response).topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
                     if partition.error_code == 0 {
@@ -438,10 +452,6 @@ impl Coordinator {
                 }
                 effects.replies.push((reply, consumer_group::refused(coordinator_error(error), None)));
             }
-            // What it tells is committed, with fewer in sync than there should be.
-            Then::HeartbeatHeard { reply, response } if error == ErrorCode::NotEnoughReplicasAfterAppend => {
-                effects.replies.push((reply, response));
-            }
             Then::HeartbeatHeard { reply, response } => {
                 let error = coordinator_error(error);
                 let answer = match response {
@@ -460,14 +470,38 @@ impl Coordinator {
             Then::ShareGroupStored { group, before, told, task } => {
                 self.share_group_not_stored(group, before, told, task, error, effects);
             }
-            Then::OffsetsDeleted { reply, .. } => {
+            Then::OffsetsDeleted { reply: Some(reply), .. } => {
                 let response = k::OffsetDeleteResponse::default().with_error_code(coordinator_error(error).code());
                 effects.replies.push((reply, Response::OffsetDelete(Arc::new(response))));
             }
             Then::GroupsDeleted { deletion, groups } => self.groups_not_deleted(deletion, &groups, error, effects),
             // Offsets of a deleted topic stay, as in Kafka, which logs the error and does not try again; expired ones are looked at again.
             Then::OffsetsForgotten { .. } | Then::OffsetsExpired { .. } | Then::Transaction(_) | Then::ShareState(_) | Then::Stored => {}
+            // Whoever waited has heard before.
+            Then::OffsetsCommitted { .. } | Then::OffsetsDeleted { .. } => {}
         }
+    }
+
+    /// Records are in the log and not replicated in time: whoever waits hears so. What is left to be done once they are committed is given back.
+    pub fn timed_out(&mut self, now: Time, then: Then, effects: &mut Effects, out: &mut Outputs) -> Option<Then> {
+        let rest = match &then {
+            Then::OffsetsCommitted { group, offsets, generations, response, producer_id, .. } => Some(Then::OffsetsCommitted {
+                group: group.clone(),
+                offsets: offsets.clone(),
+                generations: *generations,
+                reply: None,
+                response: response.clone(),
+                producer_id: *producer_id,
+            }),
+            Then::OffsetsDeleted { group, offsets, response, .. } => {
+                Some(Then::OffsetsDeleted { group: group.clone(), offsets: offsets.clone(), reply: None, response: response.clone() })
+            }
+            Then::GroupsDeleted { groups, .. } => Some(Then::GroupsDeleted { deletion: None, groups: groups.clone() }),
+            // Their changes count already.
+            _ => None,
+        };
+        self.failed(now, then, ErrorCode::RequestTimedOut, effects, out);
+        rest
     }
 
     fn group_mut(&mut self, group: &str) -> Option<&mut Group> {
@@ -491,9 +525,7 @@ impl Coordinator {
 /// What a member is told when the coordinator's own write fails (`GroupMetadataManager`, `CoordinatorRuntime`).
 fn coordinator_error(error: ErrorCode) -> ErrorCode {
     match error {
-        ErrorCode::NotEnoughReplicas | ErrorCode::NotEnoughReplicasAfterAppend | ErrorCode::RequestTimedOut => {
-            ErrorCode::CoordinatorNotAvailable
-        }
+        ErrorCode::NotEnoughReplicas | ErrorCode::RequestTimedOut => ErrorCode::CoordinatorNotAvailable,
         ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch => ErrorCode::NotCoordinator,
         ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => ErrorCode::UnknownServerError,
         other => other,

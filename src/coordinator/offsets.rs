@@ -268,7 +268,7 @@ impl Coordinator {
         let records = offsets.iter().map(record).collect();
         let generations = (message.generation_id_or_member_epoch, current);
         let (response, producer_id) = (Arc::new(response), producer.map(|(id, _)| id));
-        let then = Then::OffsetsCommitted { group: group.clone(), offsets, generations, reply, response, producer_id };
+        let then = Then::OffsetsCommitted { group: group.clone(), offsets, generations, reply: Some(reply), response, producer_id };
         let append = Append { partition: partition_for(&group, config.partitions), records, then };
         match producer {
             Some((id, epoch)) => effects.transactional.push((append, id, epoch)),

@@ -4,7 +4,7 @@
 //! It must not know records in flight: those are the leader's, which says what has become of them. A state counts at once, and who asked hears of it when
 //! it is committed; if it cannot be written, what was before comes back. Source: `ShareCoordinatorService`, `ShareCoordinatorShard`.
 
-use super::{ReplyTo, Then, coordinator_error, partition_for};
+use super::{ReplyTo, Then, coordinator_error, may_be_in_the_log, partition_for};
 use crate::mutant;
 use crate::ordered::OrderedMap;
 use crate::protocol::metadata::MetadataImage;
@@ -258,10 +258,8 @@ impl ShareCoordinator {
 
     /// It could not be written.
     pub fn failed(&mut self, stored: Stored, error: ErrorCode, effects: &mut ShareEffects) {
-        // What is in the log and not replicated in time may still come to be committed.
-        let is_in_the_log = matches!(error, ErrorCode::NotEnoughReplicasAfterAppend | ErrorCode::RequestTimedOut);
-        if let Some(key) = self.asked.get(&stored.request).and_then(|asked| Some(asked.outcomes.get(stored.place)?.0.clone()))
-            && let Some(shard) = self.shards.get_mut(&stored.partition).filter(|_| !is_in_the_log)
+                if let Some(key) = self.asked.get(&stored.request).and_then(|asked| Some(asked.outcomes.get(stored.place)?.0.clone()))
+            && let Some(shard) = self.shards.get_mut(&stored.partition).filter(|_| !may_be_in_the_log(error))
         {
             match &stored.before {
                 Some(before) => drop(shard.insert(key, before.clone())),

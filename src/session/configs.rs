@@ -538,6 +538,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<(WorldConfig, Vec<Warning>)
         state_replication_factor: state_factor as i16,
         state_min_insync: values.int("share.coordinator.state.topic.min.isr").min(state_factor),
         state_segment_bytes: values.int("share.coordinator.state.topic.segment.bytes"),
+        write_timeout: values.millis("share.coordinator.write.timeout.ms"),
         updates_per_snapshot: values.int("share.coordinator.snapshot.update.records.per.snapshot") as u32,
     };
     let log = values.log();
@@ -578,6 +579,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<(WorldConfig, Vec<Warning>)
         },
         producer_id_expiration_ms: values.int("producer.id.expiration.ms"),
         producer_expiration_interval: values.millis("producer.id.expiration.check.interval.ms"),
+        offsets_commit_timeout: values.millis("offsets.commit.timeout.ms"),
         offsets_retention_check: values.millis("offsets.retention.check.interval.ms"),
         retention_check_interval: values.millis("log.retention.check.interval.ms"),
         // At least a millisecond: with none the cleaner would go round in no time.

@@ -44,6 +44,8 @@ pub struct ShareConfig {
     pub state_replication_factor: i16,
     /// `share.coordinator.state.topic.min.isr`
     pub state_min_insync: i64,
+    /// `share.coordinator.write.timeout.ms`
+    pub write_timeout: Time,
     /// `share.coordinator.state.topic.segment.bytes`
     pub state_segment_bytes: i64,
     /// `share.coordinator.snapshot.update.records.per.snapshot`

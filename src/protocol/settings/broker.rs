@@ -191,6 +191,7 @@ pub static BROKER: &[Setting] = &[
     )
     .at_least(1),
     int("share.coordinator.state.topic.segment.bytes", "104857600", "Bytes of a segment of the share state topic.").at_least(1),
+    int("share.coordinator.write.timeout.ms", "5000", "How long a write may wait for the replicas of the share state topic.").at_least(1),
     int("socket.receive.buffer.bytes", "102400", "Bytes of a request that may be on their way unconfirmed; -1: as many as there are."),
     int("socket.request.max.bytes", "104857600", "Bytes that a request may have.").at_least(1),
     int("socket.send.buffer.bytes", "102400", "Bytes of an answer that may be on their way unconfirmed; -1: as many as there are."),
