@@ -309,6 +309,7 @@ impl PartitionCheck {
         if base != end && !is_gap {
             return Err(("R3", format!("broker {broker} appended offset {base} of {name} to a log that ended at {end}")));
         }
+        self.unclean |= !leader && self.is_torn_by_compaction(world, name, broker, end);
         let is_first = leader && !self.appenders.contains_key(&leader_epoch);
         if leader {
             let appender = *self.appenders.or_insert_with(leader_epoch, || broker);
@@ -331,6 +332,16 @@ impl PartitionCheck {
             Some(batch) => self.sequences.appended(name, broker, batch),
             None => Ok(()),
         }
+    }
+
+    /// Whether a follower keeps what nobody else has and goes on behind it: where an epoch's first records were compacted, a leader that copied what is
+    /// left of them takes the epoch for younger than it is, and cannot tell the follower to truncate (as Kafka's `LeaderEpochFileCache`, which learns
+    /// epochs from batches).
+    fn is_torn_by_compaction(&self, world: &World, name: &Partition, broker: i32, end: i64) -> bool {
+        let Some(own) = replica(world, name, broker).filter(|_| end <= self.compaction.end()) else { return false };
+        let held = own.log.batches_from(end - 1).next().filter(|held| held.next_offset() == end);
+        let committed = self.committed.from(end - 1).first();
+        held.zip(committed).is_some_and(|(held, committed)| committed.base_offset < end && held.leader_epoch != committed.leader_epoch)
     }
 
     /// R5: within the log. R11: a leader that was replaced completes nothing that its successor, once it leads, does not have. R6: a leader's high watermark lies within the log of every member of the controller's ISR. R8: not below the
