@@ -286,7 +286,11 @@ impl Coordinator {
         };
         let (id, records) = (group.id.clone(), offsets.iter().map(|key| tombstone(&group.id, key)).collect());
         let partition = partition_for(&id, self.config.partitions);
-        effects.appends.push(Append { partition, records, then: Then::OffsetsDeleted { group: id, offsets, reply: Some(reply), response } });
+        effects.appends.push(Append {
+            partition,
+            records,
+            then: Then::OffsetsDeleted { group: id, offsets, reply: Some(reply), response },
+        });
     }
 
     fn checked_offset_delete(&self, id: &str) -> Result<&Group, ErrorCode> {

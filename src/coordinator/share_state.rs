@@ -258,7 +258,7 @@ impl ShareCoordinator {
 
     /// It could not be written.
     pub fn failed(&mut self, stored: Stored, error: ErrorCode, effects: &mut ShareEffects) {
-                if let Some(key) = self.asked.get(&stored.request).and_then(|asked| Some(asked.outcomes.get(stored.place)?.0.clone()))
+        if let Some(key) = self.asked.get(&stored.request).and_then(|asked| Some(asked.outcomes.get(stored.place)?.0.clone()))
             && let Some(shard) = self.shards.get_mut(&stored.partition).filter(|_| !may_be_in_the_log(error))
         {
             match &stored.before {
