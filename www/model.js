@@ -1,5 +1,5 @@
 // Packs numbers smaller than LZMA does, for it asks more of what stands around them (`past.js`) than of the bytes before: a byte is decided bit by
-// bit, and a model says of each what chance it has to be one. It knows the chance in each of four contexts, and weighs the four by how well each has
+// bit, and a model says of each what chance it has to be one. It knows the chance in each of five contexts, and weighs the five by how well each has
 // spoken so far at this place: "context mixing" in the literature (M. Mahoney, "Adaptive Weighing of Context Models for Lossless Data Compression",
 // 2005).
 //
@@ -56,7 +56,7 @@ for (let kept = 0, at = 0; kept < ODDS.length; kept++) {
  * this share of the way, out of ONE.
  */
 const TIMES_BITS = 4;
-const SHARES = Int32Array.from({ length: 9 }, (_, times) => Math.round(ONE / (times + 1.4)));
+const SHARES = Int32Array.from({ length: 7 }, (_, times) => Math.round(ONE / (times + 1.6)));
 const UNKNOWN = 1 << (KEPT_BITS + TIMES_BITS - 1);
 const learnt = (state, one) => {
   const times = state & ((1 << TIMES_BITS) - 1);
@@ -71,23 +71,32 @@ const PLACES = 1 << PLACE_BITS;
 /** Spreads the nodes of a tree. The first lie side by side, where the processor has them at hand. */
 const SPREAD = Int32Array.from({ length: BYTES }, (_, node) => (node < 16 ? node : Math.imul(node, 0x9e3779b1) >>> 8));
 /** Weights are in steps of 1 / ONE. */
-const FIRST_WEIGHT = 0.3 * ONE;
+const FIRST_WEIGHT = 0.25 * ONE;
 const LEARNING = 10;
+/**
+ * What comes of the five is held against what came of it before at its node: the chance that it had is kept at so many odds, STEP apart, and the mean
+ * of the two holds.
+ */
+const STEP = 128;
+const KNOTS = (2 * EVEN) / STEP + 1;
+const FIRST_KNOTS = Uint16Array.from({ length: KNOTS }, (_, knot) => CHANCES[Math.min(knot * STEP, 2 * EVEN - 1)] >> 1);
 
 /**
- * A function that gives the next byte, decided in the tree of a number by four contexts. `bit(chance)` gives the next bit, which is 1 with this chance
+ * A function that gives the next byte, decided in the tree of a number by five contexts. `bit(chance)` gives the next bit, which is 1 with this chance
  * out of ONE, never 0 nor ONE; `lengths` are the trees'. What is the same for each context is written out, for a loop would take twice the time.
  */
 export function model(bit, lengths) {
   const trees = lengths.map(treeOf);
-  const states = new Uint16Array(4 * PLACES).fill(UNKNOWN);
-  const weights = new Int32Array(4 * BYTES * trees.length).fill(FIRST_WEIGHT);
+  const states = new Uint16Array(5 * PLACES).fill(UNKNOWN);
+  const weights = new Int32Array(5 * BYTES * trees.length).fill(FIRST_WEIGHT);
+  const knots = Uint16Array.from({ length: KNOTS * BYTES * trees.length }, (_, at) => FIRST_KNOTS[at % KNOTS]);
   return (which, contexts) => {
     const tree = trees[which];
     const context0 = contexts[0];
     const context1 = contexts[1];
     const context2 = contexts[2];
     const context3 = contexts[3];
+    const context4 = contexts[4];
     let node = 1;
     do {
       const spread = SPREAD[node];
@@ -95,31 +104,44 @@ export function model(bit, lengths) {
       const place1 = PLACES | ((context1 ^ spread) & (PLACES - 1));
       const place2 = (2 * PLACES) | ((context2 ^ spread) & (PLACES - 1));
       const place3 = (3 * PLACES) | ((context3 ^ spread) & (PLACES - 1));
+      const place4 = (4 * PLACES) | ((context4 ^ spread) & (PLACES - 1));
       const state0 = states[place0];
       const state1 = states[place1];
       const state2 = states[place2];
       const state3 = states[place3];
+      const state4 = states[place4];
       const odds0 = ODDS[state0 >> TIMES_BITS];
       const odds1 = ODDS[state1 >> TIMES_BITS];
       const odds2 = ODDS[state2 >> TIMES_BITS];
       const odds3 = ODDS[state3 >> TIMES_BITS];
-      const weight = 4 * (BYTES * which + node);
+      const odds4 = ODDS[state4 >> TIMES_BITS];
+      const weight = 5 * (BYTES * which + node);
       const sum =
         (Math.imul(odds0, weights[weight]) >> 8) +
         (Math.imul(odds1, weights[weight + 1]) >> 8) +
         (Math.imul(odds2, weights[weight + 2]) >> 8) +
-        (Math.imul(odds3, weights[weight + 3]) >> 8);
-      const chance = CHANCES[Math.min(Math.max((sum >> 8) + EVEN, 0), 2 * EVEN - 1)];
+        (Math.imul(odds3, weights[weight + 3]) >> 8) +
+        (Math.imul(odds4, weights[weight + 4]) >> 8);
+      const odds = Math.min(Math.max((sum >> 8) + EVEN, 0), 2 * EVEN - 1);
+      const mixed = CHANCES[odds];
+      const knot = KNOTS * (BYTES * which + node) + ((odds / STEP) | 0);
+      const beyond = odds % STEP;
+      const found = ((STEP - beyond) * knots[knot] + beyond * knots[knot + 1]) >> 6;
+      const chance = Math.min(Math.max((mixed + found) >> 1, LEAST), ONE - LEAST);
       const one = bit(chance);
-      const error = Math.imul(one * ONE - chance, LEARNING) >> 6;
+      const error = Math.imul(one * ONE - mixed, LEARNING) >> 6;
       weights[weight] += (Math.imul(odds0, error) + 2048) >> 12;
       weights[weight + 1] += (Math.imul(odds1, error) + 2048) >> 12;
       weights[weight + 2] += (Math.imul(odds2, error) + 2048) >> 12;
       weights[weight + 3] += (Math.imul(odds3, error) + 2048) >> 12;
+      weights[weight + 4] += (Math.imul(odds4, error) + 2048) >> 12;
+      const nearest = knot + (2 * beyond < STEP ? 0 : 1);
+      knots[nearest] += (one * (ONE / 2 - 1) - knots[nearest]) >> 6;
       states[place0] = learnt(state0, one);
       states[place1] = learnt(state1, one);
       states[place2] = learnt(state2, one);
       states[place3] = learnt(state3, one);
+      states[place4] = learnt(state4, one);
       node = tree[2 * node + one];
     } while (0 < node);
     return ~node;

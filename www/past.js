@@ -34,7 +34,7 @@ const GET = 0x20;
 const SET = 0x21;
 
 /**
- * Follows a program whose opcodes are these. For variables, offsets and constants, `contexts(which, known)` are the four of a number's next byte, and
+ * Follows a program whose opcodes are these. For variables, offsets and constants, `contexts(which, known)` are the five of a number's next byte, and
  * `passed(which, value)` hears of a number: `which` tells lanes apart, `known` is what its bytes before say.
  */
 export function past(opcodes) {
@@ -48,7 +48,7 @@ export function past(opcodes) {
   /** The variable which the address of a load or store comes from, and by it the last offset, if it was not assigned since. */
   let address = 0;
   const offsets = new Map();
-  const contexts = new Int32Array(4);
+  const contexts = new Int32Array(5);
   const around = (first, second, third) => (opcodes[place + first] << 16) | (opcodes[place + second] << 8) | opcodes[place + third];
   const variable = {
     contexts(which, known) {
@@ -59,6 +59,7 @@ export function past(opcodes) {
       contexts[1] = hash(next, bodies);
       contexts[2] = hash(nextLast, lastOf[which]);
       contexts[3] = hash(nextLast, around(0, 0, -1));
+      contexts[4] = hash(hash(seed, secondLast), last);
       return contexts;
     },
     passed(which, value) {
@@ -76,6 +77,7 @@ export function past(opcodes) {
       contexts[1] = hash(hash(seed, address), bodies);
       contexts[2] = like;
       contexts[3] = hash(seed, around(0, 0, -1));
+      contexts[4] = hash(like, around(-1, -2, 1));
       return contexts;
     },
     passed(which, value) {
@@ -84,12 +86,14 @@ export function past(opcodes) {
   };
   const constant = {
     contexts(which, known) {
-      const next = hash(hash(which, known), opcodes[place + 1]);
+      const seed = hash(which, known);
+      const next = hash(seed, opcodes[place + 1]);
       const nextTwo = hash(next, opcodes[place + 2]);
       contexts[0] = hash(nextTwo, around(-1, -2, 3));
       contexts[1] = hash(nextTwo, opcodes[place - 1]);
       contexts[2] = hash(next, lastOf[which]);
       contexts[3] = hash(next, bodies);
+      contexts[4] = hash(hash(seed, last), around(-1, 1, 1));
       return contexts;
     },
     passed(which, value) {

@@ -558,7 +558,8 @@ impl PartitionCheck {
         for (broker, log) in &logs {
             let mut epoch = -1;
             let local_start = log.local_start_offset();
-            for batch in log.batches_from(local_start) {
+            // What lies before a log's start, or did before a crash, may be of epochs that it has forgotten, and that it then parts by from a leader.
+            for batch in log.batches_from(local_start.max(self.start(*broker))) {
                 if batch.leader_epoch < epoch {
                     return Err((
                         "R3",
@@ -570,10 +571,8 @@ impl PartitionCheck {
                     let hidden = self.compaction.end().max(if local_start == log.start_offset() { 0 } else { local_start + 1 });
                     start == batch.base_offset || start < batch.base_offset && batch.base_offset < hidden
                 };
-                // What lies before a log's start, or did before a crash, may be of epochs that it has forgotten.
-                let is_known = self.start(*broker) <= batch.base_offset;
                 let starts = log.epochs().iter().any(|known| known.epoch == batch.leader_epoch && begins(known.start));
-                if epoch < batch.leader_epoch && !starts && is_known {
+                if epoch < batch.leader_epoch && !starts {
                     return Err((
                         "R3",
                         format!(
@@ -590,7 +589,9 @@ impl PartitionCheck {
         }
         for pair in logs.windows(2) {
             let [(one, first), (other, second)] = pair else { continue };
-            let start = first.local_start_offset().max(second.local_start_offset()).max(self.compaction.end());
+            let start =
+                [self.start(*one), self.start(*other), first.local_start_offset(), second.local_start_offset(), self.compaction.end()];
+            let start = start.into_iter().fold(0, i64::max);
             for (a, b) in first.batches_from(start).zip(second.batches_from(start)) {
                 if a.leader_epoch == b.leader_epoch && !same(a, b) {
                     return Err((

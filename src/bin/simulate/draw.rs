@@ -43,6 +43,11 @@ const BROKERS_MAX: usize = 6;
 /// Partitions of a topic that gets no more of them.
 const PARTITIONS_MAX: u64 = 5;
 
+/// The state of a consumer that is no more, as the view has it.
+pub const CRASHED: &str = "Crashed";
+/// Longer than a session and the way of an answer.
+const STALL_MS: u64 = 8_000;
+
 /// Draws what happens to one session.
 pub struct Drawer {
     chance: Chance,
@@ -51,11 +56,13 @@ pub struct Drawer {
     tiered: bool,
     /// The assignors of most members of each group; none: it is of the new protocol.
     assignors: Vec<Option<&'static str>>,
+    /// What has begun and goes on step by step, the next one last.
+    planned: Vec<Vec<Value>>,
 }
 
 impl Drawer {
     pub fn new(seed: u64) -> Drawer {
-        let mut drawer = Drawer { chance: Chance::new(seed).fork(0x0005_1a17), made: 0, tiered: false, assignors: Vec::new() };
+        let mut drawer = Drawer { chance: Chance::new(seed).fork(0x0005_1a17), made: 0, tiered: false, assignors: Vec::new(), planned: Vec::new() };
         drawer.assignors = GROUPS.iter().map(|_| if drawer.chance.below(3) == 0 { None } else { drawer.one_of(ASSIGNORS) }).collect();
         drawer
     }
@@ -261,6 +268,9 @@ impl Drawer {
 
     /// What can happen now: a command, or two that belong together; none if what was drawn makes no sense.
     pub fn act(&mut self, scenario: &Scenario, session: &Session) -> Vec<Value> {
+        if !self.planned.is_empty() && self.chance.below(2) == 0 {
+            return self.planned.pop().unwrap_or_default();
+        }
         let total: u64 = scenario.weights.iter().map(|(_, weight)| weight).sum();
         let mut drawn = self.chance.below(total);
         let act = scenario.weights.iter().find(|(_, weight)| match drawn.checked_sub(*weight) {
@@ -278,6 +288,26 @@ impl Drawer {
                 let there = json!({ "type": "setLink", "from": from, "to": to, "cut": true });
                 let back = json!({ "type": "setLink", "from": to, "to": from, "cut": true });
                 if self.chance.below(2) == 0 { vec![there] } else { vec![there, back] }
+            }
+            Act::Swizzle => {
+                let mut brokers: Vec<String> = view.brokers.iter().map(|broker| format!("broker-{}", broker.id)).collect();
+                brokers.retain(|_| self.chance.below(3) != 0);
+                let both = |broker: &String, cut: bool| {
+                    let link = |from: &str, to: &str| json!({ "type": "setLink", "from": from, "to": to, "cut": cut });
+                    vec![link(broker, "*"), link("*", broker)]
+                };
+                let back: Vec<Vec<Value>> = brokers.iter().map(|broker| both(broker, false)).collect();
+                let place = self.chance.below(1 + back.len() as u64) as usize;
+                // The last one first.
+                self.planned = [&back[place..], &back[..place]].concat();
+                self.planned.extend(brokers.iter().map(|broker| both(broker, true)));
+                Vec::new()
+            }
+            Act::StallClient => {
+                let clients: Vec<&String> = view.producers.iter().map(|one| &one.id).chain(view.consumers.iter().map(|one| &one.id)).collect();
+                let Some(id) = self.one_of(&clients) else { return Vec::new() };
+                let link = |from: &str, to: &str| json!({ "type": "setLink", "from": from, "to": to, "latencyMs": STALL_MS });
+                vec![link(id, "*"), link("*", id)]
             }
             Act::MoveTransactions => {
                 // What `moveCoordinator` does, step by step: what a controller decides is looked at before it decides more.
@@ -325,7 +355,7 @@ impl Drawer {
         let producers: Vec<String> = view.producers.iter().filter(|one| one.id.starts_with("producer")).map(|one| one.id.clone()).collect();
         let has_id = |one: &&view::shape::ProducerView| one.configs.contains_key("transactional.id");
         let transactional: Vec<String> = view.producers.iter().filter(has_id).map(|one| one.id.clone()).collect();
-        let alive: Vec<String> = view.consumers.iter().filter(|one| one.state != "crashed").map(|one| one.id.clone()).collect();
+        let alive: Vec<String> = view.consumers.iter().filter(|one| one.state != CRASHED).map(|one| one.id.clone()).collect();
         let controllers = |state: &str| view.controllers.iter().filter(|one| one.state == state).map(|one| one.id).collect::<Vec<_>>();
         Some(match act {
             Act::CrashController => json!({ "type": "crashController", "controller": self.one_of(&controllers("running"))? }),
@@ -406,7 +436,11 @@ impl Drawer {
             }
             Act::MoveSharers => json!({ "type": "moveCoordinator", "group": SHARERS, "broker": self.one_of(&running)? }),
             Act::AddConsumer if view.consumers.len() < CLIENTS_MAX && !topics.is_empty() => self.consumer(&topics)?,
-            Act::RemoveConsumer => json!({ "type": "removeConsumer", "id": self.one_of(&alive)? }),
+            // Who has crashed stands there until it is removed.
+            Act::RemoveConsumer => {
+                let all: Vec<&String> = view.consumers.iter().map(|one| &one.id).collect();
+                json!({ "type": "removeConsumer", "id": self.one_of(&all)? })
+            }
             Act::CrashConsumer => json!({ "type": "crashConsumer", "id": self.one_of(&alive)? }),
             Act::PauseConsumer => json!({ "type": "pauseConsumer", "id": self.one_of(&alive)? }),
             Act::ResumeConsumer => json!({ "type": "resumeConsumer", "id": self.one_of(&alive)? }),

@@ -1,7 +1,7 @@
 //! What ends the faults of a session, so that it can come to rest.
 
 use super::aggregates::AGGREGATE;
-use super::draw::SHORT_POLL_INTERVAL;
+use super::draw::{CRASHED, SHORT_POLL_INTERVAL};
 use brokerlab::session::{Session, parse_command};
 use brokerlab::view::View;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ pub fn healing(view: &View) -> Vec<Value> {
         [json!({ "type": "slowDisk", "broker": broker.id, "factor": 1 }), json!({ "type": "skewClock", "broker": broker.id, "ms": 0 })]
     });
     let links = [json!({ "type": "setLink", "from": "*", "to": "*" })];
-    let resumes = view.consumers.iter().filter(|one| one.state != "crashed").map(|one| json!({ "type": "resumeConsumer", "id": one.id }));
+    let resumes = view.consumers.iter().filter(|one| one.state != CRASHED).map(|one| json!({ "type": "resumeConsumer", "id": one.id }));
     // Who cannot keep up with what it polls never gets anywhere.
     let slow = view.consumers.iter().filter(|one| one.configs.get("max.poll.interval.ms").is_some_and(|text| text == SHORT_POLL_INTERVAL));
     let slow = slow.map(|one| json!({ "type": "removeConsumer", "id": one.id }));

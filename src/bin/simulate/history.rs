@@ -252,6 +252,7 @@ impl History {
                 let readable = || world.remote().readable(&key, &replica.log, replica.log.start_offset());
                 let values: Vec<(i64, String)> = values(readable());
                 add_committed(readable(), &mut committed);
+                let begun_late = begun_late(readable());
                 let placed: Placed<'_> = values.iter().filter_map(|(offset, value)| Some((*offset, identity(value)?))).collect();
                 // What retention or compaction may have removed says nothing.
                 let kept_from = replica.log.start_offset().max(checker.compacted_end(&partition));
@@ -260,7 +261,7 @@ impl History {
                 *is_true &= !unclean;
                 *is_whole &= kept_from == 0;
                 if kept_from == 0 {
-                    broken = broken.or(self.disordered(&partition, &placed, unclean, &mut fates));
+                    broken = broken.or(self.disordered(&partition, &placed, (unclean, &begun_late), &mut fates));
                 }
             }
         }
@@ -313,15 +314,22 @@ impl History {
         broken
     }
 
-    fn disordered(&self, partition: &Partition, placed: &Placed<'_>, unclean: bool, fates: &mut Fates) -> Option<Broken> {
+    fn disordered(
+        &self,
+        partition: &Partition,
+        placed: &Placed<'_>,
+        (unclean, begun_late): (bool, &BTreeSet<String>),
+        fates: &mut Fates,
+    ) -> Option<Broken> {
         let mut broken = None;
         let mut held: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
         for (offset, (name, sequence)) in placed {
             let Some(sender) = self.senders.get(*name) else { continue };
+            let is_promised = !sender.failed && !unclean && !begun_late.contains(*name);
             let before = held.entry(name).or_default();
             if before.contains(sequence) {
                 fates.duplicated += 1;
-                if sender.is_idempotent && !sender.failed && !unclean {
+                if sender.is_idempotent && is_promised {
                     let told = format!("offset {offset} of {partition} is idempotent {name}'s record {sequence} again");
                     broken = Some(("I2", told));
                 }
@@ -333,7 +341,7 @@ impl History {
                 }
             } else if before.last().is_some_and(|last| sequence < last) {
                 fates.reordered += 1;
-                if (sender.is_one_in_flight && sender.acks_all || sender.is_idempotent) && !sender.failed && !unclean {
+                if (sender.is_one_in_flight && sender.acks_all || sender.is_idempotent) && is_promised {
                     let told = format!("offset {offset} of {partition} is {name}'s record {sequence}, after a later one");
                     broken = Some(("reordered", told));
                 }
@@ -367,6 +375,21 @@ fn add_committed<'a>(batches: impl Iterator<Item = &'a Batch>, committed: &mut B
 fn values<'a>(batches: impl Iterator<Item = &'a Batch>) -> Vec<(i64, String)> {
     let records = batches.flat_map(|batch| batch.records().flatten());
     records.filter_map(|record| Some((record.offset, String::from_utf8(record.value?.to_vec()).ok()?))).collect()
+}
+
+/// Idempotent producers whose first batch here is not their first: it was lost on its way, and what followed it was taken, for a leader that knows nothing
+/// of a producer takes any sequence (`ProducerAppendInfo.checkSequence`). The first is out of order when it comes again, the producer begins an epoch
+/// anew with all that it has no answer of, and what was written may be written twice.
+fn begun_late<'a>(batches: impl Iterator<Item = &'a Batch>) -> BTreeSet<String> {
+    let (mut known, mut late) = (BTreeSet::new(), BTreeSet::new());
+    for batch in batches {
+        let Some(header) = batch.header().ok().filter(|header| header.is_idempotent() && !header.is_control()) else { continue };
+        if known.insert(header.producer_id) && 0 < header.base_sequence {
+            let first = batch.records().flatten().next().and_then(|record| String::from_utf8(record.value?.to_vec()).ok());
+            late.extend(first.as_deref().and_then(identity).map(|(sender, _)| sender.to_owned()));
+        }
+    }
+    late
 }
 
 /// The sender and the sequence in a value.
