@@ -42,8 +42,8 @@ fn settings_that_a_client_does_not_know_are_warned_of() {
 fn the_settings_of_the_guide_work_as_they_stand_there() {
     let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
     let configs = json!({
-        "bootstrap_servers": "localhost:9092", "acks": "all", "retries": "3", "compression_type": "gzip", "batch_size": "16384",
-        "linger_ms": "10", "buffer_memory": "33554432", "enable_idempotence": "True", "max_in_flight_requests_per_connection": "5",
+        "bootstrap_servers": ["localhost:9092"], "acks": "all", "retries": 3, "compression_type": "gzip", "batch_size": 16384,
+        "linger_ms": 10, "buffer_memory": 33554432, "enable_idempotence": true, "max_in_flight_requests_per_connection": "5",
         "value_serializer": "json", "key_serializer": "utf-8",
     });
     let producer = json!({ "type": "addProducer", "id": "p", "topic": "orders", "configs": configs });
@@ -79,6 +79,31 @@ fn what_sets_nothing_here_must_still_be_valid_and_is_not_warned_of_at_its_defaul
     // What would change what happens, and cannot yet, is refused.
     let other = json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["t"], "configs": { "interceptor.classes": "a.B" } });
     assert_eq!(cluster.refused(other).code, "UNSUPPORTED_VERSION");
+}
+
+#[test]
+fn settings_of_encryption_and_authentication_are_taken_with_a_warning() {
+    let mut cluster = Cluster::of_brokers(1);
+    let configs = json!({ "security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN", "ssl.truststore.location": "/etc/trust.jks" });
+    let consumer = json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["orders"], "configs": configs });
+    assert_eq!(warnings(&mut cluster, "settingWithoutEffect", consumer).len(), 3);
+    let wrong = json!({ "type": "addProducer", "id": "p", "topic": "orders", "configs": { "security.protocol": "CARRIER_PIGEON" } });
+    assert_eq!(cluster.refused(wrong).code, "INVALID_CONFIG");
+}
+
+#[test]
+fn a_group_without_a_coordinator_is_of_the_protocol_that_its_members_speak() {
+    for protocol in ["classic", "consumer", "share"] {
+        let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+        let configs = json!({ "group.protocol": protocol });
+        cluster.apply(json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["orders"], "configs": configs }));
+        assert_eq!(cluster.group("g").protocol, protocol, "before it joins");
+        cluster.advance(6_000.0);
+        assert_eq!((cluster.group("g").protocol.as_str(), cluster.group("g").state == "Dead"), (protocol, false));
+        cluster.apply(json!({ "type": "crashBroker", "broker": 1 }));
+        cluster.advance(1_000.0);
+        assert_eq!((cluster.group("g").protocol.as_str(), cluster.group("g").state.as_str()), (protocol, "Dead"));
+    }
 }
 
 /// When a client asks a broker for ApiVersions, with which each connection begins.

@@ -13,7 +13,7 @@ use brokerlab::client::network::PartitionInfo;
 use brokerlab::client::partitioner::{Sticky, pick};
 use brokerlab::ordered::OrderedMap;
 use brokerlab::protocol::{
-    Batch, BatchBuilder, BatchError, BatchHeader, BatchOptions, Codec, Compression, Marker, Record,
+    Batch, BatchBuilder, BatchError, BatchHeader, BatchOptions, Codec, Compression, ErrorCode, Marker, Record,
     consumer_protocol::{
         Assignment, StickyUserData, Subscription, TopicPartitions, VERSION, by_topic, cooperative_user_data, read_cooperative_generation,
     },
@@ -60,7 +60,7 @@ impl Row {
 fn golden(file: &str, check: impl Fn(&Row) -> Verdict) {
     let folder = std::env::var_os("GOLDEN").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden"), PathBuf::from);
     let Ok(text) = std::fs::read_to_string(folder.join(file)) else {
-        report!("golden {file}: absent");
+        report!("golden {file}: 0 passed, 0 failed, 0 skipped (the file is not there)");
         return;
     };
     let mut lines = text.lines();
@@ -104,6 +104,17 @@ fn unhex(text: &str) -> Vec<u8> {
     assert!(text.len().is_multiple_of(2), "odd hex: {text}");
     let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_else(|| panic!("not hex: {text}")) as u8;
     text.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+}
+
+#[test]
+fn error_codes() {
+    golden("errors.tsv", |row| {
+        let Some(code) = ErrorCode::from_code(row.number("code")) else { return Verdict::Failed("no such code".to_owned()) };
+        let retriable = if code.retriable() { "1" } else { "0" };
+        let of_retriable = differs("retriable", retriable, row.text("retriable"));
+        let of_message = differs("message", code.message(), row.text("message"));
+        verdict(differs("name", code.name(), row.text("name")).into_iter().chain(of_retriable).chain(of_message).collect())
+    });
 }
 
 #[test]

@@ -97,16 +97,49 @@ const APIS: [(i16, i16, i16); 51] = [
     (92, 0, 0), // DeleteShareGroupOffsets
 ];
 
-pub(super) fn api_versions() -> k::ApiVersionsResponse {
+/// Features that brokers support, with the least and the greatest level (`Feature`, `MetadataVersion` of Kafka 4.2).
+const FEATURES: [(&str, i16, i16); 6] = [
+    ("metadata.version", 7, 29),
+    ("kraft.version", 0, 1),
+    ("transaction.version", 0, 2),
+    ("group.version", 0, 1),
+    ("eligible.leader.replicas.version", 0, 1),
+    ("share.version", 0, 1),
+];
+
+/// `levels` are those of features that the cluster has finalized at another than their greatest; 0: it has not.
+fn api_versions(levels: &[(&str, i16)]) -> k::ApiVersionsResponse {
+    let supported = |(name, least, greatest): (&'static str, i16, i16)| {
+        let feature = k::api_versions_response::SupportedFeatureKey::default().with_name(wire::text(name));
+        feature.with_min_version(least).with_max_version(greatest)
+    };
+    let finalized = |(name, _, greatest): (&'static str, i16, i16)| {
+        let level = levels.iter().find(|(known, _)| *known == name).map_or(greatest, |(_, level)| *level);
+        let feature = k::api_versions_response::FinalizedFeatureKey::default().with_name(wire::text(name));
+        (0 < level).then(|| feature.with_min_version_level(level).with_max_version_level(level))
+    };
     let version = |(key, oldest, newest)| {
         let mut version = k::api_versions_response::ApiVersion::default();
         (version.api_key, version.min_version, version.max_version) = (key, oldest, newest);
         version
     };
-    k::ApiVersionsResponse::default().with_api_keys(APIS.into_iter().map(version).collect())
+    k::ApiVersionsResponse::default()
+        .with_api_keys(APIS.into_iter().map(version).collect())
+        .with_supported_features(FEATURES.into_iter().map(supported).collect())
+        .with_finalized_features(FEATURES.into_iter().filter_map(finalized).collect())
 }
 
 impl Broker {
+    pub(super) fn api_versions(&self) -> k::ApiVersionsResponse {
+        // The quorum of controllers is a fixed one (KIP-853 is not there).
+        let levels = [
+            ("kraft.version", 0),
+            ("transaction.version", self.config.transaction_version as i16),
+            ("eligible.leader.replicas.version", i16::from(self.config.eligible_leaders)),
+        ];
+        api_versions(&levels).with_finalized_features_epoch(self.image.next_offset - 1)
+    }
+
     pub(super) fn metadata(&mut self, now: Time, message: &k::MetadataRequest, out: &mut Outputs) -> k::MetadataResponse {
         let mut response = k::MetadataResponse::default();
         response.controller_id = k::BrokerId(self.id);

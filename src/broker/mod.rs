@@ -162,6 +162,8 @@ pub struct BrokerConfig {
     pub add_partitions_backoff_max: Time,
     /// The feature level `transaction.version`: 1 or 2 (KIP-890)
     pub transaction_version: i64,
+    /// `brokerlab.eligible.leader.replicas.version` is 1
+    pub eligible_leaders: bool,
     pub share: ShareConfig,
     /// What it was started with, as text: what is not there has its default.
     pub given: Arc<OrderedMap<String, String>>,
@@ -457,7 +459,7 @@ impl Broker {
         match request {
             Request::Produce(message, batches) => self.produce(now, from, correlation, message, batches, out),
             Request::Fetch(message) => self.fetch(now, from, correlation, message, out),
-            Request::ApiVersions(_) => self.respond(from, correlation, Response::ApiVersions(Arc::new(lookup::api_versions())), out),
+            Request::ApiVersions(_) => self.respond(from, correlation, Response::ApiVersions(Arc::new(self.api_versions())), out),
             Request::ListOffsets(message) => match self.list_offsets(&message) {
                 (response, false) => self.respond(from, correlation, Response::ListOffsets(Arc::new(response)), out),
                 (_, true) => {

@@ -1,7 +1,7 @@
 //! What groups commit.
 //!
 //! G7: what a coordinator tells to be committed lies below the high watermark of its log, and one that takes over has the offsets that its log says,
-//! read here once more. T10: what was committed in a transaction counts when that has committed. D1: the members of a group commit nothing beyond what one of them was given, so that a crash costs a repetition and
+//! read here once more. T10: what was committed in a transaction counts when that has committed. G10: the members of a group commit nothing beyond what one of them was given, so that a crash costs a repetition and
 //! no record (at least once).
 
 use super::Verdict;
@@ -124,7 +124,7 @@ impl Commits {
         Err(("G7", format!("broker {broker} took over group {group} with the offsets {found:?}, and its log has {expected:?}")))
     }
 
-    /// D1: a group commits. Without a member it may be an admin, who knows what to pass over. `batches` are the partition's committed ones from
+    /// G10: a group commits. Without a member it may be an admin, who knows what to pass over. `batches` are the partition's committed ones from
     /// [`Commits::given_to`] on.
     pub fn committed(&mut self, group: &Arc<str>, partition: &Partition, offset: i64, by_member: bool, batches: &[Batch]) -> Verdict {
         let closed = self.closed.get(partition).copied().unwrap_or(0);
@@ -141,7 +141,7 @@ impl Commits {
                     "group {group} committed offset {offset} of {partition}, and none of its members was given offset {}",
                     batch.base_offset.max(*given)
                 );
-                Err(("D1", told))
+                Err(("G10", told))
             }
             None => {
                 *given = offset.max(*given);

@@ -2,12 +2,13 @@
 //!
 //! G1: a coordinator never gives a generation twice. G2: of the members of one generation no two own one partition at a time; so one that has to
 //! change hands is with neither of them for a while. G3, of the new protocol: of the members that there are no two own one partition at a time, by what
-//! the coordinator says of them and by what they say themselves, and no member is ahead of the target, nor that of the group. G4: an application that
+//! the coordinator says of them and by what they say themselves, and no member is ahead of the target, nor that of the group. G4: nor does one stay that
+//! gives nothing up. G9: an application that
 //! does not poll in time is no member. G6: an instance id has one member.
 
 use super::{Term, Verdict, decided, offsets_partition, term};
 use crate::coordinator::Group;
-use crate::node::{NodeId, Partition};
+use crate::node::{MS, NodeId, Partition, Time};
 use crate::ordered::OrderedMap;
 use crate::sim::{Application, ClientNode, ProcessState, World};
 use std::sync::Arc;
@@ -89,13 +90,28 @@ impl GroupsCheck {
     }
 }
 
-/// G4: an application that is at work for longer than `max.poll.interval.ms` is no member any more.
+/// G9: an application that is at work for longer than `max.poll.interval.ms` is no member any more.
 pub fn polls_in_time(world: &World, node: NodeId) -> Verdict {
     match world.client_at(node).map(|client| &client.application) {
         Some(Application::Consumer { consumer, .. }) if consumer.overstays(world.now()) => {
-            Err(("G4", format!("{} has not polled for max.poll.interval.ms and is a member still", world.name(node))))
+            Err(("G9", format!("{} has not polled for max.poll.interval.ms and is a member still", world.name(node))))
         }
         _ => Ok(()),
+    }
+}
+
+/// How late a coordinator may be that stood still or could not write.
+const LATE: Time = 60_000 * MS;
+
+/// G4: a member that does not give up in time what it shall not have any more is taken out.
+pub fn give_up_in_time(world: &World, node: NodeId, group: &str) -> Verdict {
+    let NodeId::Broker(broker) = node else { return Ok(()) };
+    let known = world.broker(broker).and_then(|(broker, _)| broker.coordinator().groups().find(|known| *known.id == *group));
+    let members = known.and_then(|known| known.consumer.as_deref()).into_iter().flat_map(|consumer| &consumer.members);
+    let overdue = |by: Option<Time>| by.is_some_and(|by| by + LATE < world.now());
+    match members.into_iter().find(|(_, member)| overdue(member.revokes_by())) {
+        Some((id, _)) => Err(("G4", format!("{id} is a member of {group} still, and has not given up in time what it shall not have"))),
+        None => Ok(()),
     }
 }
 

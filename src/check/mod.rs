@@ -12,7 +12,7 @@
 //!
 //! R14: an eligible leader replica holds everything that is committed, and who comes back after an unclean end is none.
 //!
-//! G1 to G7 are those of groups, D1 of what their members commit.
+//! G1 to G7 are those of groups. G9: who does not poll in time is no member any more. G10: members commit nothing beyond what one of them was given.
 //!
 //! I1 to I5: records of idempotent producers are written once and in order. I6: a producer that may have one request in flight has no more than one batch
 //! of each partition under way, whoever leads it.
@@ -466,6 +466,7 @@ impl Checker {
             }
             NoteKind::Rebalanced { group, generation, .. } => {
                 let verdict = self.groups.rebalanced(world, node, group, *generation);
+                let verdict = verdict.and_then(|()| groups::give_up_in_time(world, node, group));
                 if verdict.is_err() && self.is_unclean(&offsets_partition(world, group)) { Ok(()) } else { verdict }
             }
             _ => Ok(()),
@@ -474,7 +475,7 @@ impl Checker {
 }
 
 impl Checker {
-    /// G7 and D1 of a commit.
+    /// G7 and G10 of a commit.
     fn committed(&mut self, world: &World, group: &Arc<str>, partition: &Partition, offset: i64, generation: i32) -> Verdict {
         let offsets = offsets_partition(world, group);
         let log = self.partitions.or_default(offsets.clone());

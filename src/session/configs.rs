@@ -78,12 +78,12 @@ impl Values {
                 continue;
             }
             // Python's clients say so what is not set: compression_type=None.
-            if is_clients && name.contains('_') && text == "None" {
+            if is_clients && !name.contains('.') && text == "None" {
                 continue;
             }
             let setting = known(scope, name, &at)?;
             settings::parse(&setting, text).map_err(|error| Refusal::kafka(error.code(), error.to_string()).at(&at))?;
-            if !is_clients || effects::WITHOUT_EFFECT.contains(&setting.name) {
+            if !is_clients || effects::is_without_effect(setting.name) {
                 warnings.extend(without_effect(scope, &setting, text));
             } else {
                 effects::check(scope, &setting, text, &at)?;
@@ -595,6 +595,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<(WorldConfig, Vec<Warning>)
         offsets_topic_replication_factor: factor as i16,
         offsets_topic_segment_bytes: values.int("offsets.topic.segment.bytes"),
         transaction_version: values.int("brokerlab.transaction.version"),
+        eligible_leaders: values.int("brokerlab.eligible.leader.replicas.version") == 1,
         transactions: TransactionConfig {
             partitions: values.i32("transaction.state.log.num.partitions"),
             timeout_max_ms: values.int("transaction.max.timeout.ms"),

@@ -259,7 +259,7 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
 
 /// Settings of clients for what does not exist in one process: addresses, sockets, meters, classes that turn text into bytes, compressors of
 /// several levels. Whoever brings a client's settings along need not take them out.
-pub const WITHOUT_EFFECT: [&str; 18] = [
+const WITHOUT_EFFECT: [&str; 18] = [
     "bootstrap.servers",
     "check.crcs",
     "client.dns.lookup",
@@ -279,6 +279,11 @@ pub const WITHOUT_EFFECT: [&str; 18] = [
     "value.deserializer",
     "value.serializer",
 ];
+
+/// Whether a client's setting is of those, or of encryption and authentication, which one process has no use for.
+pub fn is_without_effect(name: &str) -> bool {
+    WITHOUT_EFFECT.contains(&name) || ["sasl.", "security.", "ssl."].iter().any(|family| name.starts_with(family))
+}
 
 /// Whether the engine does what a setting says: heeds it, or does as its default says.
 pub fn has_its_way(scope: Scope, setting: &Setting, text: &str) -> bool {

@@ -264,9 +264,14 @@ impl FromValue for Configs {
         let mut configs = Configs::new();
         for (name, value) in Map::from_value(value)? {
             let text = match value {
-                // Under Python's names stand Python's values.
-                Value::Null if name.contains('_') => "None".to_owned(),
-                Value::Bool(_) | Value::Number(_) if name.contains('_') => written(&value),
+                // Under Python's names stand Python's values; a name of one word may be either's.
+                value if name.contains('.') => String::from_value(value).map_err(|misfit| misfit.within(&name))?,
+                Value::Null => "None".to_owned(),
+                Value::Bool(_) | Value::Number(_) => written(&value),
+                Value::Array(parts) => {
+                    let parts = parts.into_iter().map(String::from_value).collect::<Read<Vec<String>>>();
+                    parts.map_err(|misfit| misfit.within(&name))?.join(",")
+                }
                 value => String::from_value(value).map_err(|misfit| misfit.within(&name))?,
             };
             configs.insert(name, text);

@@ -12,7 +12,7 @@ use crate::protocol::ErrorCode;
 use serde_json::Value;
 
 /// Commands of one saved session, at the most.
-const COMMANDS_MAX: usize = 100_000;
+const COMMANDS_MAX: usize = 10_000_000;
 
 /// Reads a command. An unknown or malformed one is `INVALID_ARGUMENT`.
 pub fn parse_command(value: Value) -> Result<Command, Refusal> {

@@ -324,7 +324,7 @@ fn group_view(world: &World, id: String) -> GroupView {
         },
     };
     GroupView {
-        protocol: group.map_or("classic", Group::kind).to_owned(),
+        protocol: group.map_or_else(|| kind_of_members(world, &id), Group::kind).to_owned(),
         state: group.map_or("Dead", Group::state_name).to_owned(),
         generation: group.map_or(-1, |group| group.generation()),
         coordinator,
@@ -332,6 +332,19 @@ fn group_view(world: &World, id: String) -> GroupView {
         members,
         offsets: offset_views(world, group, &subscribed),
         id,
+    }
+}
+
+/// The protocol that a group's members speak, where no coordinator knows it.
+fn kind_of_members(world: &World, group: &str) -> &'static str {
+    let consumers = world.clients().filter_map(|client| match &client.application {
+        Application::Consumer { consumer, .. } => Some(consumer.config()),
+        _ => None,
+    });
+    match consumers.into_iter().find(|config| config.group.as_deref() == Some(group)) {
+        Some(config) if config.shares => "share",
+        Some(config) if config.reports => "consumer",
+        _ => "classic",
     }
 }
 

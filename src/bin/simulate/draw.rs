@@ -62,7 +62,8 @@ pub struct Drawer {
 
 impl Drawer {
     pub fn new(seed: u64) -> Drawer {
-        let mut drawer = Drawer { chance: Chance::new(seed).fork(0x0005_1a17), made: 0, tiered: false, assignors: Vec::new(), planned: Vec::new() };
+        let mut drawer =
+            Drawer { chance: Chance::new(seed).fork(0x0005_1a17), made: 0, tiered: false, assignors: Vec::new(), planned: Vec::new() };
         drawer.assignors = GROUPS.iter().map(|_| if drawer.chance.below(3) == 0 { None } else { drawer.one_of(ASSIGNORS) }).collect();
         drawer
     }
@@ -304,7 +305,8 @@ impl Drawer {
                 Vec::new()
             }
             Act::StallClient => {
-                let clients: Vec<&String> = view.producers.iter().map(|one| &one.id).chain(view.consumers.iter().map(|one| &one.id)).collect();
+                let clients: Vec<&String> =
+                    view.producers.iter().map(|one| &one.id).chain(view.consumers.iter().map(|one| &one.id)).collect();
                 let Some(id) = self.one_of(&clients) else { return Vec::new() };
                 let link = |from: &str, to: &str| json!({ "type": "setLink", "from": from, "to": to, "latencyMs": STALL_MS });
                 vec![link(id, "*"), link("*", id)]

@@ -80,6 +80,11 @@ pub struct ConsumerGroup {
 }
 
 impl ConsumerMember {
+    /// By when it must have given up what it shall not have any more, if there is anything.
+    pub fn revokes_by(&self) -> Option<Time> {
+        self.revokes_by
+    }
+
     fn has(&self, place: &Place) -> bool {
         self.assigned.contains_key(place) || self.pending_revocation.contains_key(place)
     }
