@@ -13,6 +13,8 @@ pub enum Act {
     Frame(f64),
     /// The session changed behind the page's back (`window.brokerlab`), or the layout did: look again.
     Look,
+    /// A script has given a command.
+    Commanded,
     /// Something scrolled: what the canvas knows of the layout is stale.
     Scrolled,
     /// Another session stands in its place.

@@ -229,6 +229,10 @@ impl App {
     fn obey(&mut self, act: Act) {
         match act {
             Act::Frame(_) | Act::Scrolled | Act::Look => self.frames.wake(),
+            Act::Commanded => {
+                self.desk.lesson.commands += 1;
+                self.frames.wake();
+            }
             Act::Replaced => {
                 self.renew();
                 self.leave_lesson();

@@ -33,7 +33,7 @@ pub fn install(session: &Rc<RefCell<Session>>, act: &Callback<Act>) {
     let look = || Some(Act::Look);
     method("load", "", load, Some(Act::Replaced));
     method("export", "", |s, _| js::from_rust(&s.save()), None);
-    method("command", "", |s, c| js::from_rust(&s.command(c)?), look());
+    method("command", "", |s, c| js::from_rust(&s.command(c)?), Some(Act::Commanded));
     method("advance", "ms", |s, ms| s.advance(millis(&ms)?).map(|()| JsValue::UNDEFINED), look());
     method("step", "kind", step, look());
     method("seek", "ms", |s, ms| s.seek(millis(&ms)?).map(|()| JsValue::UNDEFINED), look());

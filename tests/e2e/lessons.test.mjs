@@ -123,6 +123,28 @@ test("a learner who solves a level is told, and a reload remembers", async () =>
   await page.context().close();
 });
 
+test("a level counts as solved by the commands of a script as well", async () => {
+  const page = await site.open();
+  const [link] = await listed(page);
+  await page.evaluate((link) => (location.hash = link), link);
+  const lesson = drawer(page);
+  await lesson.getByText("Not met: ").first().waitFor();
+  const given = await page.evaluate(() => brokerlab.export().commands.length);
+  await lesson.getByRole("button", { name: "Solution", exact: true }).click();
+  await page.evaluate((speed) => brokerlab.play(speed), SPEED);
+  await lesson.getByText("Reached by the shown solution.").waitFor({ timeout: 30_000 });
+  const commands = await page.evaluate(() => (brokerlab.pause(), brokerlab.export().commands.map((timed) => timed.command)));
+  await lesson.getByRole("button", { name: "Reset", exact: true }).click();
+  await lesson.getByText("Not met: ").first().waitFor();
+  for (const command of commands.slice(given)) {
+    await page.evaluate((command) => (brokerlab.command(command), brokerlab.advance(300)), command);
+  }
+  await page.evaluate(() => brokerlab.advance(3000));
+  await lesson.getByText(/^Solved with \d+ commands?; \d+ is par\.$/).waitFor();
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
+
 test("free play is as it was left, and an unknown lesson is free play", async () => {
   const page = await site.open();
   const [first] = await listed(page);
