@@ -206,6 +206,12 @@ impl Accumulator {
         self.queues.iter().filter_map(|(partition, queue)| Some((partition, self.ready_at(queue)?)))
     }
 
+    /// The partitions with a batch that does not wait after a failure.
+    pub fn rested(&self, now: Time) -> impl Iterator<Item = &Partition> {
+        let is_rested = move |queue: &VecDeque<ProducerBatch>| queue.front().is_some_and(|first| first.not_before <= now);
+        self.queues.iter().filter(move |(_, queue)| is_rested(queue)).map(|(partition, _)| partition)
+    }
+
     /// The place in the order of the first batch of a partition, if it has one.
     pub fn first_sequence(&self, partition: &Partition) -> Option<Sequence> {
         self.queues.get(partition)?.front()?.sequence

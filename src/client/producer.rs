@@ -430,20 +430,19 @@ impl Producer {
             && self.transactions.as_ref().is_none_or(|own| own.may_send(partition))
     }
 
-    /// One request to each leader that something is ready for, with at most one batch of each partition.
+    /// One request to each leader that something is ready for, with the first batch of each partition that it leads: in the same request, more records
+    /// are not worth waiting for (`RecordAccumulator.drainBatchesForOneNode`).
     fn send_ready(&mut self, now: Time, out: &mut Outputs) {
         loop {
             let mut by_leader: OrderedMap<i32, Vec<Partition>> = OrderedMap::new();
             let mut leaderless = false;
-            for (partition, at) in self.accumulator.ready().filter(|(_, at)| *at <= now) {
+            for (partition, _) in self.accumulator.ready().filter(|(_, at)| *at <= now) {
                 match self.network.leader(&partition.topic, partition.index) {
-                    Some((leader, _)) if self.may_send(partition, leader) => {
-                        by_leader.or_default(leader).push(partition.clone());
-                    }
+                    Some((leader, _)) if self.may_send(partition, leader) => _ = by_leader.or_default(leader),
                     // That it waits for an id, or for its turn, is not the broker's fault.
                     Some((leader, _)) if self.keeps_sequence(partition) => self.partitioner.broker_is_due(now, leader, false),
                     Some(_) => {}
-                    None => leaderless = at <= now,
+                    None => leaderless = true,
                 }
             }
             if leaderless {
@@ -457,6 +456,14 @@ impl Producer {
             });
             if by_leader.is_empty() {
                 return;
+            }
+            for partition in self.accumulator.rested(now) {
+                if let Some((leader, _)) = self.network.leader(&partition.topic, partition.index)
+                    && let Some(partitions) = by_leader.get_mut(&leader)
+                    && self.may_send(partition, leader)
+                {
+                    partitions.push(partition.clone());
+                }
             }
             for (leader, partitions) in by_leader {
                 self.send_to(now, leader, partitions, out);
