@@ -28,7 +28,7 @@ impl Producer {
     /// Whether `flush` has returned, as it does once nothing is buffered or on its way.
     pub(super) fn end_flush(&mut self) {
         let is_under_way = || self.network.pending().any(|pending| matches!(pending.what, InFlight::Produce(_)));
-        if self.flushing && self.accumulator.records() == 0 && !is_under_way() {
+        if self.flushing && self.buffered() == 0 && !is_under_way() {
             (self.flushing, self.accumulator.is_flushing) = (false, false);
         }
     }
