@@ -3,6 +3,7 @@
 
 mod cluster;
 
+use brokerlab::view::EventView;
 use cluster::Cluster;
 use serde_json::{Value, json};
 
@@ -19,6 +20,12 @@ fn send(cluster: &mut Cluster, partition: i32, value: &str) {
     cluster.apply(json!({ "type": "send", "producer": "p", "topic": "orders", "partition": partition, "value": value }));
 }
 
+/// Those of a kind, with how long after the first event of all each was.
+fn of_kind(events: &[EventView], kind: &str) -> Vec<(f64, String)> {
+    let error = |event: &EventView| event.error.map(ToString::to_string).unwrap_or_default();
+    events.iter().filter(|event| event.kind == kind).map(|event| (event.time - events[0].time, error(event))).collect()
+}
+
 #[test]
 fn whom_one_partition_has_something_for_gets_the_first_batch_of_each_that_it_leads() {
     let mut cluster = Cluster::of_brokers(1).topic("orders", 2, 1);
@@ -30,6 +37,49 @@ fn whom_one_partition_has_something_for_gets_the_first_batch_of_each_that_it_lea
     assert_eq!((cluster.values("orders", 0).len(), cluster.values("orders", 1).len()), (1, 0), "both linger");
     cluster.advance(200.0);
     assert_eq!((cluster.values("orders", 0).len(), cluster.values("orders", 1).len()), (2, 1));
+}
+
+#[test]
+fn a_batch_on_its_way_fails_when_delivery_timeout_ms_is_over() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    producer(&mut cluster, json!({ "linger.ms": "0", "request.timeout.ms": "2000", "delivery.timeout.ms": "3000" }));
+    let events = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "dropNext", "api": "Produce", "what": "request" }));
+        send(cluster, 0, "lost");
+        cluster.advance(1_000.0);
+        cluster.apply(json!({ "type": "dropNext", "api": "Produce", "what": "request" }));
+        cluster.advance(2_100.0);
+        assert_eq!(cluster.view().producers[0].in_flight, 1, "the request is under way all the same");
+        cluster.advance(5_000.0);
+    });
+    let failed = of_kind(&events, "recordFailed");
+    assert_eq!(failed.len(), 1);
+    assert_eq!((failed[0].0.round(), failed[0].1.as_str()), (3_000.0, "REQUEST_TIMED_OUT"));
+    send(&mut cluster, 0, "after");
+    cluster.advance(1_000.0);
+    assert_eq!(cluster.values("orders", 0), ["before", "after"]);
+}
+
+#[test]
+fn what_is_answered_after_its_time_has_failed_nevertheless_and_the_next_one_follows_it() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    producer(
+        &mut cluster,
+        json!({ "linger.ms": "0", "request.timeout.ms": "2000", "delivery.timeout.ms": "2000", "max.in.flight.requests.per.connection": "1" }),
+    );
+    cluster.apply(json!({ "type": "setLink", "from": "broker-1", "to": "p", "latencyMs": 1_200 }));
+    send(&mut cluster, 0, "first");
+    cluster.advance(100.0);
+    // It waits for the answer to the first one, and then for its own.
+    send(&mut cluster, 0, "second");
+    let events = cluster.events_after(|cluster| {
+        cluster.advance(2_400.0);
+        send(cluster, 0, "third");
+        cluster.advance(5_000.0);
+    });
+    let known = &cluster.view().producers[0];
+    assert_eq!((known.acknowledged, known.failed, known.in_flight), (3, 1, 0), "{:?}", of_kind(&events, "recordFailed"));
+    assert_eq!(cluster.values("orders", 0), ["before", "first", "second", "third"]);
 }
 
 #[test]

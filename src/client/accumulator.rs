@@ -26,6 +26,8 @@ pub struct ProducerBatch {
     pub not_before: Time,
     /// Part of one that was too large.
     split: bool,
+    /// It has failed while it was under way: what its request is answered tells the application nothing more (`ProducerBatch.done`).
+    pub is_done: bool,
     /// Where it stands in its partition's order, once it has left for the first time; `None`: it has not, or its producer is not idempotent.
     pub sequence: Option<Sequence>,
     content: Content,
@@ -183,6 +185,7 @@ impl Accumulator {
             attempts: 0,
             not_before: 0,
             split: false,
+            is_done: false,
             sequence: None,
             content: Content::Open(Box::new(open)),
         });
@@ -327,11 +330,11 @@ impl Accumulator {
         Ok(bases)
     }
 
-    /// Takes out the batches that were begun before `limit`.
+    /// Takes out the batches that were begun at `limit` or before.
     pub fn expired(&mut self, limit: Time) -> Vec<(Partition, ProducerBatch)> {
         let mut expired = Vec::new();
         for (partition, queue) in &mut self.queues {
-            while let Some(batch) = queue.pop_front_if(|batch| batch.created < limit) {
+            while let Some(batch) = queue.pop_front_if(|batch| batch.created <= limit) {
                 expired.push((partition.clone(), batch));
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Source: `KafkaProducer.flush`, `KafkaProducer.close`, `RecordAccumulator.beginFlush`.
 
-use super::producer::{InFlight, Producer};
+use super::producer::Producer;
 use super::transactions::Call;
 use crate::node::{Outputs, Time};
 
@@ -25,10 +25,9 @@ impl Producer {
         self.drive(now, out);
     }
 
-    /// Whether `flush` has returned, as it does once nothing is buffered or on its way.
+    /// Whether `flush` has returned, as it does once nothing is buffered or on its way that has not failed.
     pub(super) fn end_flush(&mut self) {
-        let is_under_way = || self.network.pending().any(|pending| matches!(pending.what, InFlight::Produce(_)));
-        if self.flushing && self.buffered() == 0 && !is_under_way() {
+        if self.flushing && self.buffered() == 0 && self.undone().next().is_none() {
             (self.flushing, self.accumulator.is_flushing) = (false, false);
         }
     }

@@ -315,7 +315,7 @@ impl Producer {
             self.send_ready(now, out);
         }
         // After a retry an older batch may stand behind a newer one, which has just been sent.
-        while self.accumulator.oldest().is_some_and(|created| created + self.config.delivery_timeout < now) {
+        while self.next_expiry().is_some_and(|at| at <= now) {
             self.give_up_expired(now, out);
             self.settle_sequences(now, out);
             self.send_ready(now, out);
@@ -323,11 +323,10 @@ impl Producer {
         self.go_on_with_transaction(now, out);
         self.end_flush();
         let ready = self.accumulator.ready().filter(|(partition, at)| now < *at || self.can_send(partition)).map(|(_, at)| at).min();
-        let oldest = self.accumulator.oldest().map(|created| created + self.config.delivery_timeout + 1);
         let blocked = self.blocked.front().map(|blocked| blocked.deadline);
         let id = self.idempotence.as_ref().filter(|_| self.wants_id() && self.transactions.is_none()).and_then(Idempotence::asks_at);
         let transaction = self.transactions.as_ref().and_then(|own| own.due(now));
-        let due = [ready, oldest, blocked, id, transaction, self.network.next_due()].into_iter().flatten().min();
+        let due = [ready, self.next_expiry(), blocked, id, transaction, self.network.next_due()].into_iter().flatten().min();
         self.alarm.set(now, due, out);
     }
 
@@ -337,18 +336,36 @@ impl Producer {
             let error = if known { ErrorCode::RequestTimedOut } else { ErrorCode::UnknownTopicOrPartition };
             self.refuse(&blocked.topic, error, out);
         }
-        if let Some(limit) = now.checked_sub(self.config.delivery_timeout) {
-            for (partition, batch) in self.accumulator.expired(limit) {
-                if let (Some(own), Some(sequence)) = (&mut self.idempotence, batch.sequence) {
-                    own.failed(&partition, sequence, ErrorCode::RequestTimedOut, false);
-                    if 0 < batch.attempts {
-                        own.left_open(&partition, sequence, batch.records);
-                    }
-                }
-                self.fail(Some(partition.clone()), &partition.topic, batch.records, ErrorCode::RequestTimedOut, out);
-                self.transaction_fails(ErrorCode::RequestTimedOut, out);
+        let Some(limit) = now.checked_sub(self.config.delivery_timeout) else { return };
+        let mut expired = self.accumulator.expired(limit);
+        for (partition, batch) in self.network.pending_mut().flat_map(|pending| pending.what.batches_mut()) {
+            if !batch.is_done && batch.created <= limit {
+                // Its request stays under way, and what is answered still counts for the order of the sequences.
+                batch.is_done = true;
+                expired.push((partition.clone(), batch.clone()));
             }
         }
+        for (partition, batch) in expired {
+            if let (Some(own), Some(sequence)) = (&mut self.idempotence, batch.sequence) {
+                own.failed(&partition, sequence, ErrorCode::RequestTimedOut, false);
+                if 0 < batch.attempts {
+                    own.left_open(&partition, sequence, batch.records);
+                }
+            }
+            self.fail(Some(partition.clone()), &partition.topic, batch.records, ErrorCode::RequestTimedOut, out);
+            self.transaction_fails(ErrorCode::RequestTimedOut, out);
+        }
+    }
+
+    /// When the next batch has taken too long, waiting or under way (`Sender.getExpiredInflightBatches`).
+    fn next_expiry(&self) -> Option<Time> {
+        let oldest = self.accumulator.oldest().into_iter().chain(self.undone().map(|batch| batch.created)).min();
+        oldest.map(|created| created + self.config.delivery_timeout)
+    }
+
+    /// The batches under way that have not failed yet.
+    pub(super) fn undone(&self) -> impl Iterator<Item = &ProducerBatch> {
+        self.network.pending().flat_map(|pending| pending.what.batches()).map(|(_, batch)| batch).filter(|batch| !batch.is_done)
     }
 
     /// Whether it has use for a producer id: one that is closed and has nothing left to send has not.
@@ -368,7 +385,7 @@ impl Producer {
         }
         for (partition, in_flight) in own.renew() {
             let on_their_way = self.network.pending_mut().flat_map(|pending| pending.what.batches_mut());
-            let of_partition = on_their_way.filter(|(whose, _)| *whose == partition).map(|(_, batch)| batch);
+            let of_partition = on_their_way.filter(|(whose, batch)| *whose == partition && !batch.is_done).map(|(_, batch)| batch);
             let mut batches: Vec<&mut ProducerBatch> = of_partition.chain(self.accumulator.numbered_mut(&partition)).collect();
             let place = |batch: &ProducerBatch| batch.sequence.and_then(|own| in_flight.iter().position(|base| *base == own.base));
             batches.sort_by_key(|batch| place(batch));
@@ -564,6 +581,13 @@ impl Producer {
         log_start: i64,
         out: &mut Outputs,
     ) {
+        if batch.is_done {
+            self.network.refresh(now);
+            if error == ErrorCode::DuplicateSequenceNumber {
+                self.acknowledge(partition, -1, &batch, out);
+            }
+            return;
+        }
         if error == ErrorCode::MessageTooLarge {
             // Its parts are as old as it is, but none of them has been tried yet.
             let (records, sequence) = (batch.records, batch.sequence);
@@ -625,6 +649,9 @@ impl Producer {
         let records = batch.records;
         if let (Some(own), Some(sequence)) = (&mut self.idempotence, batch.sequence) {
             own.acknowledged(&partition, sequence, records);
+        }
+        if batch.is_done {
+            return;
         }
         self.counts.acknowledged += records as u64;
         out.note(NoteKind::RecordAcknowledged { partition, base_offset, records, acks: self.config.acks });

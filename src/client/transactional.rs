@@ -36,7 +36,7 @@ impl Producer {
     /// Goes on with what the application has said, and asks what is to be asked next.
     pub(super) fn go_on_with_transaction(&mut self, now: Time, out: &mut Outputs) {
         self.do_calls(now, out);
-        let is_done = self.buffered() == 0 && !self.network.pending().any(|pending| matches!(pending.what, InFlight::Produce(_)));
+        let is_done = self.buffered() == 0 && self.undone().next().is_none();
         let Some(own) = &mut self.transactions else { return };
         if is_done
             && own.ends_by_itself()
