@@ -1,5 +1,5 @@
 #![cfg(not(target_arch = "wasm32"))]
-//! When a producer sends and gives up (`RecordAccumulator`, `Sender`).
+//! When a producer sends, holds memory and gives up (`RecordAccumulator`, `BufferPool`, `Sender`).
 
 mod cluster;
 
@@ -91,4 +91,52 @@ fn a_flush_waits_for_a_send_that_has_not_returned() {
     cluster.apply(json!({ "type": "flush", "producer": "p" }));
     cluster.advance(5_000.0);
     assert_eq!(cluster.view().producers[0].acknowledged, 1);
+}
+
+#[test]
+fn each_batch_takes_batch_size_of_the_memory_and_whoever_waits_for_it_has_the_others_sent() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 3, 1);
+    producer(&mut cluster, json!({ "linger.ms": "60000", "buffer.memory": "1100", "batch.size": "500", "delivery.timeout.ms": "120000" }));
+    send(&mut cluster, 0, "a");
+    send(&mut cluster, 1, "b");
+    // The batch that is there has room for it.
+    send(&mut cluster, 1, "c");
+    cluster.advance(1_000.0);
+    assert_eq!(cluster.view().producers[0].acknowledged, 1, "they linger");
+    send(&mut cluster, 2, "d");
+    cluster.advance(1_000.0);
+    let known = &cluster.view().producers[0];
+    assert_eq!((known.acknowledged, known.buffered), (4, 1), "the last one has got its memory, and lingers");
+}
+
+#[test]
+fn a_batch_holds_its_memory_until_it_is_answered() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 2, 1);
+    producer(&mut cluster, json!({ "linger.ms": "0", "buffer.memory": "900", "batch.size": "500", "max.block.ms": "1000" }));
+    cluster.apply(json!({ "type": "freezeBroker", "broker": 1, "ms": 3_000 }));
+    let events = cluster.events_after(|cluster| {
+        send(cluster, 0, "a");
+        send(cluster, 1, "b");
+        cluster.advance(6_000.0);
+    });
+    let failed = of_kind(&events, "recordFailed");
+    assert_eq!(failed, [(1_000.0, "REQUEST_TIMED_OUT".to_owned())]);
+    assert_eq!(cluster.view().producers[0].acknowledged, 2);
+}
+
+#[test]
+fn what_the_whole_memory_cannot_hold_is_refused() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    producer(&mut cluster, json!({ "linger.ms": "0", "buffer.memory": "2000", "batch.size": "500" }));
+    let events = cluster.events_after(|cluster| {
+        send(cluster, 0, &"x".repeat(3_000));
+        cluster.advance(1_000.0);
+    });
+    assert_eq!(of_kind(&events, "recordFailed"), [(0.0, "MESSAGE_TOO_LARGE".to_owned())]);
+    // A batch needs `batch.size`, however small its record is: Kafka throws IllegalArgumentException.
+    cluster.apply(json!({ "type": "addProducer", "id": "q", "topic": "orders", "configs": { "buffer.memory": "400", "batch.size": "500" } }));
+    cluster.apply(json!({ "type": "send", "producer": "q", "topic": "orders", "partition": 0, "value": "v" }));
+    cluster.advance(1_000.0);
+    let known = cluster.view().producers.into_iter().find(|known| known.id == "q").expect("the producer");
+    assert_eq!((known.acknowledged, known.failed), (0, 1));
 }

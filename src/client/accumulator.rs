@@ -19,8 +19,8 @@ use std::sync::Arc;
 pub struct ProducerBatch {
     pub created: Time,
     pub records: i32,
-    /// Bytes of keys, values and headers: what it takes of `buffer.memory`.
-    size: usize,
+    /// Bytes that it takes of `buffer.memory` until it is answered: `batch.size`, or what its first record needs if that is more.
+    pub memory: usize,
     pub attempts: u32,
     /// Not before this time: it waits after a failure.
     pub not_before: Time,
@@ -105,29 +105,33 @@ pub struct Accumulator {
     pub transactional: bool,
     /// Nothing waits for more records: the application waits until all is sent.
     pub is_flushing: bool,
+    /// Nor while the application waits for memory.
+    pub is_exhausted: bool,
     compression: Compression,
     ratios: CompressionRatios,
     linger: Time,
     buffer_memory: usize,
     queues: OrderedMap<Partition, VecDeque<ProducerBatch>>,
-    bytes: usize,
+    /// Bytes of the batches in it, of `buffer_memory`.
+    memory: usize,
     records: u64,
 }
 
 impl Accumulator {
     pub fn new(batch_size: usize, compression: Compression, linger: Time, buffer_memory: usize) -> Accumulator {
         let ratios = CompressionRatios::default();
-        let (transactional, is_flushing) = (false, false);
+        let (transactional, is_flushing, is_exhausted) = (false, false, false);
         Accumulator {
             batch_size,
             transactional,
             is_flushing,
+            is_exhausted,
             compression,
             ratios,
             linger,
             buffer_memory,
             queues: OrderedMap::new(),
-            bytes: 0,
+            memory: 0,
             records: 0,
         }
     }
@@ -140,11 +144,6 @@ impl Accumulator {
     /// Records in it.
     pub fn records(&self) -> u64 {
         self.records
-    }
-
-    /// Whether another record of this size may come in.
-    pub fn has_room(&self, size: usize) -> bool {
-        self.bytes == 0 || self.bytes + size <= self.buffer_memory
     }
 
     /// Batches that wait for a partition; `None` if it has never had one.
@@ -160,28 +159,39 @@ impl Accumulator {
         }
     }
 
-    /// Adds a record to the open batch of its partition, or begins a batch. Returns the bytes by which it is expected to have grown.
-    pub fn append(&mut self, now: Time, topic: &TopicName, index: i32, timestamp: i64, record: &Draft<'_>) -> usize {
-        let size = record.size();
+    /// Adds a record to the open batch of its partition, or begins a batch. Returns the bytes by which it is expected to have grown; `None`: there is no
+    /// memory for another batch besides those in here and those under way.
+    pub fn append(
+        &mut self,
+        now: Time,
+        topic: &TopicName,
+        index: i32,
+        timestamp: i64,
+        record: &Draft<'_>,
+        under_way: impl FnOnce() -> usize,
+    ) -> Option<usize> {
         let queue = self.queues.or_default_by(|known| order(known, topic, index), || Partition { topic: topic.clone(), index });
-        self.bytes += size;
-        self.records += 1;
-        if let Some(ProducerBatch { content: Content::Open(open), records, size: batch_size, .. }) = queue.back_mut() {
+        if let Some(ProducerBatch { content: Content::Open(open), records, .. }) = queue.back_mut() {
             let before = open.size();
             if open.append(timestamp, record) {
                 *records += 1;
-                *batch_size += size;
-                return open.size() - before;
+                self.records += 1;
+                return Some(open.size() - before);
             }
         }
-        let limit = self.batch_size.max(record.size_upper_bound());
-        let mut open = Open::new(self.compression, self.transactional, self.ratios.of(topic), limit);
+        let memory = self.batch_size.max(record.size_upper_bound());
+        if self.buffer_memory < self.memory + under_way() + memory {
+            return None;
+        }
+        let mut open = Open::new(self.compression, self.transactional, self.ratios.of(topic), memory);
         open.append(timestamp, record);
         let grown = open.size();
+        self.memory += memory;
+        self.records += 1;
         queue.push_back(ProducerBatch {
             created: now,
             records: 1,
-            size,
+            memory,
             attempts: 0,
             not_before: 0,
             split: false,
@@ -189,13 +199,14 @@ impl Accumulator {
             sequence: None,
             content: Content::Open(Box::new(open)),
         });
-        grown
+        Some(grown)
     }
 
     /// When the first batch of a partition may be sent.
     fn ready_at(&self, queue: &VecDeque<ProducerBatch>) -> Option<Time> {
         let first = queue.front()?;
         let full = self.is_flushing
+            || self.is_exhausted
             || 1 < queue.len()
             || match &first.content {
                 Content::Open(open) => open.is_full(),
@@ -248,7 +259,7 @@ impl Accumulator {
 
     /// Puts a batch back at the head of its queue, to be sent again; behind others that come before it in the order.
     pub fn put_back(&mut self, partition: &Partition, batch: ProducerBatch) {
-        self.bytes += batch.size;
+        self.memory += batch.memory;
         self.records += batch.records as u64;
         let queue = self.queues.or_default(partition.clone());
         let is_before = |other: &ProducerBatch| other.sequence.zip(batch.sequence).is_some_and(|(other, own)| other.is_before(&own));
@@ -289,35 +300,35 @@ impl Accumulator {
         self.ratios.reset(&partition.topic, *observed);
         let expected = self.ratios.of(&partition.topic);
 
-        let mut parts: Vec<(Open, i32, usize)> = Vec::new();
+        let mut parts: Vec<(Open, i32)> = Vec::new();
         for (timestamp, record) in &records {
             let headers = record.borrowed_headers();
             let draft = record.draft(&headers);
-            if let Some((open, count, size)) = parts.last_mut()
+            if let Some((open, count)) = parts.last_mut()
                 && open.append(*timestamp, &draft)
             {
                 *count += 1;
-                *size += draft.size();
                 continue;
             }
             let mut open = Open::new(self.compression, self.transactional, expected, target.max(draft.size_upper_bound()));
             open.append(*timestamp, &draft);
-            parts.push((open, 1, draft.size()));
+            parts.push((open, 1));
         }
         let mut bases = Vec::new();
         let mut following = batch.sequence;
         let mut numbered = Vec::new();
-        for (open, records, size) in parts {
-            numbered.push((open, records, size, following));
+        for (open, records) in parts {
+            numbered.push((open, records, following));
             bases.extend(following.map(|sequence| sequence.base));
             following = following.map(|own| Sequence { base: increment_sequence(own.base, records), ..own });
         }
-        for (open, records, size, sequence) in numbered.into_iter().rev() {
+        for (open, records, sequence) in numbered.into_iter().rev() {
             let (closed, observed) = open.close(sequence);
             self.ratios.observe(&partition.topic, observed);
             let part = ProducerBatch {
                 records,
-                size,
+                // `buffer.memory` is for whole ones (`RecordAccumulator.deallocate`).
+                memory: 0,
                 attempts: 0,
                 not_before: 0,
                 split: true,
@@ -362,7 +373,7 @@ impl Accumulator {
 
     fn left(&mut self, batch: &ProducerBatch) {
         self.records -= batch.records as u64;
-        self.bytes -= batch.size;
+        self.memory -= batch.memory;
     }
 }
 

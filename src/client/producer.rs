@@ -126,6 +126,8 @@ pub(super) struct Blocked {
     pub topic: TopicName,
     pub record: Outgoing,
     pub deadline: Time,
+    /// It has its topic and its partition.
+    pub needs_memory: bool,
 }
 
 /// A request under way.
@@ -138,7 +140,7 @@ pub(super) enum InFlight {
 
 impl InFlight {
     /// The batches in it.
-    fn batches(&self) -> &[(Partition, ProducerBatch)] {
+    pub fn batches(&self) -> &[(Partition, ProducerBatch)] {
         if let InFlight::Produce(batches) = self { batches } else { &[] }
     }
 
@@ -309,8 +311,12 @@ impl Producer {
         self.settle_sequences(now, out);
         self.go_on_with_transaction(now, out);
         self.network.ask_for_metadata(now, out);
+        self.unblock(now);
         self.send_ready(now, out);
-        if !self.blocked.is_empty() {
+        // What is not answered (acks=0) leaves its memory to those that wait.
+        let mut waiting = 0;
+        while waiting != self.blocked.len() {
+            waiting = self.blocked.len();
             self.unblock(now);
             self.send_ready(now, out);
         }
@@ -318,6 +324,7 @@ impl Producer {
         while self.next_expiry().is_some_and(|at| at <= now) {
             self.give_up_expired(now, out);
             self.settle_sequences(now, out);
+            self.unblock(now);
             self.send_ready(now, out);
         }
         self.go_on_with_transaction(now, out);

@@ -35,52 +35,78 @@ impl Producer {
 
     pub(super) fn take(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>, out: &mut Outputs) {
         self.counts.sent += 1;
-        if self.config.max_request_size < record.size_upper_bound() {
+        let size = record.size_upper_bound();
+        if self.config.max_request_size < size || self.config.buffer_memory < size {
             self.refuse(topic, ErrorCode::MessageTooLarge, out);
             return;
         }
-        // Order: who blocks first is sent first.
-        if self.blocked.is_empty() && self.accept(now, topic, record) {
+        if self.config.buffer_memory < self.config.batch_size {
+            // No batch can ever begin: an exception of Java's, not of Kafka's (`BufferPool.allocate`).
+            self.refuse(topic, ErrorCode::InvalidConfig, out);
             return;
         }
-        self.blocked.push_back(Blocked { topic: topic.clone(), record: record.keep(), deadline: now + self.config.max_block });
+        // Order: who blocks first is sent first.
+        let lack = if self.blocked.is_empty() { self.accept(now, topic, record).err() } else { Some(Lack::default()) };
+        if let Some(lack) = lack {
+            let mut blocked =
+                Blocked { topic: topic.clone(), record: record.keep(), deadline: now + self.config.max_block, needs_memory: false };
+            blocked.lacks(lack);
+            self.blocked.push_back(blocked);
+        }
     }
 
     /// Puts a record into its partition's batch, if its topic is known and there is room.
-    fn accept(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>) -> bool {
+    fn accept(&mut self, now: Time, topic: &TopicName, record: &Draft<'_>) -> Result<(), Lack> {
         let Some(partitions) = self.network.topics.get(topic).map(|info| &info.partitions).filter(|known| !known.is_empty()) else {
-            return false;
+            return Err(Lack::default());
         };
-        if !self.accumulator.has_room(record.size()) {
-            return false;
-        }
         if record.partition.is_some_and(|chosen| partitions.len() as i32 <= chosen) {
             // Its topic may gain it meanwhile (`KafkaProducer.waitOnMetadata`).
             self.network.refresh(now);
-            return false;
+            return Err(Lack::default());
         }
         let (index, is_sticky) = match record.partition {
             Some(chosen) => (chosen, false),
             None => self.partitioner.partition(topic, record.key, partitions, &self.accumulator),
         };
+        let timestamp = record.timestamp.unwrap_or(self.config.start_timestamp + (now / MS) as i64);
+        let under_way = || self.network.pending().flat_map(|pending| pending.what.batches()).map(|(_, batch)| batch.memory).sum();
+        let Some(bytes) = self.accumulator.append(now, topic, index, timestamp, record, under_way) else {
+            return Err(Lack { memory: true, partition: (!is_sticky).then_some(index) });
+        };
         if let Some(own) = &mut self.transactions {
             own.writes_to(&Partition { topic: topic.clone(), index });
         }
-        let timestamp = record.timestamp.unwrap_or(self.config.start_timestamp + (now / MS) as i64);
-        let bytes = self.accumulator.append(now, topic, index, timestamp, record);
         if is_sticky {
             self.partitioner.took(topic, index, bytes, partitions, &self.accumulator);
         }
-        true
+        Ok(())
     }
 
     /// Lets those go on that can, in their order.
     pub(super) fn unblock(&mut self, now: Time) {
-        while let Some(first) = self.blocked.pop_front() {
-            if !self.accept(now, &first.topic, &first.record.draft(&first.record.borrowed_headers())) {
+        while let Some(mut first) = self.blocked.pop_front() {
+            if let Err(lack) = self.accept(now, &first.topic, &first.record.draft(&first.record.borrowed_headers())) {
+                first.lacks(lack);
                 self.blocked.push_front(first);
                 break;
             }
         }
+        self.accumulator.is_exhausted = self.blocked.front().is_some_and(|first| first.needs_memory);
+    }
+}
+
+/// What a record waits for: its topic or its partition, unless it is memory.
+#[derive(Default)]
+struct Lack {
+    memory: bool,
+    /// Chosen once and for all; a sticky one is chosen again.
+    partition: Option<i32>,
+}
+
+impl Blocked {
+    fn lacks(&mut self, lack: Lack) {
+        self.needs_memory = lack.memory;
+        self.record.partition = self.record.partition.or(lack.partition);
     }
 }

@@ -14,7 +14,7 @@ pub static PRODUCER: &[Setting] = &[
         Kind::String,
         "With partitioner.class=custom: JSON with the table of keys and their partitions, and what becomes of the others.",
     ),
-    long("buffer.memory", "33554432", "Bytes of records that may wait in the producer; beyond, send blocks.").at_least(0),
+    long("buffer.memory", "33554432", "Bytes that batches may take until they are answered; beyond, send blocks.").at_least(0),
     text("client.id", "", "A name for this client in logs, quotas and metrics."),
     int("compression.gzip.level", "-1", "gzip's level: higher is smaller and slower.").valid(Valid::LevelOrDefault(1, 9)),
     int("compression.lz4.level", "9", "lz4's level: higher is smaller and slower.").valid(Valid::Between(1, 17)),
