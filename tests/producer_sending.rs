@@ -1,5 +1,5 @@
 #![cfg(not(target_arch = "wasm32"))]
-//! When a producer sends, holds memory and gives up (`RecordAccumulator`, `BufferPool`, `Sender`).
+//! When a producer sends, holds memory, tries again and gives up (`RecordAccumulator`, `BufferPool`, `Sender`, `Metadata`).
 
 mod cluster;
 
@@ -134,9 +134,48 @@ fn what_the_whole_memory_cannot_hold_is_refused() {
     });
     assert_eq!(of_kind(&events, "recordFailed"), [(0.0, "MESSAGE_TOO_LARGE".to_owned())]);
     // A batch needs `batch.size`, however small its record is: Kafka throws IllegalArgumentException.
-    cluster.apply(json!({ "type": "addProducer", "id": "q", "topic": "orders", "configs": { "buffer.memory": "400", "batch.size": "500" } }));
+    cluster
+        .apply(json!({ "type": "addProducer", "id": "q", "topic": "orders", "configs": { "buffer.memory": "400", "batch.size": "500" } }));
     cluster.apply(json!({ "type": "send", "producer": "q", "topic": "orders", "partition": 0, "value": "v" }));
     cluster.advance(1_000.0);
     let known = cluster.view().producers.into_iter().find(|known| known.id == "q").expect("the producer");
     assert_eq!((known.acknowledged, known.failed), (0, 1));
+}
+
+#[test]
+fn metadata_is_asked_for_again_from_the_last_answer_on_and_never_later_than_retry_backoff_max_ms() {
+    for seed in 1..4 {
+        let mut cluster = Cluster::seeded(seed, 1);
+        let configs = json!({ "allow.auto.create.topics": "false", "retry.backoff.ms": "100", "retry.backoff.max.ms": "1000" });
+        let events = cluster.events_after(|cluster| {
+            cluster.apply(json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["absent"], "configs": configs }));
+            cluster.advance(7_000.0);
+        });
+        let asks = |event: &&EventView| event.kind == "requestSent" && event.node == "c" && event.text.contains("Metadata");
+        let times: Vec<f64> = events.iter().filter(asks).map(|event| event.time).collect();
+        let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        // A fifth by chance either way, and the way of the request and the answer.
+        for (gap, expected) in gaps.iter().zip([100.0, 200.0, 400.0, 800.0, 1_000.0, 1_000.0, 1_000.0]) {
+            let most = f64::min(1.2 * expected, 1_000.0) + 10.0;
+            assert!((0.8 * expected..most).contains(gap), "{gap} instead of about {expected}: {gaps:?}");
+        }
+        assert!(6 < gaps.len());
+    }
+}
+
+#[test]
+fn when_one_request_times_out_all_of_its_connection_do() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 2, 1);
+    producer(&mut cluster, json!({ "linger.ms": "0", "request.timeout.ms": "2000" }));
+    let events = cluster.events_after(|cluster| {
+        for partition in [0, 1] {
+            cluster.apply(json!({ "type": "dropNext", "api": "Produce", "what": "request" }));
+            send(cluster, partition, "v");
+            cluster.advance(500.0);
+        }
+        cluster.advance(5_000.0);
+    });
+    let errors: Vec<String> = of_kind(&events, "produceRetried").into_iter().map(|(_, error)| error).collect();
+    assert_eq!(errors, ["REQUEST_TIMED_OUT", "REQUEST_TIMED_OUT"]);
+    assert_eq!(cluster.view().producers[0].acknowledged, 3);
 }

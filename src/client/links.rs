@@ -25,17 +25,21 @@ pub struct LinkConfig {
 }
 
 impl LinkConfig {
-    /// From `reconnect.backoff.ms`, doubled with each failure in a row, to `reconnect.backoff.max.ms`, a fifth of it by chance either way.
-    fn wait(&self, failures: u32, chance: &Chance) -> Time {
-        let grown = self.backoff.saturating_mul(1 << failures.min(16)).min(self.backoff_max);
-        let fifth = grown / 5;
-        grown - fifth + chance.clone().below(2 * fifth + 1)
-    }
-
     /// How long a connection may take to be set up after so many in a row that took too long or were refused. Kafka's chance has no part in it here.
     fn patience(&self, refused: u32) -> Time {
         self.setup_timeout.saturating_mul(1 << refused.min(16)).min(self.setup_timeout_max.max(self.setup_timeout))
     }
+}
+
+/// Waiting that doubles with each failure in a row, a fifth of it by chance either way, but never longer than the most (`ExponentialBackoff`).
+pub fn exponential_backoff(first: Time, most: Time, failures: u32, chance: &Chance) -> Time {
+    if most <= first {
+        return most;
+    }
+    let grown = first.saturating_mul(1 << failures.min(16)).min(most);
+    let fifth = grown / 5;
+    // Peeked, not drawn: asking twice gives the same answer.
+    (grown - fifth + chance.clone().below(2 * fifth + 1)).min(most)
 }
 
 /// One of a client's connections: the broker and which of the two.
@@ -157,7 +161,8 @@ impl Links {
                 Link::Opening { failures, refused, .. } => (failures, refused + 1),
                 Link::Open { .. } => (0, 0),
             };
-            *link = Link::Down { until: now + self.config.wait(failures, chance), failures: failures + 1, refused, wanted: false };
+            let wait = exponential_backoff(self.config.backoff, self.config.backoff_max, failures, chance);
+            *link = Link::Down { until: now + wait, failures: failures + 1, refused, wanted: false };
         }
     }
 

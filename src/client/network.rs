@@ -2,7 +2,7 @@
 //!
 //! Source: `NetworkClient`, `Metadata`, `ExponentialBackoff`; KIP-580.
 
-use super::links::{Line, LinkConfig, Links};
+use super::links::{Line, LinkConfig, Links, exponential_backoff};
 use crate::node::{Chance, Channel, Connection, MS, NodeId, Outputs, Partition, Time, TopicName};
 use crate::ordered::{OrderedMap, OrderedSet};
 use crate::protocol::ErrorCode;
@@ -85,15 +85,21 @@ enum Asks {
 }
 
 /// Where asking for metadata stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 struct Metadata {
     under_way: Option<(u32, i32, Time)>,
     /// When to ask again.
     due: Option<Time>,
     /// Since when it has asked and heard nothing.
     in_vain_since: Option<Time>,
-    /// Answers in a row that did not say all that was wanted.
+    /// When the last request was answered or came to nothing, or there was nobody to ask.
+    refreshed: Option<Time>,
+    /// When the last answer is too old.
+    expires: Time,
+    /// Requests in a row that came to nothing.
     failures: u32,
+    /// Answers in a row that told of no newer leader.
+    equivalents: u32,
 }
 
 impl<T> Network<T> {
@@ -110,7 +116,7 @@ impl<T> Network<T> {
             bootstrap,
             pending: OrderedMap::new(),
             next_correlation: 0,
-            metadata: Metadata { under_way: None, due: None, in_vain_since: None, failures: 0 },
+            metadata: Metadata::default(),
             chance,
         }
     }
@@ -123,14 +129,14 @@ impl<T> Network<T> {
     pub fn want(&mut self, now: Time, topic: &TopicName) {
         if !self.wanted.contains(topic) {
             self.wanted.insert(topic.clone());
-            self.metadata.due = Some(now);
+            self.ask_at_once(now);
         }
     }
 
     /// Asks about all topics from now on, and does so at once.
     pub fn want_all(&mut self, now: Time) {
         self.asks = Asks::All;
-        self.metadata.due = Some(now);
+        self.ask_at_once(now);
     }
 
     /// Asks about these topics from now on, at once if there are others among them than before.
@@ -138,16 +144,26 @@ impl<T> Network<T> {
         let asks = Asks::Ids(ids);
         if self.asks != asks {
             self.asks = asks;
-            self.metadata.due = Some(now);
+            self.ask_at_once(now);
         }
     }
 
-    /// Something showed that the metadata is old.
+    fn ask_at_once(&mut self, now: Time) {
+        (self.metadata.due, self.metadata.equivalents) = (Some(now), 0);
+    }
+
+    /// Something showed that the metadata is old. What is under way already will do.
     pub fn refresh(&mut self, now: Time) {
-        let due = now + self.backoff(self.metadata.failures);
-        if self.metadata.due.is_none_or(|set| due < set) {
-            self.metadata.due = Some(due);
+        if self.metadata.under_way.is_none() {
+            let due = self.may_refresh_at().max(now + 1);
+            self.metadata.due = Some(self.metadata.due.map_or(due, |set| due.min(set)));
         }
+    }
+
+    /// Waiting counts from the last request, however long ago that was (`Metadata.timeToAllowUpdate`).
+    fn may_refresh_at(&self) -> Time {
+        let in_a_row = self.metadata.failures.max(self.metadata.equivalents);
+        self.metadata.refreshed.map_or(0, |at| at + self.backoff(in_a_row.saturating_sub(1)))
     }
 
     pub fn leader(&self, topic: &str, partition: i32) -> Option<(i32, i32)> {
@@ -255,13 +271,13 @@ impl<T> Network<T> {
     pub fn timed_out(&mut self, now: Time, out: &mut Outputs) -> Vec<(Pending<T>, ErrorCode)> {
         let mut lost = Vec::new();
         if let Some((_, to, _)) = self.metadata.under_way.filter(|(.., deadline)| *deadline <= now) {
-            self.give_up(now, (to, Channel::Data), &mut lost, out);
+            self.give_up(now, (to, Channel::Data), ErrorCode::RequestTimedOut, &mut lost, out);
         }
         while let Some(line) = self.overdue(now) {
-            self.give_up(now, line, &mut lost, out);
+            self.give_up(now, line, ErrorCode::RequestTimedOut, &mut lost, out);
         }
         for line in self.links.look(now, &mut self.next_correlation, out) {
-            self.give_up(now, line, &mut lost, out);
+            self.give_up(now, line, ErrorCode::NetworkException, &mut lost, out);
         }
         lost
     }
@@ -271,14 +287,17 @@ impl<T> Network<T> {
         self.pending.values().find(|pending| pending.deadline <= now).map(|pending| (pending.to, pending.channel))
     }
 
-    /// Closes a connection, and gives up what is under way on it.
-    fn give_up(&mut self, now: Time, (broker, channel): Line, lost: &mut Vec<(Pending<T>, ErrorCode)>, out: &mut Outputs) {
+    /// Closes a connection, and gives up what is under way on it, all for the same reason (`NetworkClient.cancelInFlightRequests`).
+    fn give_up(
+        &mut self,
+        now: Time,
+        (broker, channel): Line,
+        error: ErrorCode,
+        lost: &mut Vec<(Pending<T>, ErrorCode)>,
+        out: &mut Outputs,
+    ) {
         out.close(NodeId::Broker(broker), channel);
-        let why = |pending: Pending<T>| {
-            let error = if pending.deadline <= now { ErrorCode::RequestTimedOut } else { ErrorCode::NetworkException };
-            (pending, error)
-        };
-        lost.extend(self.disconnected(now, broker, Some(channel)).into_iter().map(why));
+        lost.extend(self.disconnected(now, broker, Some(channel)).into_iter().map(|pending| (pending, error)));
     }
 
     fn take_pending(&mut self, lost: impl Fn(&Pending<T>) -> bool) -> Vec<Pending<T>> {
@@ -292,17 +311,15 @@ impl<T> Network<T> {
     }
 
     fn metadata_failed(&mut self, now: Time) {
-        self.metadata.under_way = None;
-        self.metadata.failures += 1;
-        self.metadata.due = Some(now + self.backoff(self.metadata.failures));
+        let own = &mut self.metadata;
+        (own.under_way, own.refreshed, own.equivalents) = (None, Some(now), 0);
+        own.failures += 1;
+        self.metadata.due = Some(self.may_refresh_at());
     }
 
-    /// Waiting grows from `retry.backoff.ms` to `retry.backoff.max.ms`, a fifth of it by chance either way.
+    /// Waiting grows from `retry.backoff.ms` to `retry.backoff.max.ms`.
     pub fn backoff(&self, failures: u32) -> Time {
-        let grown = self.config.retry_backoff.saturating_mul(1 << failures.min(16)).min(self.config.retry_backoff_max);
-        let fifth = grown / 5;
-        // Peeked, not drawn: asking twice gives the same answer.
-        grown - fifth + self.chance.clone().below(2 * fifth + 1)
+        exponential_backoff(self.config.retry_backoff, self.config.retry_backoff_max, failures, &self.chance)
     }
 
     /// Whom it may ask: those that it began with, and those that it has heard of.
@@ -326,7 +343,7 @@ impl<T> Network<T> {
             if self.config.rebootstrap_trigger.is_some() {
                 self.bootstrap_again();
             }
-            self.metadata.due = self.links.next_try(now);
+            (self.metadata.due, self.metadata.refreshed) = (self.links.next_try(now), Some(now));
             return;
         };
         let mut message = k::MetadataRequest::default();
@@ -337,6 +354,9 @@ impl<T> Network<T> {
             Asks::All => None,
             Asks::Ids(ids) => Some(ids.iter().map(|id| topic().with_name(None).with_topic_id(*id)).collect()),
         };
+        if self.metadata.expires <= now {
+            self.metadata.equivalents = 0;
+        }
         self.next_correlation += 1;
         let (correlation, request) = (self.next_correlation, Request::Metadata(Arc::new(message)));
         self.metadata.under_way = Some((correlation, broker, now + self.config.request_timeout));
@@ -381,7 +401,7 @@ impl<T> Network<T> {
             let rack = |broker: &k::metadata_response::MetadataResponseBroker| Some((broker.node_id.0, broker.rack.as_ref()?.to_string()));
             self.racks = message.brokers.iter().filter_map(rack).collect();
         }
-        let mut complete = true;
+        let (mut complete, mut is_news) = (true, false);
         if self.asks == Asks::All {
             let is_told = |name: &TopicName| message.topics.iter().any(|told| told.name.as_ref().is_some_and(|told| **told == **name));
             self.topics.retain(|name, _| is_told(name));
@@ -408,19 +428,23 @@ impl<T> Network<T> {
                 replicas: topic.partitions.iter().map(replicas).collect(),
             };
             complete &= info.partitions.iter().all(|partition| partition.leader.is_some());
-            if let Some(known) = self.topics.get(&name).filter(|known| known.id == info.id) {
+            let known = self.topics.get(&name).filter(|known| known.id == info.id).map_or(&[][..], |known| &known.partitions);
+            is_news |= known.len() < info.partitions.len();
+            for (new, old) in info.partitions.iter_mut().zip(known) {
+                is_news |= old.leader_epoch < new.leader_epoch;
                 // A broker that lags behind may tell an older epoch than is known already (KIP-320).
-                for (new, old) in info.partitions.iter_mut().zip(&known.partitions) {
-                    if new.leader_epoch < old.leader_epoch {
-                        *new = *old;
-                    }
+                if new.leader_epoch < old.leader_epoch {
+                    *new = *old;
                 }
             }
             self.topics.insert(name, info);
         }
-        self.metadata.failures = if complete { 0 } else { self.metadata.failures + 1 };
-        let again = now + if complete { self.config.metadata_max_age } else { self.backoff(self.metadata.failures) };
-        self.metadata.due = Some(self.metadata.due.map_or(again, |due| due.min(again)));
+        // A topic that is wanted since it asked is asked for, too.
+        complete &= self.metadata.due.is_none();
+        let own = &mut self.metadata;
+        (own.refreshed, own.expires, own.failures) = (Some(now), now + self.config.metadata_max_age, 0);
+        own.equivalents = if is_news { 0 } else { own.equivalents + 1 };
+        self.metadata.due = Some(if complete { self.metadata.expires } else { self.may_refresh_at() });
         true
     }
 
