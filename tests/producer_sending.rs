@@ -143,6 +143,25 @@ fn what_the_whole_memory_cannot_hold_is_refused() {
 }
 
 #[test]
+fn a_batch_that_waits_to_be_sent_again_leaves_once_metadata_tells_of_another_leader() {
+    let mut cluster = Cluster::of_brokers(2).topic("orders", 1, 2);
+    let backoff = json!({ "linger.ms": "0", "request.timeout.ms": "2000", "retry.backoff.ms": "10000", "retry.backoff.max.ms": "10000" });
+    producer(&mut cluster, backoff);
+    let leader = cluster.leader("orders", 0);
+    cluster.apply(json!({ "type": "dropNext", "api": "Produce", "what": "request" }));
+    send(&mut cluster, 0, "moved");
+    cluster.apply(json!({ "type": "reassign", "topic": "orders", "partition": 0, "replicas": [3 - leader, leader] }));
+    cluster.advance(1_000.0);
+    cluster.apply(json!({ "type": "electLeader", "topic": "orders", "partition": 0 }));
+    cluster.advance(500.0);
+    assert_ne!(cluster.leader("orders", 0), leader);
+    assert_eq!(cluster.view().producers[0].acknowledged, 1);
+    // The request's time is over: metadata that is old may be asked for at once.
+    cluster.advance(1_500.0);
+    assert_eq!(cluster.view().producers[0].acknowledged, 2);
+}
+
+#[test]
 fn metadata_is_asked_for_again_from_the_last_answer_on_and_never_later_than_retry_backoff_max_ms() {
     for seed in 1..4 {
         let mut cluster = Cluster::seeded(seed, 1);

@@ -24,6 +24,8 @@ pub struct ProducerBatch {
     pub attempts: u32,
     /// Not before this time: it waits after a failure.
     pub not_before: Time,
+    /// Of the leader that it was sent to last.
+    pub leader_epoch: i32,
     /// Part of one that was too large.
     split: bool,
     /// It has failed while it was under way: what its request is answered tells the application nothing more (`ProducerBatch.done`).
@@ -194,6 +196,7 @@ impl Accumulator {
             memory,
             attempts: 0,
             not_before: 0,
+            leader_epoch: -1,
             split: false,
             is_done: false,
             sequence: None,
@@ -267,9 +270,16 @@ impl Accumulator {
         queue.insert(place, batch);
     }
 
-    /// The batches of a partition wait no longer before they are sent again: somebody else leads it now.
-    pub fn hurry(&mut self, partition: &Partition) {
-        self.queues.get_mut(partition).into_iter().flatten().for_each(|batch| batch.not_before = 0);
+    /// A batch that waits before it is sent again does so no longer once a newer leader is known than the one that it was sent to
+    /// (`ProducerBatch.hasLeaderChangedForTheOngoingRetry`; KIP-951).
+    pub fn hurry(&mut self, now: Time, leader: impl Fn(&Partition) -> Option<(i32, i32)>) {
+        for (partition, queue) in &mut self.queues {
+            if let Some(first) = queue.front_mut().filter(|first| now < first.not_before)
+                && leader(partition).is_some_and(|(_, epoch)| first.leader_epoch < epoch)
+            {
+                first.not_before = 0;
+            }
+        }
     }
 
     /// Puts the records of a batch that was too large back at the head of its queue, in smaller batches. A batch of one record cannot be split: it is

@@ -311,6 +311,7 @@ impl Producer {
         self.settle_sequences(now, out);
         self.go_on_with_transaction(now, out);
         self.network.ask_for_metadata(now, out);
+        self.accumulator.hurry(now, |partition| self.network.leader(&partition.topic, partition.index));
         self.unblock(now);
         self.send_ready(now, out);
         // What is not answered (acks=0) leaves its memory to those that wait.
@@ -520,6 +521,7 @@ impl Producer {
             }
             bytes += closed.bytes.len();
             batches.push(closed);
+            batch.leader_epoch = self.network.leader(&partition.topic, partition.index).map_or(-1, |(_, epoch)| epoch);
             in_flight.push((partition.clone(), batch));
             let mut data = k::produce_request::PartitionProduceData::default();
             data.index = partition.index;
@@ -551,11 +553,8 @@ impl Producer {
                 Some(result) if result.error_code == 0 => self.acknowledge(partition, result.base_offset, &batch, out),
                 Some(result) => {
                     let (error, leader) = (ErrorCode::of(result.error_code), &result.current_leader);
-                    let moved = self.network.hear_leader(&partition, leader.leader_id.0, leader.leader_epoch);
-                    self.retry_or_fail(now, partition.clone(), batch, error, result.log_start_offset, out);
-                    if moved {
-                        self.accumulator.hurry(&partition);
-                    }
+                    self.network.hear_leader(&partition, leader.leader_id.0, leader.leader_epoch);
+                    self.retry_or_fail(now, partition, batch, error, result.log_start_offset, out);
                 }
                 None => self.retry_or_fail(now, partition, batch, ErrorCode::UnknownServerError, -1, out),
             }
