@@ -445,6 +445,23 @@ fn the_next_transaction_waits_at_the_leader_until_the_last_one_has_ended() {
     }
 }
 
+/// The abort comes while the markers of the commit are on their way, with the epoch that the commit has given.
+#[test]
+fn an_abort_right_behind_a_commit_waits_for_its_markers() {
+    for version in ["1", "2"] {
+        let mut cluster = cluster(version);
+        for (value, end) in [("a", "commitTransaction"), ("b", "abortTransaction"), ("c", "commitTransaction")] {
+            act(&mut cluster, "beginTransaction", "mover");
+            send(&mut cluster, "mover", 0, value);
+            act(&mut cluster, end, "mover");
+        }
+        cluster.advance(3_000.0);
+        assert!(events(&cluster, "transactionFailed").is_empty(), "version {version}");
+        assert_eq!(values(&cluster, Isolation::ReadCommitted), ["a", "c"], "version {version}");
+        assert_eq!(states(&cluster).last().map(String::as_str), Some("CompleteCommit"), "version {version}");
+    }
+}
+
 #[test]
 fn a_transaction_ends_where_a_partition_of_it_is_gone() {
     for version in ["1", "2"] {

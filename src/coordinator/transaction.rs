@@ -161,6 +161,12 @@ impl Transaction {
         }
     }
 
+    /// Nothing else may begin: a change is being written, or the markers of an end that is decided are, with which the state to come is known as well
+    /// (`pendingTransitionInProgress`).
+    pub(super) fn is_pending(&self) -> bool {
+        self.is_changing || self.state.is_ending()
+    }
+
     /// A producer begins, or goes on after an error (`expected`: as what it knows itself).
     pub(super) fn initialized(
         &self,
@@ -250,38 +256,26 @@ impl Transaction {
         if producer_id != self.producer_id && !overflown {
             return Err(ErrorCode::InvalidProducerIdMapping);
         }
-        let is_valid = match self.state {
-            Empty | Ongoing => epoch == self.epoch,
-            PrepareCommit | PrepareAbort => raised,
-            CompleteCommit | CompleteAbort => raised || overflown || epoch == self.epoch,
-        };
-        if !is_valid {
-            return Err(ErrorCode::ProducerFenced);
+        // Before the epoch is looked at, which the end that is under way has raised already: its producer has heard of that and is only early.
+        if self.is_pending() {
+            return Err(ErrorCode::ConcurrentTransactions);
         }
         let is_retry = raised || overflown;
         match self.state {
+            Empty | Ongoing if epoch != self.epoch => Err(ErrorCode::ProducerFenced),
+            _ if epoch != self.epoch && !is_retry => Err(ErrorCode::ProducerFenced),
             // There was nothing in it, and it may be ended all the same: by an abort.
-            Empty | CompleteCommit | CompleteAbort if !is_retry && !self.is_changing => {
-                if commit {
-                    Err(ErrorCode::InvalidTxnState)
-                } else {
-                    Ok(true)
-                }
-            }
+            Empty | CompleteCommit | CompleteAbort if !is_retry => if commit { Err(ErrorCode::InvalidTxnState) } else { Ok(true) },
             _ => self.answer_to_end(commit),
         }
     }
 
     fn answer_to_end(&self, commit: bool) -> Result<bool, ErrorCode> {
-        if self.is_changing {
-            return Err(ErrorCode::ConcurrentTransactions);
-        }
         match self.state {
+            _ if self.is_pending() => Err(ErrorCode::ConcurrentTransactions),
             Ongoing => Ok(true),
             CompleteCommit if commit => Ok(false),
             CompleteAbort if !commit => Ok(false),
-            PrepareCommit if commit => Err(ErrorCode::ConcurrentTransactions),
-            PrepareAbort if !commit => Err(ErrorCode::ConcurrentTransactions),
             _ => Err(ErrorCode::InvalidTxnState),
         }
     }

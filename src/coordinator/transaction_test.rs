@@ -1,6 +1,13 @@
 //! What Kafka's `TransactionMetadataTest` and `TransactionCoordinatorTest` say of a producer's epochs.
 
 use super::*;
+use crate::coordinator::ReplyTo;
+use crate::coordinator::transactions::{TransactionConfig, TransactionCoordinator, TransactionEffects};
+use crate::node::{Channel, Connection, NodeId};
+use crate::protocol::transaction_records::key_bytes;
+use crate::protocol::wire::text;
+use crate::protocol::{Batch, BatchBuilder, BatchOptions};
+use kafka_protocol::messages as k;
 
 /// Of a producer 7, as a record says.
 fn of(state: TransactionState, epoch: i16) -> Transaction {
@@ -72,9 +79,10 @@ fn what_may_end_when() {
         (Empty, 3, true, Err(ErrorCode::InvalidTxnState)),
         (Empty, 3, false, Ok(true)),
         (PrepareCommit, 2, true, Err(ErrorCode::ConcurrentTransactions)),
-        (PrepareCommit, 2, false, Err(ErrorCode::InvalidTxnState)),
-        (PrepareCommit, 3, true, Err(ErrorCode::ProducerFenced)),
+        (PrepareCommit, 2, false, Err(ErrorCode::ConcurrentTransactions)),
+        (PrepareCommit, 3, false, Err(ErrorCode::ConcurrentTransactions)),
         (PrepareAbort, 2, false, Err(ErrorCode::ConcurrentTransactions)),
+        (PrepareAbort, 1, true, Err(ErrorCode::ConcurrentTransactions)),
         (CompleteCommit, 2, true, Ok(false)),
         (CompleteCommit, 2, false, Err(ErrorCode::InvalidTxnState)),
         (CompleteCommit, 3, false, Ok(true)),
@@ -90,4 +98,48 @@ fn what_may_end_when() {
         (Ok(true), Ok(false), Err(ErrorCode::InvalidTxnState))
     );
     assert_eq!((end(Ongoing, 2, true), end(Empty, 3, true)), (Err(ErrorCode::ProducerFenced), Err(ErrorCode::InvalidTxnState)));
+    for commit in [true, false] {
+        assert_eq!(end(PrepareCommit, 3, commit), Err(ErrorCode::ConcurrentTransactions), "its markers are being written");
+        assert_eq!(end(PrepareCommit, 2, commit), Err(ErrorCode::ProducerFenced));
+    }
+}
+
+/// What a coordinator answers about a transaction whose commit is decided: its producer goes on as 8 in epoch 0, its markers are of 7.
+#[test]
+fn what_comes_while_markers_are_written_is_early_whoever_it_names() {
+    let config = TransactionConfig {
+        partitions: 1,
+        timeout_max_ms: 60_000,
+        abort_interval: 1,
+        expiration_ms: 1,
+        expiry_interval: 1,
+        raises_epoch: true,
+    };
+    let mut coordinator = TransactionCoordinator::new(config);
+    let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
+    let prepared = of(Ongoing, 32_766).ended(true, true, 8, 0);
+    builder.append(0, Some(&key_bytes("mover")), Some(&prepared.to_value(true).to_bytes()), &[]);
+    let batch = Batch::from_wire(builder.build()).expect("a batch");
+    coordinator.load(0, 1, 0, std::iter::once(&batch));
+    let reply = ReplyTo { from: Connection { peer: NodeId::Client(1), channel: Channel::Data }, correlation: 1 };
+    for (producer_id, epoch, verify_only, expected) in [
+        (8, 0, false, ErrorCode::ConcurrentTransactions),
+        (7, 3, false, ErrorCode::ConcurrentTransactions),
+        (8, 0, true, ErrorCode::InvalidProducerIdMapping),
+        (7, 3, true, ErrorCode::ProducerFenced),
+        (7, i16::MAX, true, ErrorCode::ConcurrentTransactions),
+    ] {
+        let mut effects = TransactionEffects::default();
+        let id = k::TransactionalId(text("mover"));
+        let topic = k::add_partitions_to_txn_request::AddPartitionsToTxnTopic::default().with_partitions(vec![0]);
+        let asked = k::add_partitions_to_txn_request::AddPartitionsToTxnTransaction::default().with_transactional_id(id.clone());
+        let asked = asked.with_producer_id(k::ProducerId(producer_id)).with_producer_epoch(epoch).with_verify_only(verify_only);
+        let message = k::AddPartitionsToTxnRequest::default().with_transactions(vec![asked.with_topics(vec![topic])]);
+        coordinator.add_partitions(0, reply, &message, |_, _| true, &mut effects);
+        let message = k::InitProducerIdRequest::default().with_transactional_id(Some(id)).with_transaction_timeout_ms(1);
+        let message = message.with_producer_id(k::ProducerId(producer_id)).with_producer_epoch(epoch);
+        coordinator.init_producer_id(0, reply, &message, &mut || None, &mut effects);
+        let errors: Vec<ErrorCode> = effects.replies.iter().map(|(_, response)| response.error()).collect();
+        assert_eq!(errors, [expected, ErrorCode::ConcurrentTransactions], "{producer_id} {epoch} {verify_only}");
+    }
 }

@@ -210,15 +210,15 @@ impl TransactionCoordinator {
             shard.ids.insert(Arc::from(id), Transaction::new(producer_id, message.transaction_timeout_ms, now_ms));
         }
         let own = self.known(id)?;
-        if own.is_changing {
+        let ends_it = !own.is_changing && own.state.is_ending() && mutant::is("heir-ends-a-commit");
+        if own.is_pending() && !ends_it {
             return Err(ErrorCode::ConcurrentTransactions);
         }
         if expected.is_some_and(|expected| !own.may_be(expected)) {
             return Err(ErrorCode::ProducerFenced);
         }
         match own.state {
-            state if state.is_ending() && mutant::is("heir-ends-a-commit") => Ok(None),
-            state if state.is_ending() => Err(ErrorCode::ConcurrentTransactions),
+            _ if ends_it => Ok(None),
             TransactionState::Ongoing if !mutant::is("ongoing-outlives-its-producer") => Ok(None),
             _ => own.initialized(expected, message.transaction_timeout_ms, now_ms, next_id).map(Some),
         }
@@ -297,6 +297,10 @@ impl TransactionCoordinator {
         verify_only: bool,
     ) -> Result<(Vec<Partition>, bool), ErrorCode> {
         let own = self.known(id)?;
+        // Before the id and the epoch are looked at, which may be those that the end that is under way has given its producer already.
+        if own.is_pending() && !verify_only {
+            return Err(ErrorCode::ConcurrentTransactions);
+        }
         if own.producer_id != producer_id {
             return Err(ErrorCode::InvalidProducerIdMapping);
         }
@@ -304,7 +308,7 @@ impl TransactionCoordinator {
             return Err(ErrorCode::ProducerFenced);
         }
         // What only looks need not wait for a change that is being written.
-        if own.is_changing && !verify_only || own.state.is_ending() {
+        if own.state.is_ending() {
             return Err(ErrorCode::ConcurrentTransactions);
         }
         let is_open = own.state == TransactionState::Ongoing;
