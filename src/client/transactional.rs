@@ -55,8 +55,8 @@ impl Producer {
         loop {
             let is_left_behind = self.closing && self.buffered() == 0 && self.in_flight() == 0;
             let Some(own) = &mut self.transactions else { return };
-            // A `send` that has not returned keeps the application from saying more.
-            if !self.blocked.is_empty() && !own.is_over() {
+            // A `send` or `sendOffsetsToTransaction` that has not returned keeps the application from saying more.
+            if !own.is_over() && (!self.blocked.is_empty() || own.offsets.is_some()) {
                 return;
             }
             let may = match (own.calls.front(), own.state()) {
@@ -123,7 +123,7 @@ impl Producer {
             return;
         };
         let Some(request) = self.request(&step) else { return };
-        self.transactions.iter_mut().for_each(|own| own.is_asking = true);
+        self.transactions.iter_mut().for_each(|own| own.asked(&step));
         let channel = if matches!(step, Step::FindCoordinator | Step::FindGroupCoordinator) { Channel::Data } else { Channel::Coordinator };
         self.network.send(now, broker, channel, InFlight::Transaction(step), request, None, out);
     }

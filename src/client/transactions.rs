@@ -101,6 +101,9 @@ pub struct Transactions {
     /// In the transaction, as the coordinator knows (version 1).
     registered: OrderedSet<Partition>,
     to_register: OrderedSet<Partition>,
+    /// Asked for, and not known to be in it: the coordinator may have heard of them (version 1).
+    registering: OrderedSet<Partition>,
+    /// What `sendOffsetsToTransaction` was called with, which has not returned.
     pub offsets: Option<Arc<GroupOffsets>>,
     offsets_added: bool,
     /// The coordinator may know of this transaction.
@@ -122,6 +125,7 @@ impl Transactions {
             failures: 0,
             registered: OrderedSet::new(),
             to_register: OrderedSet::new(),
+            registering: OrderedSet::new(),
             offsets: None,
             offsets_added: false,
             has_begun: false,
@@ -165,14 +169,11 @@ impl Transactions {
 
     /// Whether records go into a transaction now.
     pub fn takes_records(&self) -> bool {
-        self.state == State::InTransaction && self.calls.is_empty()
+        self.state == State::InTransaction && self.calls.is_empty() && self.offsets.is_none()
     }
 
     pub fn begin(&mut self) {
         self.state = State::InTransaction;
-        (self.has_begun, self.offsets_added) = (false, false);
-        self.registered.clear();
-        self.to_register.clear();
     }
 
     /// Its end begins. `false`: there is none to be had.
@@ -186,24 +187,23 @@ impl Transactions {
             self.state = State::Ending { commit };
         }
         if may && !commit {
-            self.offsets = None;
             self.to_register.clear();
         }
         may
     }
 
+    /// The application waits until they are part of the transaction, which begins with them if it has not before: the coordinator may hear of it from who
+    /// gets them (version 2).
     pub fn add_offsets(&mut self, offsets: Arc<GroupOffsets>) {
-        if self.offsets.as_ref().is_some_and(|known| known.group != offsets.group) {
-            self.group_coordinator = None;
-        }
-        self.offsets = Some(offsets);
+        (self.offsets, self.offsets_added) = (Some(offsets), false);
+        self.has_begun |= self.config.raises_epoch;
     }
 
     /// A record goes to this partition.
     pub fn writes_to(&mut self, partition: &Partition) {
         if self.config.raises_epoch {
             self.has_begun = true;
-        } else if !self.registered.contains(partition) && !self.to_register.contains(partition) {
+        } else if !self.registered.contains(partition) && !self.registering.contains(partition) {
             self.to_register.insert(partition.clone());
         }
     }
@@ -220,8 +220,10 @@ impl Transactions {
         }
         let step = match self.state {
             State::Initializing => Step::Initialize,
-            State::InTransaction | State::Ending { .. } if !self.to_register.is_empty() => {
-                Step::AddPartitions(self.to_register.iter().cloned().collect())
+            State::InTransaction | State::Ending { .. } if self.registers() => {
+                let mut all = self.registering.clone();
+                all.extend(self.to_register.iter().cloned());
+                Step::AddPartitions(all.iter().cloned().collect())
             }
             State::InTransaction | State::Ending { .. } if self.offsets.is_some() && !self.config.raises_epoch && !self.offsets_added => {
                 Step::AddOffsets
@@ -243,17 +245,43 @@ impl Transactions {
     }
 
     fn is_busy(&self) -> bool {
-        matches!(self.state, State::Initializing | State::Ending { .. }) || self.offsets.is_some() || !self.to_register.is_empty()
+        matches!(self.state, State::Initializing | State::Ending { .. }) || self.offsets.is_some() || self.registers()
     }
 
-    /// Whether its end is known without asking: the coordinator has never heard of it.
+    fn registers(&self) -> bool {
+        !self.to_register.is_empty() || !self.registering.is_empty()
+    }
+
+    /// Whether its end is known without asking: the coordinator has never heard of it, and hears nothing of it now.
     pub fn ends_by_itself(&self) -> bool {
-        matches!(self.state, State::Ending { .. }) && !self.has_begun && self.has_asked()
+        matches!(self.state, State::Ending { .. }) && !self.has_begun && !self.is_asking && !self.registers()
     }
 
-    /// Whether everything is asked that is to be asked before its end.
+    /// Whether everything is answered that is to be asked before its end.
     pub fn has_asked(&self) -> bool {
-        self.offsets.is_none() && self.to_register.is_empty()
+        self.offsets.is_none() && !self.registers()
+    }
+
+    /// A request is under way.
+    pub fn asked(&mut self, step: &Step) {
+        self.is_asking = true;
+        if let Step::AddPartitions(partitions) = step {
+            self.to_register.clear();
+            self.registering.extend(partitions.iter().cloned());
+        }
+    }
+
+    fn answered(&mut self) {
+        self.is_asking = false;
+        if matches!(self.state, State::AbortableError(_)) {
+            self.give_up_requests();
+        }
+    }
+
+    /// After an error nothing is asked any more that has not been answered: `sendOffsetsToTransaction` throws.
+    fn give_up_requests(&mut self) {
+        self.offsets = None;
+        self.registering.clear();
     }
 
     pub fn put_off(&mut self, until: Time) {
@@ -262,23 +290,24 @@ impl Transactions {
 
     /// The request under way came to nothing. Returns how many have in a row.
     pub fn not_done(&mut self) -> u32 {
-        self.is_asking = false;
+        self.answered();
         self.failures += 1;
         self.failures - 1
     }
 
     /// The request under way has done what it was for.
     pub fn done(&mut self, step: &Step) {
-        (self.is_asking, self.failures, self.ask_at) = (false, 0, 0);
+        self.answered();
+        (self.failures, self.ask_at) = (0, 0);
         match step {
             Step::Initialize => self.state = State::Ready,
             Step::AddPartitions(added) => {
-                added.iter().for_each(|partition| _ = self.to_register.remove(partition));
+                self.registering.clear();
                 self.registered.extend(added.iter().cloned());
                 self.has_begun = true;
             }
             Step::AddOffsets => (self.offsets_added, self.has_begun) = (true, true),
-            Step::CommitOffsets => (self.offsets, self.has_begun) = (None, true),
+            Step::CommitOffsets => self.offsets = None,
             Step::End => self.ended(),
             Step::FindCoordinator | Step::FindGroupCoordinator => {}
         }
@@ -289,6 +318,8 @@ impl Transactions {
         self.state =
             if std::mem::take(&mut self.needs_other_epoch) && !self.config.raises_epoch { State::Initializing } else { State::Ready };
         self.registered.clear();
+        self.registering.clear();
+        self.to_register.clear();
         self.has_begun = false;
     }
 
@@ -298,8 +329,10 @@ impl Transactions {
         let fails = matches!(self.state, State::InTransaction | State::Ending { commit: true });
         if fails {
             self.state = State::AbortableError(error);
-            self.offsets = None;
             self.to_register.clear();
+            if !self.is_asking {
+                self.give_up_requests();
+            }
         }
         fails
     }
