@@ -287,19 +287,34 @@ fn a_new_instance_fences_the_old_one_and_ends_what_it_left_open() {
     }
 }
 
+/// Under version 2 that raises the epoch once, as the producer's own abort would have: if that comes later, it is taken for one whose answer was lost.
 #[test]
-fn what_is_not_ended_in_time_is_aborted_and_its_producer_fenced() {
-    let mut cluster = cluster("2");
-    act(&mut cluster, "beginTransaction", "mover");
-    send(&mut cluster, "mover", 0, "late");
-    cluster.advance(4_500.0);
-    assert_eq!(states(&cluster), ["Empty", "Ongoing"]);
-    cluster.advance(2_500.0);
-    assert_eq!(states(&cluster), ["Empty", "Ongoing", "PrepareAbort", "CompleteAbort"]);
-    act(&mut cluster, "commitTransaction", "mover");
-    cluster.advance(1_000.0);
-    assert!(values(&cluster, Isolation::ReadCommitted).is_empty());
-    assert_eq!(events(&cluster, "transactionFailed")[0].error, Some("PRODUCER_FENCED"));
+fn what_is_not_ended_in_time_is_aborted_and_cannot_be_committed() {
+    for (version, end, error) in [
+        ("1", "commitTransaction", Some("PRODUCER_FENCED")),
+        ("1", "abortTransaction", Some("PRODUCER_FENCED")),
+        ("2", "commitTransaction", Some("INVALID_TXN_STATE")),
+        ("2", "abortTransaction", None),
+    ] {
+        let mut cluster = cluster(version);
+        act(&mut cluster, "beginTransaction", "mover");
+        send(&mut cluster, "mover", 0, "late");
+        cluster.advance(4_500.0);
+        assert_eq!(states(&cluster), ["Empty", "Ongoing"]);
+        cluster.advance(2_500.0);
+        assert_eq!(states(&cluster), ["Empty", "Ongoing", "PrepareAbort", "CompleteAbort"]);
+        act(&mut cluster, end, "mover");
+        cluster.advance(1_000.0);
+        assert!(values(&cluster, Isolation::ReadCommitted).is_empty());
+        assert_eq!(events(&cluster, "transactionFailed").first().map(|event| event.error), error.map(Some), "version {version}, {end}");
+        if error.is_none() {
+            act(&mut cluster, "beginTransaction", "mover");
+            send(&mut cluster, "mover", 0, "next");
+            act(&mut cluster, "commitTransaction", "mover");
+            cluster.advance(1_000.0);
+            assert_eq!(values(&cluster, Isolation::ReadCommitted), ["next"]);
+        }
+    }
 }
 
 #[test]

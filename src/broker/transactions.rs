@@ -161,7 +161,9 @@ impl Broker {
             out.request(NodeId::Broker(leader), Channel::Coordinator, correlation, Request::WriteTxnMarkers(Arc::new(asked(&markers))));
             self.marking.insert(correlation, Marking { leader, sent: now, markers });
         }
-        self.transactions.look(now, now_ms, &mut effects);
+        let mut transactions = std::mem::replace(&mut self.transactions, TransactionCoordinator::new(self.config.transactions));
+        transactions.look(now, now_ms, &mut || self.next_producer_id(now, out), &mut effects);
+        self.transactions = transactions;
         self.carry_out_changes(now, effects, out);
     }
 

@@ -208,7 +208,7 @@ impl Transaction {
         next
     }
 
-    /// Raises the epoch so that whoever has the old one can do nothing any more.
+    /// Raises the epoch so that whoever has the old one can do nothing any more (version 1).
     pub(super) fn fence(&mut self) {
         if !self.failed_fence {
             self.epoch = self.epoch.saturating_add(1);
@@ -216,15 +216,23 @@ impl Transaction {
         (self.last_epoch, self.failed_fence) = (NO_EPOCH, true);
     }
 
-    /// Its end is decided.
-    pub(super) fn ended(&self, commit: bool, raises_epoch: bool, next_producer_id: i64, now_ms: i64) -> Transaction {
+    /// Its end is decided. Where that raises the epoch and no other is left, its producer goes on with another id.
+    pub(super) fn ended(
+        &self,
+        commit: bool,
+        raises_epoch: bool,
+        next_id: &mut dyn FnMut() -> Option<i64>,
+        now_ms: i64,
+    ) -> Result<Transaction, ErrorCode> {
         let state = if commit { PrepareCommit } else { PrepareAbort };
         let started_ms = if self.state == Ongoing { self.started_ms } else { now_ms };
+        let rotates = raises_epoch && self.is_exhausted();
+        let next_producer_id = if rotates { next_id().ok_or(ErrorCode::CoordinatorLoadInProgress)? } else { NO_PRODUCER_ID };
         let mut next = Transaction { state, started_ms, updated_ms: now_ms, next_producer_id, failed_fence: false, ..self.clone() };
         if raises_epoch {
             (next.epoch, next.last_epoch) = (self.epoch.saturating_add(1), self.epoch);
         }
-        next
+        Ok(next)
     }
 
     /// All its markers are written.
@@ -265,7 +273,13 @@ impl Transaction {
             Empty | Ongoing if epoch != self.epoch => Err(ErrorCode::ProducerFenced),
             _ if epoch != self.epoch && !is_retry => Err(ErrorCode::ProducerFenced),
             // There was nothing in it, and it may be ended all the same: by an abort.
-            Empty | CompleteCommit | CompleteAbort if !is_retry => if commit { Err(ErrorCode::InvalidTxnState) } else { Ok(true) },
+            Empty | CompleteCommit | CompleteAbort if !is_retry => {
+                if commit {
+                    Err(ErrorCode::InvalidTxnState)
+                } else {
+                    Ok(true)
+                }
+            }
             _ => self.answer_to_end(commit),
         }
     }

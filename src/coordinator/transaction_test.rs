@@ -48,7 +48,7 @@ fn nobody_gets_the_last_epoch_but_another_producer_id() {
     open.fence();
     assert_eq!(open.epoch, i16::MAX, "it is there to fence with");
     // The end of a transaction in the last but one goes over to the next producer id, and is known again as that.
-    let prepared = of(Ongoing, 32_766).ended(true, true, 8, 0);
+    let prepared = of(Ongoing, 32_766).ended(true, true, &mut || Some(8), 0).expect("an id");
     assert_eq!((prepared.producer_id, prepared.epoch, prepared.identity_afterwards()), (7, i16::MAX, (8, 0)));
     let complete = prepared.completed(0);
     assert_eq!((complete.producer_id, complete.epoch, complete.state), (8, 0, CompleteCommit));
@@ -64,7 +64,7 @@ fn an_epoch_that_was_raised_in_vain_is_raised_once() {
     own.fence();
     own.fence();
     assert_eq!(own.epoch, 4, "the first could not be written, and nobody was told of it");
-    let mut ended = own.ended(false, false, NO_PRODUCER_ID, 0);
+    let mut ended = own.ended(false, false, &mut || None, 0).expect("no id is needed");
     ended.fence();
     assert_eq!(ended.epoch, 5);
 }
@@ -104,24 +104,46 @@ fn what_may_end_when() {
     }
 }
 
+/// The coordinator of this transaction of `mover`.
+fn coordinator_of(own: &Transaction, raises_epoch: bool) -> (TransactionCoordinator, ReplyTo) {
+    let config =
+        TransactionConfig { partitions: 1, timeout_max_ms: 60_000, abort_interval: 1, expiration_ms: 1, expiry_interval: 1, raises_epoch };
+    let mut coordinator = TransactionCoordinator::new(config);
+    let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
+    builder.append(0, Some(&key_bytes("mover")), Some(&own.to_value(raises_epoch).to_bytes()), &[]);
+    let batch = Batch::from_wire(builder.build()).expect("a batch");
+    coordinator.load(0, 1, 0, std::iter::once(&batch));
+    (coordinator, ReplyTo { from: Connection { peer: NodeId::Client(1), channel: Channel::Data }, correlation: 1 })
+}
+
+/// Whether its time runs out or an heir comes (KAFKA-19367, KAFKA-20090).
+#[test]
+fn who_is_fenced_loses_one_epoch() {
+    for (raises_epoch, epoch, expected) in
+        [(true, 3, (4, -1)), (true, 32_766, (i16::MAX, 8)), (false, 3, (4, -1)), (false, 32_766, (i16::MAX, -1))]
+    {
+        for heir in [true, false] {
+            let (mut coordinator, reply) = coordinator_of(&of(Ongoing, epoch), raises_epoch);
+            let (mut effects, next_id) = (TransactionEffects::default(), &mut || Some(8));
+            if heir {
+                let message = k::InitProducerIdRequest::default().with_transactional_id(Some(k::TransactionalId(text("mover"))));
+                let message = message.with_producer_id(k::ProducerId(-1)).with_producer_epoch(-1).with_transaction_timeout_ms(1);
+                coordinator.init_producer_id(0, reply, &message, next_id, &mut effects);
+            } else {
+                coordinator.look(1, 60_001, next_id, &mut effects);
+            }
+            let value = effects.changes[0].record.1.as_ref().map(TransactionValue::read).expect("a value").expect("a readable one");
+            assert_eq!(value.state, PrepareAbort as i8);
+            assert_eq!((value.producer_epoch, value.next_producer_id), expected, "{raises_epoch} {epoch} {heir}");
+        }
+    }
+}
+
 /// What a coordinator answers about a transaction whose commit is decided: its producer goes on as 8 in epoch 0, its markers are of 7.
 #[test]
 fn what_comes_while_markers_are_written_is_early_whoever_it_names() {
-    let config = TransactionConfig {
-        partitions: 1,
-        timeout_max_ms: 60_000,
-        abort_interval: 1,
-        expiration_ms: 1,
-        expiry_interval: 1,
-        raises_epoch: true,
-    };
-    let mut coordinator = TransactionCoordinator::new(config);
-    let mut builder = BatchBuilder::new(BatchOptions::default(), 0);
-    let prepared = of(Ongoing, 32_766).ended(true, true, 8, 0);
-    builder.append(0, Some(&key_bytes("mover")), Some(&prepared.to_value(true).to_bytes()), &[]);
-    let batch = Batch::from_wire(builder.build()).expect("a batch");
-    coordinator.load(0, 1, 0, std::iter::once(&batch));
-    let reply = ReplyTo { from: Connection { peer: NodeId::Client(1), channel: Channel::Data }, correlation: 1 };
+    let prepared = of(Ongoing, 32_766).ended(true, true, &mut || Some(8), 0).expect("an id");
+    let (mut coordinator, reply) = coordinator_of(&prepared, true);
     for (producer_id, epoch, verify_only, expected) in [
         (8, 0, false, ErrorCode::ConcurrentTransactions),
         (7, 3, false, ErrorCode::ConcurrentTransactions),

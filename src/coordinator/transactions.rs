@@ -184,7 +184,7 @@ impl TransactionCoordinator {
         let id = message.transactional_id.as_ref().map_or("", |id| id.as_str());
         match self.prepare_init(now_ms, id, message, next_id) {
             Ok(Some(next)) => self.change(id, Some(next), Follows::Initialized(reply), effects),
-            Ok(None) => self.fence(now_ms, id, Follows::Fenced(reply), effects),
+            Ok(None) => self.fence(now_ms, id, Follows::Fenced(reply), next_id, effects),
             Err(error) => effects.replies.push((reply, initialized(Err(error)))),
         }
     }
@@ -224,13 +224,25 @@ impl TransactionCoordinator {
         }
     }
 
-    /// Whoever has this id can do nothing any more, and its transaction is aborted.
-    fn fence(&mut self, now_ms: i64, id: &str, follows: Follows, effects: &mut TransactionEffects) {
+    /// The transaction of whoever has this id is aborted, in an epoch above its own. Under version 2 that is what every end does, and it does no more
+    /// (KAFKA-19367, KAFKA-20090).
+    fn fence(
+        &mut self,
+        now_ms: i64,
+        id: &str,
+        follows: Follows,
+        next_id: &mut dyn FnMut() -> Option<i64>,
+        effects: &mut TransactionEffects,
+    ) {
         let raises_epoch = self.config.raises_epoch;
         let Ok(own) = self.known(id) else { return };
-        own.fence();
-        let next = own.ended(false, raises_epoch, NO_PRODUCER_ID, now_ms);
-        self.change(id, Some(next), follows, effects);
+        if !raises_epoch {
+            own.fence();
+        }
+        match own.ended(false, raises_epoch, next_id, now_ms) {
+            Ok(next) => self.change(id, Some(next), follows, effects),
+            Err(error) => self.answer(follows, Err(error), effects),
+        }
     }
 
     /// Adds partitions to transactions, or only says whether they are in them. Of those that are not all there (`exists`) none is added.
@@ -359,9 +371,7 @@ impl TransactionCoordinator {
             if !ends {
                 return Ok(Err((own.producer_id, own.epoch)));
             }
-            let rotates = raises_epoch && own.is_exhausted();
-            let next_producer_id = if rotates { next_id().ok_or(ErrorCode::CoordinatorLoadInProgress)? } else { NO_PRODUCER_ID };
-            Ok(Ok(own.ended(commit, raises_epoch, next_producer_id, now_ms)))
+            own.ended(commit, raises_epoch, next_id, now_ms).map(Ok)
         });
         match prepared {
             Ok(Ok(next)) => self.change(id, Some(next), Follows::Ended(reply), effects),
@@ -481,7 +491,7 @@ impl TransactionCoordinator {
     }
 
     /// Completes the transactions that have no partitions, and aborts and forgets what has had its time.
-    pub fn look(&mut self, now: Time, now_ms: i64, effects: &mut TransactionEffects) {
+    pub fn look(&mut self, now: Time, now_ms: i64, next_id: &mut dyn FnMut() -> Option<i64>, effects: &mut TransactionEffects) {
         let (aborts, forgets) = (self.looked.0 + self.config.abort_interval <= now, self.looked.1 + self.config.expiry_interval <= now);
         if aborts {
             self.looked.0 = now - now % self.config.abort_interval;
@@ -504,7 +514,7 @@ impl TransactionCoordinator {
             }
         }
         done.into_iter().for_each(|(id, next)| self.change(&id, Some(next), Follows::Nothing, effects));
-        late.iter().for_each(|id| self.fence(now_ms, id, Follows::Nothing, effects));
+        late.iter().for_each(|id| self.fence(now_ms, id, Follows::Nothing, next_id, effects));
         expired.iter().for_each(|id| self.change(id, None, Follows::Nothing, effects));
     }
 
