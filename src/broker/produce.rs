@@ -235,7 +235,7 @@ impl Broker {
             && !mutant::is("transactions-unverified")
         {
             match verdict {
-                Some((_, error)) if *error != ErrorCode::None => return Err(told_producer(*error).into()),
+                Some((_, error)) if *error != ErrorCode::None => return Err(told_producer(*error, self.config.transaction_version).into()),
                 Some((asked_in, _)) if *asked_in == epoch && 0 <= header.producer_id => {}
                 _ => return Err(ErrorCode::InvalidTxnState.into()),
             }

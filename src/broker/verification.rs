@@ -178,9 +178,11 @@ impl Broker {
     }
 }
 
-/// What a producer is told (`ReplicaManager.appendRecords`): what passes is to be tried again.
-pub(super) fn told_producer(error: ErrorCode) -> ErrorCode {
+/// What a producer is told (`ReplicaManager.handleProduceAppend`): what passes is to be tried again. Those who know version 2 know that its last
+/// transaction's end passes, too (KAFKA-18662).
+pub(super) fn told_producer(error: ErrorCode, transaction_version: i64) -> ErrorCode {
     match error {
+        ErrorCode::ConcurrentTransactions if transaction_version == 2 => error,
         ErrorCode::ConcurrentTransactions
         | ErrorCode::NetworkException
         | ErrorCode::CoordinatorLoadInProgress
