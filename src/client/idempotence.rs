@@ -35,6 +35,8 @@ impl Sequence {
 
 #[derive(Clone, Default, Debug)]
 pub struct Idempotence {
+    /// Its id and epochs come from a transactions' coordinator.
+    transactional: bool,
     identity: Option<Identity>,
     partitions: OrderedMap<Partition, Sequences>,
     /// Some partition's sequences can only go on in another epoch.
@@ -67,6 +69,10 @@ impl Sequences {
 }
 
 impl Idempotence {
+    pub fn new(transactional: bool) -> Idempotence {
+        Idempotence { transactional, ..Idempotence::default() }
+    }
+
     /// When an id is to be asked for; `None`: it has one, or has asked.
     pub fn asks_at(&self) -> Option<Time> {
         (self.identity.is_none() && !self.asking).then_some(self.ask_at)
@@ -197,8 +203,14 @@ impl Idempotence {
             // The broker has lost what it knew of this producer.
             ErrorCode::UnknownProducerId => log_start != -1 && !sequence.was_reset,
             // It came too early if something before it is not acknowledged yet; if nothing is, there is a gap.
-            ErrorCode::OutOfOrderSequenceNumber if own.unresolved.is_none() => !sequence.was_reset && own.is_next(sequence.base),
-            ErrorCode::OutOfOrderSequenceNumber => own.unresolved == Some(sequence.base),
+            ErrorCode::OutOfOrderSequenceNumber => {
+                let is_early = own.unresolved.is_none() && (sequence.was_reset || !own.is_next(sequence.base));
+                if self.transactional {
+                    // Behind a gap, or perhaps behind one, it fails: after the abort its producer has another epoch.
+                    return is_early;
+                }
+                !is_early && own.unresolved.is_none_or(|next| next == sequence.base)
+            }
             _ => return error.retriable(),
         };
         if needs_other_epoch {

@@ -51,6 +51,21 @@ fn a_batch_that_came_too_early_is_sent_again_and_one_behind_a_gap_begins_an_epoc
     assert_eq!((again.base, again.identity), (0, Identity { id: 7, epoch: 1 }));
 }
 
+/// (`TransactionManager.canRetry`)
+#[test]
+fn in_a_transaction_a_batch_that_came_too_early_is_sent_again_and_one_behind_a_gap_or_an_open_one_is_not() {
+    let (mut own, sequences) = sent(3);
+    own.transactional = true;
+    let tried = |own: &mut Idempotence, batch: usize| own.may_retry(&partition(), sequences[batch], ErrorCode::OutOfOrderSequenceNumber, 0);
+    assert!(tried(&mut own, 1), "the first one is not acknowledged yet");
+    assert!(!tried(&mut own, 0), "it is the next one");
+    own.acknowledged(&partition(), sequences[0], 10);
+    assert!(!tried(&mut own, 1));
+    own.failed(&partition(), sequences[1], ErrorCode::RequestTimedOut, false);
+    own.left_open(&partition(), sequences[1], 10);
+    assert!(!tried(&mut own, 2), "nobody knows whether the one before has arrived");
+}
+
 #[test]
 fn a_batch_that_is_given_up_with_an_answer_begins_an_epoch_and_one_without_does_only_if_it_is_missing() {
     let (mut own, sequences) = sent(1);

@@ -181,7 +181,7 @@ impl Producer {
             network: Network::new(client_id, bootstrap, config.network.clone(), chance),
             accumulator: Accumulator::new(config.batch_size, config.compression, config.linger, config.buffer_memory),
             blocked: VecDeque::new(),
-            idempotence: config.idempotent.then(Idempotence::default),
+            idempotence: config.idempotent.then(|| Idempotence::new(config.transactions.is_some())),
             transactions: config.transactions.clone().map(Transactions::new),
             generator,
             table: None,
