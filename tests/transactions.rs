@@ -550,3 +550,27 @@ fn an_end_that_cannot_be_written_is_tried_again_later() {
     assert_eq!(states(&cluster).last().map(String::as_str), Some("CompleteCommit"));
     assert_eq!(values(&cluster, Isolation::ReadCommitted), ["a"]);
 }
+
+/// The leader of a topic that was created anew has forgotten its producers: what it had before cannot go on there (KAFKA-18202), and is not tried again and
+/// again (`TransactionManager.canRetry`).
+#[test]
+fn what_comes_after_a_gap_fails_at_once_and_an_abort_makes_the_producer_good_again() {
+    let mut cluster = cluster("2");
+    act(&mut cluster, "beginTransaction", "mover");
+    send(&mut cluster, "mover", 0, "a");
+    cluster.advance(500.0);
+    cluster.apply(json!({ "type": "deleteTopic", "name": "out" }));
+    cluster.apply(json!({ "type": "createTopic", "name": "out", "partitions": 2, "replicationFactor": 3 }));
+    cluster.advance(500.0);
+    send(&mut cluster, "mover", 0, "b");
+    cluster.advance(2_000.0);
+    let failed = events(&cluster, "transactionFailed");
+    let told: Vec<_> = failed.iter().map(|event| (event.error, event.detail["fatal"] == true)).collect();
+    assert_eq!(told, [(Some("OUT_OF_ORDER_SEQUENCE_NUMBER"), false)]);
+    act(&mut cluster, "abortTransaction", "mover");
+    act(&mut cluster, "beginTransaction", "mover");
+    send(&mut cluster, "mover", 0, "c");
+    act(&mut cluster, "commitTransaction", "mover");
+    cluster.advance(2_000.0);
+    assert_eq!(values(&cluster, Isolation::ReadCommitted), ["c"]);
+}

@@ -288,6 +288,12 @@ impl Broker {
                 let base_offset = if mutant::is("duplicate-told-the-end") { replica.log.end_offset() } else { base_offset };
                 return Ok(Appended { base_offset, required, leader_epoch, log_append_time: Some(written.timestamp) });
             }
+            // Under version 2 a transaction's first batch here, or what comes after its producer was forgotten, begins at 0: no earlier one may be on its
+            // way still (KAFKA-18202).
+            let begins_at_0 = self.config.transaction_version == 2 && header.is_transactional();
+            if begins_at_0 && header.base_sequence != 0 && replica.log.producers().get(header.producer_id).is_none() {
+                return Err(ErrorCode::OutOfOrderSequenceNumber.into());
+            }
             replica.log.producers().check(&header)?;
         }
         let base_offset = replica.append_as_leader(now, now_ms, batch, out);
