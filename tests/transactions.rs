@@ -574,3 +574,31 @@ fn what_comes_after_a_gap_fails_at_once_and_an_abort_makes_the_producer_good_aga
     cluster.advance(2_000.0);
     assert_eq!(values(&cluster, Isolation::ReadCommitted), ["c"]);
 }
+
+/// An heir comes again after `retry.backoff.ms`, neither sooner nor about then; only the first partitions of a transaction are tried again sooner.
+#[test]
+fn requests_of_a_transaction_are_tried_again_at_a_fixed_pace() {
+    for (version, backoff) in [("1", "100"), ("2", "100"), ("2", "300"), ("1", "10")] {
+        let mut cluster = cluster(version);
+        act(&mut cluster, "beginTransaction", "mover");
+        send(&mut cluster, "mover", 0, "a");
+        cluster.advance(500.0);
+        add_producer(&mut cluster, "heir", json!({ "retry.backoff.ms": backoff }));
+        cluster.advance(2_000.0);
+        let changed = events(&cluster, "transactionChanged");
+        let at = |state: &str| changed.iter().rev().find(|event| event.detail["state"] == state).expect("the change").time;
+        let (taken, backoff) = (at("Empty") - at("PrepareAbort"), backoff.parse::<f64>().expect("a number"));
+        assert!((backoff..backoff + 9.0).contains(&taken), "{taken} ms with version {version} and a backoff of {backoff}");
+    }
+    let mut cluster = cluster("1");
+    for value in ["a", "b"] {
+        act(&mut cluster, "beginTransaction", "mover");
+        send(&mut cluster, "mover", 0, value);
+        act(&mut cluster, "commitTransaction", "mover");
+    }
+    cluster.advance(2_000.0);
+    let changed = events(&cluster, "transactionChanged");
+    let at = |state: &str, nth: usize| changed.iter().filter(|event| event.detail["state"] == state).nth(nth).expect("the change").time;
+    let taken = at("Ongoing", 1) - at("PrepareCommit", 0);
+    assert!((20.0..40.0).contains(&taken), "{taken} ms");
+}

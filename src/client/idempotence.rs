@@ -45,7 +45,6 @@ pub struct Idempotence {
     asking: bool,
     /// Before this time it is not asked for again.
     ask_at: Time,
-    failures: u32,
 }
 
 /// One partition's.
@@ -89,7 +88,7 @@ impl Idempotence {
     }
 
     pub fn given(&mut self, identity: Identity) {
-        (self.identity, self.asking, self.failures) = (Some(identity), false, 0);
+        (self.identity, self.asking) = (Some(identity), false);
     }
 
     /// Goes on under another identity, or the same, with every sequence from 0.
@@ -111,11 +110,9 @@ impl Idempotence {
         std::mem::take(&mut self.needs_other_epoch)
     }
 
-    /// The request for an id got none. Returns how many have in a row.
-    pub fn not_given(&mut self) -> u32 {
-        self.asking = false;
-        self.failures += 1;
-        self.failures - 1
+    /// The request for an id got none: it is asked for again at this time.
+    pub fn not_given(&mut self, again: Time) {
+        (self.asking, self.ask_at) = (false, again);
     }
 
     /// Whether the first batch in a partition's queue may leave. One that was sent before waits until all before it are done with; a new one

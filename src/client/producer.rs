@@ -407,7 +407,7 @@ impl Producer {
             return;
         }
         let Some(broker) = self.network.some_broker(now) else {
-            let next = self.network.next_try(now).unwrap_or(now + self.network.backoff(0));
+            let next = self.network.next_try(now).unwrap_or(now + self.network.config.retry_backoff);
             self.idempotence.iter_mut().for_each(|own| own.put_off(next.max(now + 1)));
             return;
         };
@@ -426,12 +426,10 @@ impl Producer {
         }
     }
 
-    /// It asks for an id again after a while.
+    /// It asks for an id again after a while, which is always the same (`TxnRequestHandler.retryBackoffMs`).
     fn id_not_given(&mut self, now: Time) {
-        if let Some(own) = &mut self.idempotence {
-            let failures = own.not_given();
-            own.put_off(now + self.network.backoff(failures));
-        }
+        let again = now + self.network.config.retry_backoff;
+        self.idempotence.iter_mut().for_each(|own| own.not_given(again));
     }
 
     fn can_send(&self, partition: &Partition) -> bool {

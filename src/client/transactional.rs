@@ -12,8 +12,8 @@ use kafka_protocol::messages as k;
 use std::sync::Arc;
 
 const TRANSACTION_COORDINATOR: i8 = 1;
-/// How long it waits for the markers of its last transaction (`ADD_PARTITIONS_RETRY_BACKOFF_MS`).
-const CONCURRENT_BACKOFF: Time = 20 * MS;
+/// How long it waits at most for the markers of its last transaction before the first partitions are tried again (`ADD_PARTITIONS_RETRY_BACKOFF_MS`).
+const ADD_PARTITIONS_BACKOFF: Time = 20 * MS;
 
 impl Producer {
     pub fn transactions(&self) -> Option<&Transactions> {
@@ -118,7 +118,7 @@ impl Producer {
             _ => own.coordinator,
         };
         let Some(broker) = broker else {
-            let next = self.network.next_try(now).unwrap_or(now + self.network.backoff(0));
+            let next = self.network.next_try(now).unwrap_or(now + self.network.config.retry_backoff);
             self.transactions.iter_mut().for_each(|own| own.put_off(next.max(now + 1)));
             return;
         };
@@ -190,7 +190,7 @@ impl Producer {
 
     pub(super) fn step_lost(&mut self, now: Time, step: &Step) {
         self.look_for_coordinator(step);
-        self.step_again(now, None);
+        self.step_again(now, Time::MAX);
     }
 
     fn look_for_coordinator(&mut self, step: &Step) {
@@ -201,10 +201,11 @@ impl Producer {
         }
     }
 
-    fn step_again(&mut self, now: Time, after: Option<Time>) {
+    /// Always after the same time, however often it has failed (`TxnRequestHandler.retryBackoffMs`).
+    fn step_again(&mut self, now: Time, most: Time) {
         if let Some(own) = &mut self.transactions {
-            let failures = own.not_done();
-            own.put_off(now + after.unwrap_or_else(|| self.network.backoff(failures)));
+            own.answered();
+            own.put_off(now + self.network.config.retry_backoff.min(most));
         }
     }
 
@@ -213,8 +214,12 @@ impl Producer {
         match error {
             ErrorCode::None => self.step_done(&step, &response),
             ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => self.step_lost(now, &step),
-            ErrorCode::ConcurrentTransactions => self.step_again(now, Some(CONCURRENT_BACKOFF)),
-            error if error.retriable() => self.step_again(now, None),
+            ErrorCode::ConcurrentTransactions
+                if matches!(step, Step::AddPartitions(_)) && self.transactions.as_ref().is_some_and(Transactions::is_empty) =>
+            {
+                self.step_again(now, ADD_PARTITIONS_BACKOFF);
+            }
+            error if error.retriable() => self.step_again(now, Time::MAX),
             ErrorCode::TransactionAbortable
             | ErrorCode::UnknownMemberId
             | ErrorCode::IllegalGeneration
@@ -223,7 +228,7 @@ impl Producer {
             | ErrorCode::GroupAuthorizationFailed
                 if step != Step::Initialize =>
             {
-                self.transactions.iter_mut().for_each(|own| _ = own.not_done());
+                self.transactions.iter_mut().for_each(|own| own.answered());
                 self.transaction_fails(error, out);
             }
             ErrorCode::InvalidProducerEpoch => self.transaction_fails_for_good(ErrorCode::ProducerFenced, out),

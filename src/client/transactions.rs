@@ -97,7 +97,6 @@ pub struct Transactions {
     pub is_asking: bool,
     /// The next one goes out no earlier.
     ask_at: Time,
-    failures: u32,
     /// In the transaction, as the coordinator knows (version 1).
     registered: OrderedSet<Partition>,
     to_register: OrderedSet<Partition>,
@@ -122,7 +121,6 @@ impl Transactions {
             group_coordinator: None,
             is_asking: false,
             ask_at: 0,
-            failures: 0,
             registered: OrderedSet::new(),
             to_register: OrderedSet::new(),
             registering: OrderedSet::new(),
@@ -239,6 +237,11 @@ impl Transactions {
         Some(if needs_coordinator && self.coordinator.is_none() { Step::FindCoordinator } else { step })
     }
 
+    /// Whether no partition is known to be in it (version 1).
+    pub fn is_empty(&self) -> bool {
+        self.registered.is_empty()
+    }
+
     /// When the next step may be taken that waits for its time.
     pub fn due(&self, now: Time) -> Option<Time> {
         (!self.is_asking && now < self.ask_at && self.is_busy()).then_some(self.ask_at)
@@ -271,7 +274,8 @@ impl Transactions {
         }
     }
 
-    fn answered(&mut self) {
+    /// The request under way is answered, or lost.
+    pub fn answered(&mut self) {
         self.is_asking = false;
         if matches!(self.state, State::AbortableError(_)) {
             self.give_up_requests();
@@ -288,17 +292,10 @@ impl Transactions {
         self.ask_at = until;
     }
 
-    /// The request under way came to nothing. Returns how many have in a row.
-    pub fn not_done(&mut self) -> u32 {
-        self.answered();
-        self.failures += 1;
-        self.failures - 1
-    }
-
     /// The request under way has done what it was for.
     pub fn done(&mut self, step: &Step) {
         self.answered();
-        (self.failures, self.ask_at) = (0, 0);
+        self.ask_at = 0;
         match step {
             Step::Initialize => self.state = State::Ready,
             Step::AddPartitions(added) => {
