@@ -575,6 +575,30 @@ fn what_comes_after_a_gap_fails_at_once_and_an_abort_makes_the_producer_good_aga
     assert_eq!(values(&cluster, Isolation::ReadCommitted), ["c"]);
 }
 
+/// The batch behind one that is refused takes its place, and the abort does not wait until its time is over.
+#[test]
+fn what_is_behind_a_refused_batch_is_written_in_its_place_and_aborted() {
+    for version in ["1", "2"] {
+        let mut cluster = cluster(version);
+        cluster.apply(json!({ "type": "alterConfigs", "resource": "topic", "name": "out", "set": { "max.message.bytes": "500" } }));
+        add_producer(&mut cluster, "other", json!({ "transactional.id": "other", "linger.ms": "0" }));
+        cluster.advance(1_000.0);
+        for (large, end) in [(false, "commitTransaction"), (true, "abortTransaction"), (false, "commitTransaction")] {
+            act(&mut cluster, "beginTransaction", "other");
+            send(&mut cluster, "other", 0, "a");
+            cluster.advance(500.0);
+            let long = "x".repeat(1_000);
+            [if large { &long } else { "b" }, "c"].iter().for_each(|value| send(&mut cluster, "other", 0, value));
+            cluster.advance(500.0);
+            act(&mut cluster, end, "other");
+            cluster.advance(1_500.0);
+        }
+        let failed = events(&cluster, "transactionFailed");
+        assert_eq!(failed.iter().map(|event| event.error).collect::<Vec<_>>(), [Some("MESSAGE_TOO_LARGE")], "version {version}");
+        assert_eq!(values(&cluster, Isolation::ReadCommitted), ["a", "b", "c", "a", "b", "c"], "version {version}");
+    }
+}
+
 /// An heir comes again after `retry.backoff.ms`, neither sooner nor about then; only the first partitions of a transaction are tried again sooner.
 #[test]
 fn requests_of_a_transaction_are_tried_again_at_a_fixed_pace() {

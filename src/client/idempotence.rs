@@ -31,6 +31,17 @@ impl Sequence {
     pub fn is_before(&self, other: &Sequence) -> bool {
         other.base.wrapping_sub(self.base) & i32::MAX < 1 << 30
     }
+
+    /// Which number another one has when this batch of so many records is taken out.
+    fn moved_up(&self, base: i32, records: i32) -> i32 {
+        if self.is_before(&Sequence { base, ..*self }) { base.wrapping_sub(records) & i32::MAX } else { base }
+    }
+
+    /// The place of another batch of the partition when this one is taken out; `None`: it stays where it is.
+    pub fn behind(&self, other: Sequence, records: i32) -> Option<Sequence> {
+        let base = self.moved_up(other.base, records);
+        (base != other.base).then_some(Sequence { base, was_reset: true, ..other })
+    }
 }
 
 #[derive(Clone, Default, Debug)]
@@ -169,6 +180,14 @@ impl Idempotence {
         self.done(partition, sequence);
         if refused || error == ErrorCode::OutOfOrderSequenceNumber {
             self.begin_anew(partition);
+        }
+    }
+
+    /// What is behind a batch that a transaction has given up takes its place (`TxnPartitionMap.adjustSequencesDueToFailedBatch`).
+    pub fn close_gap(&mut self, partition: &Partition, gap: Sequence, records: i32) {
+        if let Some(own) = self.partitions.get_mut(partition) {
+            own.next = gap.moved_up(own.next, records);
+            own.in_flight.iter_mut().for_each(|base| *base = gap.moved_up(*base, records));
         }
     }
 

@@ -640,9 +640,18 @@ impl Producer {
         if let (Some(own), Some(sequence)) = (&mut self.idempotence, batch.sequence) {
             // Out of time is not refused: the broker may have it, and what is behind it keeps its sequences (`Sender.getExpiredInflightBatches`).
             let is_open = error.retriable() && batch.created + self.config.delivery_timeout <= now;
-            own.failed(&partition, sequence, error, !is_open && batch.attempts < self.config.retries);
+            let is_refused = !is_open && batch.attempts < self.config.retries;
+            own.failed(&partition, sequence, error, is_refused);
             if is_open {
                 own.left_open(&partition, sequence, batch.records);
+            }
+            if is_refused && self.transactions.is_some() {
+                own.close_gap(&partition, sequence, batch.records);
+                let on_their_way = self.network.pending_mut().flat_map(|pending| pending.what.batches_mut());
+                let of_partition = on_their_way.filter(|(whose, _)| *whose == partition).map(|(_, batch)| batch);
+                for later in of_partition.chain(self.accumulator.numbered_mut(&partition)) {
+                    later.sequence.and_then(|own| sequence.behind(own, batch.records)).into_iter().for_each(|own| later.renumber(own));
+                }
             }
         }
         self.fail(Some(partition.clone()), &partition.topic, batch.records, error, out);
