@@ -625,4 +625,29 @@ fn requests_of_a_transaction_are_tried_again_at_a_fixed_pace() {
     let at = |state: &str, nth: usize| changed.iter().filter(|event| event.detail["state"] == state).nth(nth).expect("the change").time;
     let taken = at("Ongoing", 1) - at("PrepareCommit", 0);
     assert!((20.0..40.0).contains(&taken), "{taken} ms");
+
+/// Both of Java's consumers ask for stable offsets, whatever their `isolation.level` (`ConsumerCoordinator.sendOffsetFetchRequest`).
+#[test]
+fn a_consumer_that_comes_back_waits_until_a_transaction_with_its_offsets_is_decided() {
+    let mut cluster = cluster("2");
+    for value in ["x", "y"] {
+        cluster.apply(json!({ "type": "send", "topic": "in", "value": value }));
+    }
+    let configs = json!({ "auto.offset.reset": "earliest", "enable.auto.commit": "false" });
+    let reader = json!({ "type": "addConsumer", "id": "reader", "group": "movers", "topics": ["in"], "configs": configs });
+    cluster.apply(reader.clone());
+    cluster.advance(8_000.0);
+    add_producer(&mut cluster, "slow", json!({ "transactional.id": "slow", "transaction.timeout.ms": "60000" }));
+    cluster.advance(1_000.0);
+    act(&mut cluster, "beginTransaction", "slow");
+    cluster.apply(json!({ "type": "sendOffsetsToTransaction", "producer": "slow", "consumer": "reader" }));
+    cluster.advance(1_000.0);
+    cluster.apply(json!({ "type": "removeConsumer", "id": "reader" }));
+    cluster.advance(1_000.0);
+    cluster.apply(reader);
+    cluster.advance(10_000.0);
+    assert_eq!((cluster.position("reader", "in", 0), consumed(&cluster, "reader")), (None, 0), "UNSTABLE_OFFSET_COMMIT");
+    act(&mut cluster, "commitTransaction", "slow");
+    cluster.advance(2_000.0);
+    assert_eq!((cluster.position("reader", "in", 0), consumed(&cluster, "reader")), (Some(2), 0));
 }

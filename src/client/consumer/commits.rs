@@ -195,7 +195,8 @@ impl Consumer {
         }
         asked.topics = Some(topics);
         let mut message = k::OffsetFetchRequest::default();
-        message.require_stable = self.config.read_committed;
+        // What a transaction has not decided on is waited for, whatever this consumer reads of other transactions (KIP-447).
+        message.require_stable = true;
         message.groups.push(asked);
         self.network.send(now, coordinator, Channel::Coordinator, Asked::OffsetFetch, Request::OffsetFetch(Arc::new(message)), None, out);
         true
