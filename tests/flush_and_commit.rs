@@ -147,3 +147,35 @@ fn a_member_that_its_group_has_gone_on_without_hears_so_from_its_commit() {
     cluster.advance(6_000.0);
     assert_eq!(cluster.owned("g").iter().map(|(_, own)| own.len()).collect::<Vec<_>>(), [1, 1]);
 }
+
+/// What the application's commit fails with, and how many commits its consumer has asked for meanwhile.
+fn failed_commit(cluster: &mut Cluster, consumer: &str) -> (Vec<Option<&'static str>>, usize) {
+    let events = cluster.events_after(|cluster| {
+        let offsets = json!([{ "topic": "orders", "partition": 0, "offset": 1 }]);
+        cluster.apply(json!({ "type": "commit", "consumer": consumer, "offsets": offsets }));
+        cluster.advance(100.0);
+    });
+    let of_consumer = |kind: &'static str| events.iter().filter(move |event| event.kind == kind && event.node == consumer);
+    let asked = of_consumer("requestSent").filter(|event| event.text.contains("OffsetCommit")).count();
+    (of_consumer("commitFailed").map(|event| event.error).collect(), asked)
+}
+
+/// `ConsumerCoordinator.sendOffsetCommitRequest`: RebalanceInProgressException, and CommitFailedException for who is no member.
+#[test]
+fn who_takes_part_in_no_generation_commits_nothing() {
+    let configs = json!({ "group.initial.rebalance.delay.ms": "3000" });
+    let mut cluster = Cluster::configured(1, configs).topic("orders", 1, 1);
+    cluster.consumer("early", "g");
+    cluster.advance(1_500.0);
+    assert_eq!(failed_commit(&mut cluster, "early"), (vec![Some("REBALANCE_IN_PROGRESS")], 0), "it waits for the answer to JoinGroup");
+
+    (0..50).for_each(|_| cluster.send("orders", None, "v"));
+    cluster.advance(1_000.0);
+    let configs = json!({ "auto.offset.reset": "earliest", "max.poll.interval.ms": "2000" });
+    cluster
+        .apply(json!({ "type": "addConsumer", "id": "late", "group": "h", "topics": ["orders"], "processingMs": 100, "configs": configs }));
+    let events = cluster.events_after(|cluster| cluster.advance(6_000.0));
+    assert!(events.iter().any(|event| event.kind == "pollIntervalExceeded"));
+    let (failed, asked) = failed_commit(&mut cluster, "late");
+    assert_eq!((failed, asked, cluster.committed("h", "orders", 0)), (vec![Some("UNKNOWN_MEMBER_ID")], 0, None));
+}

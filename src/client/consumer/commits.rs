@@ -70,10 +70,17 @@ impl Consumer {
 
     /// The first of the application's commits is asked for, once there is somebody to ask, until its time is over, whoever may still answer.
     pub(super) fn keep_committing(&mut self, now: Time, out: &mut Outputs) {
-        while let Some(late) = self.commits.pop_front_if(|first| first.deadline <= now) {
-            self.commit_fails(&late, ErrorCode::RequestTimedOut, out);
+        let barred = self.bars_commits().filter(|_| self.membership.coordinator.is_some());
+        let is_due = |first: &CommitSync| !first.is_asked && first.next_try <= now;
+        let fails = |first: &CommitSync| {
+            if first.deadline <= now { Some(ErrorCode::RequestTimedOut) } else { barred.filter(|_| is_due(first)) }
+        };
+        while let Some(error) = self.commits.front().and_then(fails)
+            && let Some(failed) = self.commits.pop_front()
+        {
+            self.commit_fails(&failed, error, out);
         }
-        let Some(first) = self.commits.front().filter(|first| !first.is_asked && first.next_try <= now).cloned() else { return };
+        let Some(first) = self.commits.front().filter(|first| is_due(first)).cloned() else { return };
         let is_asked = self.ask_to_commit(now, Asked::CommitSync(first.number), &first.offsets, &first.metadata, out);
         self.commits.iter_mut().take(1).for_each(|first| first.is_asked = is_asked);
     }
@@ -122,7 +129,18 @@ impl Consumer {
         }
     }
 
-    /// `false`: there is nobody to ask.
+    /// Why a member of a classic group commits nothing now: it takes part in no generation (`AbstractCoordinator.generationIfStable`). Who is told to join
+    /// again takes part until it asks to. Java's CommitFailedException, which has no number, is told as the coordinator's reason for it.
+    fn bars_commits(&self) -> Option<ErrorCode> {
+        let membership = Some(&self.membership).filter(|_| self.is_member() && !self.config.reports)?;
+        match membership.generation {
+            _ if membership.in_rebalance => Some(ErrorCode::RebalanceInProgress),
+            None => Some(ErrorCode::UnknownMemberId),
+            Some(_) => None,
+        }
+    }
+
+    /// `false`: there is nobody to ask, or it may not.
     fn ask_to_commit(
         &mut self,
         now: Time,
@@ -131,7 +149,8 @@ impl Consumer {
         metadata: &OrderedMap<Partition, String>,
         out: &mut Outputs,
     ) -> bool {
-        let (Some(group), Some(coordinator), false) = (self.group(), self.membership.coordinator, offsets.is_empty()) else { return false };
+        let is_barred = offsets.is_empty() || self.bars_commits().is_some();
+        let (Some(group), Some(coordinator), false) = (self.group(), self.membership.coordinator, is_barred) else { return false };
         let mut message = k::OffsetCommitRequest::default();
         message.group_id = k::GroupId(wire::text(&group));
         message.generation_id_or_member_epoch = self.membership.generation.unwrap_or(NO_GENERATION);

@@ -58,6 +58,8 @@ pub struct Membership {
     /// Ask for the coordinator no earlier.
     find_at: Time,
     pub(super) state: MemberState,
+    /// It has asked to join and has no assignment yet (`AbstractCoordinator.rebalanceInProgress`).
+    pub(super) in_rebalance: bool,
     /// Join no earlier, after an error.
     join_at: Time,
     pub(super) member_id: String,
@@ -281,7 +283,7 @@ impl Consumer {
         message.group_instance_id = self.instance();
         message.protocol_type = wire::text(PROTOCOL_TYPE);
         message.protocols = self.protocols();
-        self.membership.state = MemberState::PreparingRebalance;
+        (self.membership.state, self.membership.in_rebalance) = (MemberState::PreparingRebalance, true);
         let timeout = Some(self.config.max_poll_interval + JOIN_TIMEOUT_LAPSE);
         self.network.send(now, coordinator, Channel::Coordinator, Asked::JoinGroup, Request::JoinGroup(Arc::new(message)), timeout, out);
     }
@@ -321,7 +323,7 @@ impl Consumer {
     /// when it polls.
     pub(super) fn expelled(&mut self, now: Time) {
         self.membership.member_id.clear();
-        self.membership.generation = None;
+        (self.membership.generation, self.membership.in_rebalance) = (None, false);
         self.rejoin_at(now);
     }
 
@@ -416,7 +418,7 @@ impl Consumer {
         match ErrorCode::of(message.error_code) {
             ErrorCode::None => {
                 let assigned = Assignment::read(&message.assignment).map(|read| read.partitions).unwrap_or_default();
-                self.membership.state = MemberState::Stable;
+                (self.membership.state, self.membership.in_rebalance) = (MemberState::Stable, false);
                 self.membership.took_part();
                 self.membership.commit_at = now + self.config.auto_commit_interval;
                 self.membership.heartbeat_at = now + self.config.heartbeat_interval;

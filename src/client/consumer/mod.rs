@@ -415,10 +415,11 @@ impl Consumer {
             return;
         }
         self.finish_work(now, out);
+        // A commit that fails at once is not in the way of the poll that hears of a rebalance.
+        self.keep_committing(now, out);
         self.hear_of_rebalance(now, out);
         self.network.ask_for_metadata(now, out);
         self.keep_membership(now, out);
-        self.keep_committing(now, out);
         // Who is to join again may want to hear of topics first.
         self.network.ask_for_metadata(now, out);
         self.check_positions(now, out);
