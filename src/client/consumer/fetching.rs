@@ -29,6 +29,8 @@ pub struct PartitionState {
     /// The replica that the leader sent this consumer to, and until when it reads there (KIP-392).
     pub(super) read_replica: Option<(i32, Time)>,
     pub(super) buffer: VecDeque<Fetched>,
+    /// Which of the consumer's fetches filled the buffer: polls take what came first.
+    fetch: u64,
     /// Read or asked about again no earlier, after an error.
     pub(super) not_before: Time,
     /// As the last answer told it; -1 before.
@@ -99,6 +101,7 @@ impl PartitionState {
             check: Check::Passed,
             read_replica: None,
             buffer: VecDeque::new(),
+            fetch: 0,
             not_before: 0,
             high_watermark: -1,
         }
@@ -441,7 +444,8 @@ impl Consumer {
     ) {
         let (at, until) = (now + self.network.backoff(0), now + self.network.config.metadata_max_age);
         let Some(state) = self.partitions.get_mut(&partition) else { return };
-        state.not_before = 0;
+        self.fetches += 1;
+        (state.not_before, state.fetch) = (0, self.fetches);
         match ErrorCode::of(data.error_code) {
             ErrorCode::None => {
                 state.high_watermark = data.high_watermark;
@@ -472,11 +476,14 @@ impl Consumer {
         }
     }
 
-    /// Takes up to `most` records out of the buffers and moves the positions behind them: what a poll returns.
+    /// Takes up to `most` records out of the buffers and moves the positions behind them: what a poll returns. What came first goes first, to its end, so
+    /// that a busy partition does not keep another from being read (`FetchCollector.collectFetch`).
     pub(super) fn take_records(&mut self, most: usize) -> Vec<Polled> {
         let mut polled = Vec::new();
         let mut left = most;
-        for (partition, state) in &mut self.partitions {
+        let mut filled: Vec<_> = (&mut self.partitions).into_iter().filter(|(_, state)| !state.buffer.is_empty()).collect();
+        filled.sort_unstable_by_key(|(_, state)| state.fetch);
+        for (partition, state) in filled {
             let mut batches = Vec::new();
             while 0 < left
                 && let (Whence::Offset(position), Some(Fetched { batch, is_hidden })) = (state.whence, state.buffer.front_mut())

@@ -156,6 +156,8 @@ pub struct Consumer {
     subscription: Subscription,
     membership: Membership,
     partitions: OrderedMap<Partition, PartitionState>,
+    /// Partitions' shares of answers to fetches that have come.
+    fetches: u64,
     /// With each broker that it reads from.
     sessions: OrderedMap<i32, FetchSession>,
     sharing: Sharing,
@@ -189,6 +191,7 @@ impl Consumer {
             reads,
             membership: Membership::default(),
             partitions: OrderedMap::new(),
+            fetches: 0,
             sessions: OrderedMap::new(),
             sharing: Sharing::default(),
             positions_suspect: false,
