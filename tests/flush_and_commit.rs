@@ -179,3 +179,40 @@ fn who_takes_part_in_no_generation_commits_nothing() {
     let (failed, asked) = failed_commit(&mut cluster, "late");
     assert_eq!((failed, asked, cluster.committed("h", "orders", 0)), (vec![Some("UNKNOWN_MEMBER_ID")], 0, None));
 }
+
+#[test]
+fn an_auto_commit_that_is_lost_is_tried_again_after_retry_backoff_ms() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    cluster.send("orders", None, "a");
+    let configs = json!({ "auto.offset.reset": "earliest", "auto.commit.interval.ms": "20000", "request.timeout.ms": "2000" });
+    cluster.apply(json!({ "type": "addConsumer", "id": "reader", "group": "g", "topics": ["orders"], "configs": configs }));
+    let events = cluster.events_after(|cluster| cluster.advance(10_000.0));
+    let joined = events.iter().find(|event| event.kind == "assignmentReceived").expect("an assignment").time;
+    let due = joined - events[0].time + 20_000.0;
+    cluster.advance(due - 10_000.0 - 100.0);
+    cluster.apply(json!({ "type": "setLink", "from": "reader", "to": "broker-1", "cut": true }));
+    cluster.advance(2_600.0);
+    cluster.apply(json!({ "type": "setLink", "from": "reader", "to": "broker-1", "cut": false }));
+    assert_eq!(cluster.committed("g", "orders", 0), None);
+    cluster.advance(5_000.0);
+    assert_eq!(cluster.committed("g", "orders", 0), Some(1));
+}
+
+/// It takes part until it asks to join again, which it does when its application polls.
+#[test]
+fn a_member_that_has_heard_of_a_rebalance_commits_when_it_closes() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    (0..100).for_each(|_| cluster.send("orders", None, "v"));
+    cluster.advance(1_000.0);
+    let configs = json!({ "auto.offset.reset": "earliest", "max.poll.records": "80", "auto.commit.interval.ms": "60000", "heartbeat.interval.ms": "500" });
+    cluster.apply(
+        json!({ "type": "addConsumer", "id": "reader", "group": "g", "topics": ["orders"], "processingMs": 100, "configs": configs }),
+    );
+    cluster.advance(5_000.0);
+    cluster.consumer("other", "g");
+    cluster.advance(2_000.0);
+    assert_eq!((cluster.group("g").state.as_str(), cluster.committed("g", "orders", 0)), ("PreparingRebalance", None));
+    cluster.apply(json!({ "type": "removeConsumer", "id": "reader" }));
+    cluster.advance(500.0);
+    assert_eq!(cluster.committed("g", "orders", 0), Some(80));
+}

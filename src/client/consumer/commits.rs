@@ -92,7 +92,7 @@ impl Consumer {
     }
 
     pub(super) fn sync_committed(&mut self, now: Time, number: u64, message: &k::OffsetCommitResponse, out: &mut Outputs) {
-        self.committed(now, message);
+        _ = self.committed(now, message);
         if !self.waits_for(number) {
             return;
         }
@@ -177,7 +177,7 @@ impl Consumer {
 
     /// What an answer to a commit says of the coordinator, and of a member's place in its group: it need not wait for its next heartbeat to hear that
     /// (`ConsumerCoordinator.OffsetCommitResponseHandler`).
-    pub(super) fn committed(&mut self, now: Time, message: &k::OffsetCommitResponse) {
+    fn committed(&mut self, now: Time, message: &k::OffsetCommitResponse) -> Option<ErrorCode> {
         let mut errors = message.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| ErrorCode::of(partition.error_code));
         let error = errors.find(|error| *error != ErrorCode::None);
         if matches!(error, Some(ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable)) {
@@ -185,7 +185,7 @@ impl Consumer {
         }
         // Under the new protocol the heartbeats alone tell.
         if self.config.reports || self.membership.state != MemberState::Stable {
-            return;
+            return error;
         }
         match error {
             Some(ErrorCode::RebalanceInProgress) => self.rejoin_at(now),
@@ -193,6 +193,19 @@ impl Consumer {
             Some(ErrorCode::FencedInstanceId) => self.fail(ErrorCode::FencedInstanceId),
             _ => {}
         }
+        error
+    }
+
+    /// An answer has come to what nobody waits for.
+    pub(super) fn async_committed(&mut self, now: Time, message: &k::OffsetCommitResponse) {
+        if self.committed(now, message).is_some_and(|error| error.retriable() && error != ErrorCode::RebalanceInProgress) {
+            self.async_commit_lost(now);
+        }
+    }
+
+    /// Auto commit does not wait for its whole interval then (`ConsumerCoordinator.autoCommitOffsetsAsync`, `CommitRequestManager.maybeAutoCommitAsync`).
+    pub(super) fn async_commit_lost(&mut self, now: Time) {
+        self.membership.commit_at = now + self.config.network.retry_backoff;
     }
 
     /// Asks for the committed offsets of these partitions. `false`: not now.

@@ -259,6 +259,7 @@ impl Consumer {
             Asked::JoinGroup | Asked::SyncGroup => self.rejoin_at(now),
             Asked::Report => self.report_lost(now),
             Asked::OffsetFetch => self.committed_unasked(now),
+            Asked::OffsetCommit => self.async_commit_lost(now),
             Asked::CommitSync(number) => self.sync_commit_lost(now, *number),
             _ => {}
         }
@@ -482,7 +483,7 @@ impl Consumer {
     /// Commits, if it commits by itself, and leaves the group at once instead of letting its session expire.
     pub(super) fn leave_group(&mut self, now: Time, out: &mut Outputs) {
         let Some(coordinator) = self.membership.coordinator else { return };
-        if self.config.auto_commit && (self.membership.state == MemberState::Stable || self.assigns_by_hand()) {
+        if self.config.auto_commit && (self.membership.generation.is_some() || self.assigns_by_hand()) {
             self.send_commit(now, self.offsets_to_commit(), OrderedMap::new(), out);
         }
         self.send_leave(now, coordinator, out);

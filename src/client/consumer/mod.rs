@@ -376,7 +376,7 @@ impl Consumer {
             (Asked::ListOffsets(_), Response::ListOffsets(message)) => self.offsets_listed(now, &message, out),
             (Asked::EpochEnds(asked), Response::OffsetForLeaderEpoch(message)) => self.epoch_ends_told(now, &asked, &message, out),
             (Asked::OffsetFetch, Response::OffsetFetch(message)) => self.offsets_fetched(now, &message, out),
-            (Asked::OffsetCommit, Response::OffsetCommit(message)) => self.committed(now, &message),
+            (Asked::OffsetCommit, Response::OffsetCommit(message)) => self.async_committed(now, &message),
             (Asked::CommitSync(number), Response::OffsetCommit(message)) => self.sync_committed(now, number, &message, out),
             (Asked::FindCoordinator, Response::FindCoordinator(message)) => self.coordinator_found(now, &message),
             (Asked::JoinGroup | Asked::SyncGroup, response) => self.rebalance_answered(response),
