@@ -163,6 +163,7 @@ fn who_is_behind_the_times_is_fenced_and_who_missed_an_answer_is_not() {
     assert_eq!(group.beat(&Beat::of("a", 1)).0, E::FencedMemberEpoch, "it does not say what it has");
     assert_eq!(group.beat(&Beat::of("a", 1).owning(&all)).0, E::FencedMemberEpoch, "it has what it shall not have");
     assert_eq!(group.beat(&Beat::of("a", 1).owning(&one)), (E::None, 2, None), "the answer with the new epoch was lost");
+    assert_eq!(group.beat(&Beat::joins("a", &["orders"])), (E::None, 2, Some(one)), "who is fenced joins again (KAFKA-19233)");
 }
 
 #[test]

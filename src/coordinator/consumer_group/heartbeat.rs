@@ -318,6 +318,8 @@ impl Change<'_> {
                 back.epoch = JOINS;
                 Ok(Some(back))
             }
+            // Who was fenced joins again under its old id (KAFKA-19233).
+            Some(member) if joins => Ok(Some(member.clone())),
             Some(member) => {
                 // The answer that told it its newer epoch may be lost: then it says the one before and has nothing that is not its own.
                 let is_repeat = message.member_epoch == member.previous_epoch
