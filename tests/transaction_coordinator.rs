@@ -342,4 +342,6 @@ fn a_producer_of_an_older_member_epoch_is_told_of_an_older_generation() {
     assert_eq!(commit(&mut broker, "x", 1, mover), E::UnknownMemberId);
     assert_eq!(commit(&mut broker, "x", 1, (mover.0, mover.1 + 1)), E::ProducerFenced, "its transaction is looked at first");
     assert_eq!(commit(&mut broker, "m", 1, mover), E::None);
+    assert_eq!(commit(&mut broker, "", -1, mover), E::None, "a producer need not say for which member it commits");
+    assert_eq!(commit(&mut broker, "", 1, mover), E::UnknownMemberId);
 }

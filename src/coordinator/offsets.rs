@@ -143,6 +143,11 @@ fn plain(message: &k::TxnOffsetCommitRequest) -> k::OffsetCommitRequest {
         .with_topics(message.topics.iter().map(topic).collect())
 }
 
+/// Whether it says nothing of a member: without KIP-447 a producer knows none, and commits for a group of either protocol.
+fn is_of_nobody(message: &k::OffsetCommitRequest) -> bool {
+    message.generation_id_or_member_epoch < 0 && message.member_id.is_empty() && message.group_instance_id.is_none()
+}
+
 impl Coordinator {
     /// The same within a transaction (KIP-98, KIP-447). `refusal`: the transaction's coordinator does not let it be.
     pub fn commit_in_transaction(
@@ -219,7 +224,9 @@ impl Coordinator {
                 let place = topic_id(&topic.name, asked.partition_index).map(|id| (id, asked.partition_index));
                 if place.is_none() {
                     result.error_code = ErrorCode::UnknownTopicOrPartition.code();
-                } else if let Err(error) = checked.and_then(|()| self.check_epoch(message, place)) {
+                } else if let Err(error) = checked
+                    .and_then(|()| if producer.is_some() && is_of_nobody(message) { Ok(()) } else { self.check_epoch(message, place) })
+                {
                     // A producer knows nothing of member epochs.
                     let is_stale = producer.is_some() && error == ErrorCode::StaleMemberEpoch;
                     result.error_code = if is_stale { ErrorCode::IllegalGeneration } else { error }.code();
@@ -317,8 +324,7 @@ impl Coordinator {
             // A consumer that assigns its own partitions commits without a generation; only where no member could be in its way.
             return Ok(());
         }
-        // Without KIP-447 a producer says nothing of the group's member.
-        if in_transaction && generation < 0 && message.member_id.is_empty() && message.group_instance_id.is_none() {
+        if in_transaction && is_of_nobody(message) {
             return Ok(());
         }
         let (state, current) = (group.state, group.generation);
