@@ -155,3 +155,29 @@ fn whoever_does_not_recover_asks_only_brokers_of_which_it_heard_last() {
         assert_eq!(0 < asked("broker-1"), asks_the_first, "{strategy}");
     }
 }
+
+#[test]
+fn who_has_no_group_commits_nothing_by_itself() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    let partitions = json!([{ "topic": "orders", "partition": 0 }]);
+    let of = |auto: &str| json!({ "type": "addConsumer", "id": "c", "partitions": partitions, "configs": { "enable.auto.commit": auto } });
+    let refusal = cluster.refused(of("true"));
+    assert_eq!((refusal.code.as_str(), refusal.field.as_deref()), ("INVALID_CONFIG", Some("configs.enable.auto.commit")));
+    assert_eq!(refusal.message, "enable.auto.commit cannot be set to true when default group id (null) is used.");
+    cluster.apply(of("false"));
+    cluster.apply(json!({ "type": "addConsumer", "id": "d", "partitions": partitions }));
+}
+
+/// `JoinGroupRequest.validateGroupInstanceId`: the rules are those of a topic's name.
+#[test]
+fn an_instance_id_is_as_legal_as_a_topic_name() {
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    let of =
+        |id: &str| json!({ "type": "addConsumer", "id": "c", "group": "g", "topics": ["orders"], "configs": { "group.instance.id": id } });
+    let long = "x".repeat(250);
+    for id in ["", ".", "..", "a b", "a/b", &long] {
+        let refusal = cluster.refused(of(id));
+        assert_eq!((refusal.code.as_str(), refusal.field.as_deref()), ("INVALID_CONFIG", Some("configs.group.instance.id")), "{id}");
+    }
+    cluster.apply(of(&long[1..]));
+}

@@ -18,7 +18,7 @@ use crate::cost::{Costs, FlushRule, NEVER};
 use crate::node::{MS, Time};
 use crate::protocol::client_quotas::QuotaWindow;
 use crate::protocol::settings::{self, Scope, Setting, Value};
-use crate::protocol::{Codec, Compression, ErrorCode};
+use crate::protocol::{Codec, Compression, ErrorCode, validate_topic_name};
 use crate::sim::{ProcessState, World, WorldConfig};
 use crate::storage::{self, LogConfig};
 use std::sync::Arc;
@@ -338,7 +338,15 @@ pub fn consumer(world: &World, given: &Configs, group: Option<&str>, processing:
     if let Some(group) = group {
         values.given.insert("group.id".to_owned(), group.to_owned());
     }
-    let group = Some(values.text("group.id")).filter(|group| !group.is_empty()).map(Arc::from);
+    let group: Option<Arc<str>> = Some(values.text("group.id")).filter(|group| !group.is_empty()).map(Arc::from);
+    if group.is_none() && values.given.contains_key("enable.auto.commit") && values.bool("enable.auto.commit") {
+        let sentence = "enable.auto.commit cannot be set to true when default group id (null) is used.";
+        return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at("configs.enable.auto.commit"));
+    }
+    if let Some(Err(error)) = values.given.get("group.instance.id").map(|instance| validate_topic_name(instance)) {
+        let sentence = error.to_string().replacen("Topic name", "Group instance id", 1);
+        return Err(Refusal::kafka(ErrorCode::InvalidConfig, sentence).at("configs.group.instance.id"));
+    }
     // Who shares partitions out has settings of its own (`ConsumerConfig.checkUnsupportedConfigsPostProcess`).
     let reports = values.text("group.protocol").trim().eq_ignore_ascii_case("consumer");
     let (protocol, others): (&str, &[&str]) = if reports {
