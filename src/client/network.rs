@@ -282,6 +282,13 @@ impl<T> Network<T> {
         lost
     }
 
+    /// Closes a connection whose other end is not trusted any more. Returns what was under way on it.
+    pub fn disconnect(&mut self, now: Time, line: Line, out: &mut Outputs) -> Vec<(Pending<T>, ErrorCode)> {
+        let mut lost = Vec::new();
+        self.give_up(now, line, &mut lost, out);
+        lost
+    }
+
     /// The connection of a request that has waited longer than its timeout.
     fn overdue(&self, now: Time) -> Option<Line> {
         self.pending.values().find(|pending| pending.deadline <= now).map(|pending| (pending.to, pending.channel))

@@ -78,6 +78,10 @@ pub struct Membership {
     unheard: Option<Response>,
     pub(super) heartbeat_at: Time,
     pub(super) heartbeat_under_way: bool,
+    /// How many heartbeats in a row have failed.
+    heartbeats_failed: u32,
+    /// Until when a classic member takes its coordinator for well without hearing from it.
+    session_until: Time,
     /// When auto commit is due.
     pub(super) commit_at: Time,
     /// Partitions of each topic that the group subscribes to when the assignment was made, 0 for one that does not exist: the leader rebalances
@@ -141,6 +145,13 @@ impl Consumer {
             self.keep_reporting(now, coordinator, out);
             return;
         }
+        if self.session_expires().is_some_and(|at| at <= now) {
+            for (lost, _) in self.network.disconnect(now, (coordinator, Channel::Coordinator), out) {
+                self.lost(now, lost);
+            }
+            self.coordinator_unknown(now);
+            return;
+        }
         if self.poll_expires().is_some_and(|at| at <= now) {
             self.poll_expired(now, coordinator, out);
         }
@@ -158,13 +169,23 @@ impl Consumer {
 
     /// When the next heartbeat is due. It beats beside the application's work, also while a rebalance waits for that work to end (KIP-62).
     fn next_heartbeat(&self) -> Option<Time> {
+        (self.beats() && !self.membership.heartbeat_under_way).then_some(self.membership.heartbeat_at)
+    }
+
+    /// Whether its heart beats, as a member of a classic group.
+    fn beats(&self) -> bool {
         let membership = &self.membership;
-        let in_group = match membership.state {
-            MemberState::Stable | MemberState::CompletingRebalance => true,
-            MemberState::Unjoined => membership.generation.is_some() && !self.partitions.is_empty(),
-            MemberState::PreparingRebalance | MemberState::Failed => false,
-        };
-        (self.is_member() && in_group && !membership.heartbeat_under_way).then_some(membership.heartbeat_at)
+        self.is_member()
+            && match membership.state {
+                MemberState::Stable | MemberState::CompletingRebalance => true,
+                MemberState::Unjoined => membership.generation.is_some() && !membership.in_rebalance,
+                MemberState::PreparingRebalance | MemberState::Failed => false,
+            }
+    }
+
+    /// When it gives its coordinator up, which has not answered a heartbeat for a session (`Heartbeat.sessionTimeoutExpired`).
+    fn session_expires(&self) -> Option<Time> {
+        self.beats().then_some(self.membership.session_until)
     }
 
     /// When an application that is at work has to poll at the latest. While its member waits for others to join nobody watches it.
@@ -212,7 +233,7 @@ impl Consumer {
         if self.config.reports {
             return [commit, self.next_report(), self.poll_expires()].into_iter().flatten().min();
         }
-        [commit, self.next_heartbeat(), self.next_join(), self.poll_expires()].into_iter().flatten().min()
+        [commit, self.next_heartbeat(), self.session_expires(), self.next_join(), self.poll_expires()].into_iter().flatten().min()
     }
 
     fn find_coordinator(&mut self, now: Time, out: &mut Outputs) {
@@ -237,10 +258,8 @@ impl Consumer {
         match message.coordinators.first() {
             Some(found) if found.error_code == 0 => {
                 self.membership.coordinator = Some(found.node_id.0);
-                // Who reports to the coordinator does so at once: that is how it joins.
-                if !self.config.reports {
-                    self.membership.heartbeat_at = now + self.config.heartbeat_interval;
-                }
+                // A heartbeat that is due by now is not put off.
+                self.session_goes_on(now);
             }
             _ => self.find_coordinator_again(now),
         }
@@ -257,6 +276,7 @@ impl Consumer {
         self.coordinator_unknown(now);
         match asked {
             Asked::JoinGroup | Asked::SyncGroup => self.rejoin_at(now),
+            Asked::Heartbeat => self.heartbeat_failed(now),
             Asked::Report => self.report_lost(now),
             Asked::OffsetFetch => self.committed_unasked(now),
             Asked::OffsetCommit => self.async_commit_lost(now),
@@ -285,7 +305,7 @@ impl Consumer {
         message.protocol_type = wire::text(PROTOCOL_TYPE);
         message.protocols = self.protocols();
         (self.membership.state, self.membership.in_rebalance) = (MemberState::PreparingRebalance, true);
-        let timeout = Some(self.config.max_poll_interval + JOIN_TIMEOUT_LAPSE);
+        let timeout = Some(self.config.network.request_timeout.max(self.config.max_poll_interval + JOIN_TIMEOUT_LAPSE));
         self.network.send(now, coordinator, Channel::Coordinator, Asked::JoinGroup, Request::JoinGroup(Arc::new(message)), timeout, out);
     }
 
@@ -358,6 +378,7 @@ impl Consumer {
                 self.membership.generation = Some(message.generation_id);
                 self.membership.state = MemberState::CompletingRebalance;
                 self.membership.heartbeat_at = now + self.config.heartbeat_interval;
+                self.session_goes_on(now);
                 self.membership.assigned_counts = None;
                 self.membership.skips_assignment = message.skip_assignment;
                 if message.leader == message.member_id {
@@ -422,7 +443,6 @@ impl Consumer {
                 (self.membership.state, self.membership.in_rebalance) = (MemberState::Stable, false);
                 self.membership.took_part();
                 self.membership.commit_at = now + self.config.auto_commit_interval;
-                self.membership.heartbeat_at = now + self.config.heartbeat_interval;
                 self.assigned(now, assigned, out);
             }
             ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration => self.expelled(now),
@@ -464,20 +484,36 @@ impl Consumer {
         message.generation_id = self.membership.generation.unwrap_or(NO_GENERATION);
         message.member_id = wire::text(&self.membership.member_id);
         message.group_instance_id = self.instance();
-        self.membership.heartbeat_under_way = true;
+        (self.membership.heartbeat_under_way, self.membership.heartbeat_at) = (true, now + self.config.heartbeat_interval);
         self.network.send(now, coordinator, Channel::Coordinator, Asked::Heartbeat, Request::Heartbeat(Arc::new(message)), None, out);
     }
 
     pub(super) fn heartbeat_answered(&mut self, now: Time, message: &k::HeartbeatResponse) {
         self.membership.heartbeat_under_way = false;
-        self.membership.heartbeat_at = now + self.config.heartbeat_interval;
-        match ErrorCode::of(message.error_code) {
+        let error = ErrorCode::of(message.error_code);
+        if matches!(error, ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable) {
+            self.heartbeat_failed(now);
+            self.coordinator_unknown(now);
+            return;
+        }
+        self.membership.heartbeats_failed = 0;
+        self.session_goes_on(now);
+        match error {
             ErrorCode::RebalanceInProgress if self.membership.state == MemberState::Stable => self.rejoin_at(now),
             ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration if self.membership.state == MemberState::Stable => self.expelled(now),
-            ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => self.coordinator_unknown(now),
             ErrorCode::FencedInstanceId => self.fail(ErrorCode::FencedInstanceId),
             _ => {}
         }
+    }
+
+    /// The next one is not a whole interval away then (`Heartbeat.failHeartbeat`).
+    fn heartbeat_failed(&mut self, now: Time) {
+        self.membership.heartbeat_at = now + self.network.backoff(self.membership.heartbeats_failed);
+        self.membership.heartbeats_failed += 1;
+    }
+
+    fn session_goes_on(&mut self, now: Time) {
+        self.membership.session_until = now + self.config.session_timeout;
     }
 
     /// Commits, if it commits by itself, and leaves the group at once instead of letting its session expire.

@@ -383,7 +383,7 @@ impl Consumer {
             (Asked::Heartbeat, Response::Heartbeat(message)) => self.heartbeat_answered(now, &message),
             (Asked::ShareReport, Response::ShareGroupHeartbeat(message)) => self.share_reported(now, &message, out),
             (Asked::Share, Response::ShareFetch(message, batches)) => self.share_fetched(now, pending.to, &message, &batches),
-            (Asked::Share, Response::ShareAcknowledge(message)) => _ = self.session_goes_on(now, pending.to, message.error_code),
+            (Asked::Share, Response::ShareAcknowledge(message)) => _ = self.fetch_session_goes_on(now, pending.to, message.error_code),
             (Asked::Report, Response::ConsumerGroupHeartbeat(message)) => self.report_answered(now, &message),
             _ => {}
         }

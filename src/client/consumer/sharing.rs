@@ -189,7 +189,7 @@ impl Consumer {
     }
 
     pub(super) fn share_fetched(&mut self, now: Time, broker: i32, message: &k::ShareFetchResponse, batches: &[Vec<Batch>]) {
-        if !self.session_goes_on(now, broker, message.error_code) {
+        if !self.fetch_session_goes_on(now, broker, message.error_code) {
             return;
         }
         let mut batches = batches.iter();
@@ -230,7 +230,7 @@ impl Consumer {
     }
 
     /// Whether the session stands; if not, the next fetch begins another.
-    pub(super) fn session_goes_on(&mut self, now: Time, broker: i32, error_code: i16) -> bool {
+    pub(super) fn fetch_session_goes_on(&mut self, now: Time, broker: i32, error_code: i16) -> bool {
         let at = now + self.network.backoff(0);
         let session = self.sharing.sessions.or_default(broker);
         if error_code == 0 {
@@ -244,7 +244,7 @@ impl Consumer {
 
     /// No answer comes, and nobody knows what became of what was said.
     pub(super) fn share_lost(&mut self, now: Time, broker: i32) {
-        self.session_goes_on(now, broker, ErrorCode::NetworkException.code());
+        self.fetch_session_goes_on(now, broker, ErrorCode::NetworkException.code());
         self.network.refresh(now);
     }
 
