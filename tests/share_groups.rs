@@ -323,3 +323,51 @@ fn a_group_gets_beyond_more_aborted_records_than_it_may_have_at_once() {
     });
     assert_eq!(deliveries(&events), BTreeMap::from([(251, 1)]));
 }
+
+/// One batch of so many records in partition 0.
+fn send_batch(cluster: &mut Cluster, records: u32) {
+    cluster.apply(json!({ "type": "addProducer", "id": "shop", "topic": "orders", "configs": { "linger.ms": "500" } }));
+    for _ in 0..records {
+        cluster.apply(json!({ "type": "send", "producer": "shop", "topic": "orders", "partition": 0, "value": "v" }));
+    }
+    cluster.advance(1_500.0);
+}
+
+/// `AbstractHeartbeatRequestManager`: the poll timer of a share consumer is that of any other.
+#[test]
+fn a_member_whose_application_does_not_poll_in_time_leaves_and_joins_again_with_its_next_poll() {
+    let mut cluster = queue(1, 1);
+    send_batch(&mut cluster, 50);
+    worker(&mut cluster, "slow", 100, json!({ "max.poll.interval.ms": "2000" }));
+    let events = cluster.events_after(|cluster| cluster.advance(20_000.0));
+    let of = |kind: &str| events.iter().filter(|event| event.kind == kind).map(|event| event.time).collect::<Vec<f64>>();
+    let (exceeded, left, joined, acquired) = (of("pollIntervalExceeded"), of("memberLeft"), of("memberJoined"), of("recordsAcquired"));
+    assert_eq!((exceeded.len(), left.len(), joined.len(), acquired.len()), (1, 1, 2, 1));
+    assert!((2_000.0..2_100.0).contains(&(exceeded[0] - acquired[0])) && (0.0..50.0).contains(&(left[0] - exceeded[0])));
+    assert!((5_000.0..5_200.0).contains(&(joined[1] - acquired[0])), "its application is through with its fifty records");
+    assert_eq!(deliveries(&events), (0..50).map(|offset| (offset, 1)).collect(), "its session and its locks stand");
+    assert_eq!(share(&cluster, 0).committed, Some(50));
+}
+
+/// `ShareConsumerImpl.collect`: what the last poll returned is accepted by the next one, whatever is fetched already.
+#[test]
+fn each_poll_accepts_what_the_one_before_returned() {
+    let mut cluster = queue(1, 1);
+    send_batch(&mut cluster, 20);
+    worker(&mut cluster, "anna", 100, json!({ "max.poll.records": "5" }));
+    let acquired = cluster.events_after(|cluster| cluster.advance(15_000.0)).into_iter().find(|event| event.kind == "recordsAcquired");
+    assert_eq!(acquired.map(|event| event.detail["lastOffset"].clone()), Some(json!(19)), "a batch is acquired as a whole");
+    let mut again = queue(1, 1);
+    send_batch(&mut again, 20);
+    worker(&mut again, "anna", 100, json!({ "max.poll.records": "5" }));
+    while again.view().consumers[0].consumed < 8 {
+        again.advance(50.0);
+    }
+    assert_eq!(share(&again, 0).committed, Some(5));
+    let events = again.events_after(|cluster| {
+        cluster.apply(json!({ "type": "removeConsumer", "id": "anna" }));
+        cluster.advance(1_000.0);
+    });
+    let released = events.iter().find(|event| event.kind == "recordsReleased").map(|event| event.detail["firstOffset"].clone());
+    assert_eq!(released, Some(json!(5)), "no poll accepts what the last one returned");
+}

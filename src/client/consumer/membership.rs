@@ -228,7 +228,7 @@ impl Consumer {
         let commit =
             (self.config.auto_commit && joined && !self.is_at_work() && !self.partitions.is_empty()).then_some(membership.commit_at);
         if self.shares() {
-            return self.next_share_report();
+            return [self.next_share_report(), self.poll_expires()].into_iter().flatten().min();
         }
         if self.config.reports {
             return [commit, self.next_report(), self.poll_expires()].into_iter().flatten().min();

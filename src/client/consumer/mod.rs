@@ -314,7 +314,10 @@ impl Consumer {
 
     /// Whether the application has not come back to its next poll: it processes records, or waits for a commit (`commitSync`).
     fn is_at_work(&self) -> bool {
-        !self.processing.is_empty() || !self.commits.is_empty() || self.handed.as_ref().is_some_and(|handed| handed.waits)
+        !self.processing.is_empty()
+            || self.sharing.is_at_work()
+            || !self.commits.is_empty()
+            || self.handed.as_ref().is_some_and(|handed| handed.waits)
     }
 
     /// Its positions as its group's offsets in a transaction; `None` without a group.

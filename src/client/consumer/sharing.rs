@@ -54,8 +54,26 @@ pub struct Sharing {
     buffer: VecDeque<Held>,
     /// What the application is at work on.
     working: VecDeque<Held>,
+    /// What becomes of records that the newest poll returned, and of offsets without one beside them: the next poll says it.
+    unsaid: Vec<(i32, Place, i64, i8)>,
     /// What is to be said to each broker.
     said: OrderedMap<i32, OrderedMap<Place, Said>>,
+    /// It has left, for its application did not poll in time: it joins again with the next poll.
+    is_stale: bool,
+}
+
+impl Sharing {
+    /// A poll: what became of what the one before returned is to be said.
+    fn speak(&mut self) {
+        for (broker, place, offset, what) in self.unsaid.drain(..) {
+            self.said.or_default(broker).or_default(place).push((offset, what));
+        }
+    }
+
+    /// Whether the application has not come back to its next poll.
+    pub(super) fn is_at_work(&self) -> bool {
+        !self.working.is_empty()
+    }
 }
 
 impl Consumer {
@@ -79,9 +97,11 @@ impl Consumer {
             && let Some(done) = self.sharing.working.pop_front()
         {
             self.deliver(&done.partition, done.offset, done.offset, 1, out);
-            let said = self.config.acknowledges_with;
-            self.sharing.said.or_default(done.broker).or_default(done.place).push((done.offset, said));
+            self.sharing.unsaid.push((done.broker, done.place, done.offset, self.config.acknowledges_with));
             self.busy_until = now + self.config.processing;
+            if self.sharing.working.is_empty() || self.config.acknowledges_each {
+                self.sharing.speak();
+            }
         }
     }
 
@@ -99,6 +119,9 @@ impl Consumer {
     /// One request to each broker that has none under way: what is to be said to it, and a fetch, if the application has nothing left to do.
     fn exchange(&mut self, now: Time, out: &mut Outputs) {
         let is_idle = self.sharing.working.is_empty() && self.sharing.buffer.is_empty() && !self.paused;
+        if is_idle {
+            self.sharing.speak();
+        }
         let mut by_leader: OrderedMap<i32, OrderedMap<Place, TopicName>> = OrderedMap::new();
         let mut leaderless = false;
         if is_idle && self.membership.generation.is_some() && self.error.is_none() {
@@ -120,8 +143,7 @@ impl Consumer {
             if is_busy || now < session.not_before {
                 continue;
             }
-            let speaks = is_idle || self.config.acknowledges_each;
-            let said = if speaks { self.sharing.said.remove(&broker).unwrap_or_default() } else { OrderedMap::new() };
+            let said = self.sharing.said.remove(&broker).unwrap_or_default();
             // Without a session there is nobody to say it to: those records come again, to somebody.
             let said = if session.epoch == INITIAL_EPOCH { OrderedMap::new() } else { said };
             match by_leader.remove(&broker) {
@@ -216,7 +238,7 @@ impl Consumer {
                         if offsets.contains(&offset) {
                             self.sharing.buffer.push_back(Held { broker, place, partition: partition.clone(), offset });
                         } else {
-                            self.sharing.said.or_default(broker).or_default(place).push((offset, GAP));
+                            self.sharing.unsaid.push((broker, place, offset, GAP));
                         }
                     }
                 }
@@ -250,10 +272,13 @@ impl Consumer {
 
     /// What is not done yet goes back, and the sessions end.
     pub(super) fn end_sharing(&mut self, now: Time, out: &mut Outputs) {
-        let left: Vec<Held> = self.sharing.working.drain(..).chain(self.sharing.buffer.drain(..)).collect();
-        for held in left {
-            self.sharing.said.or_default(held.broker).or_default(held.place).push((held.offset, RELEASE));
-        }
+        // No poll comes that would accept what the last one returned (`ShareConsumerImpl.sendAcknowledgementsAndLeaveGroup`).
+        let mut left = std::mem::take(&mut self.sharing.unsaid);
+        left.iter_mut().filter(|(.., what)| *what != GAP).for_each(|(.., what)| *what = RELEASE);
+        let held = self.sharing.working.drain(..).chain(self.sharing.buffer.drain(..));
+        left.extend(held.map(|held| (held.broker, held.place, held.offset, RELEASE)));
+        self.sharing.unsaid = left;
+        self.sharing.speak();
         for (broker, session) in std::mem::take(&mut self.sharing.sessions) {
             if session.epoch != INITIAL_EPOCH && self.network.is_open(broker) {
                 let said = self.sharing.said.remove(&broker).unwrap_or_default();
@@ -264,12 +289,21 @@ impl Consumer {
     }
 
     pub(super) fn next_share_report(&self) -> Option<Time> {
-        let beats = !self.membership.heartbeat_under_way && self.error.is_none();
+        let beats = !self.membership.heartbeat_under_way && self.error.is_none() && !self.sharing.is_stale;
         beats.then_some(self.membership.heartbeat_at)
     }
 
     /// What the group needs now: a heartbeat.
     pub(super) fn keep_sharing(&mut self, now: Time, coordinator: i32, out: &mut Outputs) {
+        if self.poll_expires().is_some_and(|at| at <= now) {
+            self.group().into_iter().for_each(|group| out.note(NoteKind::PollIntervalExceeded { group }));
+            self.share_leaving(now, coordinator, out);
+            self.share_unjoined();
+            self.sharing.is_stale = true;
+        }
+        if !self.sharing.is_at_work() && std::mem::take(&mut self.sharing.is_stale) {
+            self.membership.heartbeat_at = now;
+        }
         if self.next_share_report().is_none_or(|at| now < at) {
             return;
         }
@@ -311,6 +345,10 @@ impl Consumer {
 
     pub(super) fn share_reported(&mut self, now: Time, message: &k::ShareGroupHeartbeatResponse, out: &mut Outputs) {
         self.membership.heartbeat_under_way = false;
+        // It has left since it asked.
+        if self.sharing.is_stale {
+            return;
+        }
         match ErrorCode::of(message.error_code) {
             ErrorCode::None => {
                 self.membership.heartbeat_at = now + MS * Time::try_from(message.heartbeat_interval_ms).unwrap_or(0);
@@ -326,16 +364,21 @@ impl Consumer {
                 }
             }
             ErrorCode::FencedMemberEpoch | ErrorCode::UnknownMemberId => {
-                self.membership.generation = None;
-                self.membership.state = MemberState::Unjoined;
-                self.sharing.has_said = false;
-                self.sharing.assigned.clear();
+                self.share_unjoined();
                 self.membership.heartbeat_at = now + self.network.backoff(0);
             }
             ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => self.share_report_lost(now),
             ErrorCode::CoordinatorLoadInProgress => self.membership.heartbeat_at = now + self.network.backoff(0),
             error => self.fail(error),
         }
+    }
+
+    /// It is no member any more. What it has of its records it has, until their locks end.
+    fn share_unjoined(&mut self) {
+        self.membership.generation = None;
+        self.membership.state = MemberState::Unjoined;
+        self.sharing.has_said = false;
+        self.sharing.assigned.clear();
     }
 
     fn assigned_shared(&mut self, places: Vec<Place>, out: &mut Outputs) {
