@@ -136,6 +136,23 @@ fn more_and_fewer_replicas() {
 }
 
 #[test]
+fn a_replica_that_leaves_does_not_hold_up_those_that_stay() {
+    // Its end is a new leader epoch of the same leader. Fetches of the old one are refused, and those of the new one wait for no backoff.
+    let (mut cluster, leader, followers, _) = moving(json!({}));
+    cluster.apply(json!({ "type": "addProducer", "id": "p", "topic": "orders", "recordsPerSecond": 100, "configs": { "acks": "all" } }));
+    cluster.advance(5_000.0);
+    // The leader hears of it first.
+    cluster.apply(json!({ "type": "setLink", "from": "controller-1", "to": format!("broker-{}", followers[0]), "latencyMs": 50 }));
+    cluster.apply(reassign(0, &[leader, followers[0]]));
+    cluster.advance(400.0);
+    let before = cluster.partition("orders", 0);
+    assert_eq!((before.leader, before.leader_epoch, before.replicas.len()), (Some(leader), 1, 2));
+    let high_watermark = before.replicas[0].high_watermark;
+    let end = before.replicas[0].log_end_offset;
+    assert!(end - high_watermark < 10, "the high watermark {high_watermark} keeps up with the end {end}");
+}
+
+#[test]
 fn another_order_is_another_preferred_leader_at_once() {
     let (mut cluster, leader, followers, _) = moving(json!({}));
     cluster.apply(reassign(0, &[followers[1], followers[0], leader]));

@@ -645,7 +645,7 @@ impl Broker {
             Timer::LogCleaner => self.cleaner_due(now, out),
             Timer::ProducerExpiration => self.expire_producers(now, out),
             Timer::RemoteLog => self.remote_logs_due(now, out),
-            Timer::FetchBackoff { leader } => self.fetch_again(now, leader, out),
+            Timer::FetchBackoff { leader } => self.fetch_from(now, leader, out),
             Timer::MetadataBackoff => self.fetch_metadata_again(out),
             Timer::Purgatory { operation } => self.expire(now, operation, out),
             Timer::Groups => self.groups_due(now, out),

@@ -45,6 +45,8 @@ pub enum RemoteJob {
 #[derive(Clone, Debug)]
 pub struct Behind {
     pub key: PartitionKey,
+    /// The leader epoch in which it follows.
+    pub current: i32,
     pub log_start: i64,
     pub local_start: i64,
     pub epoch: i32,
@@ -234,7 +236,7 @@ impl Broker {
 
     fn start_behind_remote(&mut self, now: Time, leader: i32, behind: &Behind, out: &mut Outputs) {
         let Some(replica) = self.replicas.get_mut(&behind.key).filter(|replica| replica.log.config().remote) else { return };
-        if replica.following().is_none_or(|(following, _)| following != leader) {
+        if self.fetchers.get(&leader).is_none_or(|fetcher| !fetcher.is_in(behind.key, behind.current)) {
             return;
         }
         let known = self.remote.get(&behind.key).and_then(|remote| remote.holding(behind.epoch, behind.local_start - 1));

@@ -68,6 +68,11 @@ impl FetchSession {
         !self.partitions.is_empty() || !message.forgotten_topics_data.is_empty()
     }
 
+    /// What was asked for last of a partition.
+    pub fn asked(&self, topic: Uuid, index: i32) -> Option<&FetchPartition> {
+        self.partitions.get(&(topic, index))
+    }
+
     /// Takes an answer in; whether it can be used. One that cannot leads to a full request, which closes what session there is.
     pub fn answered(&mut self, response: &k::FetchResponse) -> bool {
         let is_full = self.epoch == INITIAL_EPOCH;

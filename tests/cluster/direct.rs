@@ -6,6 +6,7 @@ use brokerlab::broker::Broker;
 use brokerlab::controller::Controller;
 use brokerlab::coordinator::{Coordinator, OFFSETS_TOPIC};
 use brokerlab::node::{Body, Chance, Channel, Connection, Input, NodeId, Outputs, Timer};
+use brokerlab::protocol::metadata::{MetadataEntry, MetadataRecord};
 use brokerlab::protocol::wire::{Request, Response};
 use brokerlab::replica::{PartitionKey, Replica};
 use kafka_protocol::messages as k;
@@ -125,6 +126,38 @@ impl Direct {
         said
     }
 
+    /// It finds that another's process is gone.
+    pub fn loses(&mut self, peer: NodeId) -> Outputs {
+        let mut out = Outputs::default();
+        self.broker.handle(self.now, Input::Disconnected { peer, channel: None }, &mut out);
+        out
+    }
+
+    /// What another broker says to one of its requests.
+    pub fn is_told_by(&mut self, broker: i32, correlation: u32, response: Response) -> Outputs {
+        let from = Connection { peer: NodeId::Broker(broker), channel: Channel::Data };
+        let mut out = Outputs::default();
+        self.broker.handle(self.now, Input::Response { from, correlation, response }, &mut out);
+        out
+    }
+
+    /// The metadata log goes on with a committed record.
+    pub fn learns(&mut self, record: MetadataRecord) -> Outputs {
+        let lost = self.loses(NodeId::Controller(1));
+        let (at, timer) = lost.timers.into_iter().find(|(_, timer)| *timer == Timer::MetadataBackoff).expect("it asks again");
+        let asked = self.rings(at, timer);
+        let (correlation, message) = fetches(&asked, NodeId::Controller(1)).remove(0);
+        let asked = &message.topics[0].partitions[0];
+        let current =
+            k::fetch_response::LeaderIdAndEpoch::default().with_leader_id(k::BrokerId(1)).with_leader_epoch(asked.current_leader_epoch);
+        let data = k::fetch_response::PartitionData::default().with_current_leader(current).with_high_watermark(asked.fetch_offset + 1);
+        let topic =
+            k::fetch_response::FetchableTopicResponse::default().with_topic_id(message.topics[0].topic_id).with_partitions(vec![data]);
+        let entry = MetadataEntry { epoch: asked.last_fetched_epoch, record: Arc::new(record) };
+        let response = k::FetchResponse::default().with_responses(vec![topic]);
+        self.is_told(correlation, Response::FetchMetadata(Arc::new(response), Arc::from([entry])))
+    }
+
     pub fn rings(&mut self, at: u64, timer: Timer) -> Outputs {
         self.now = at;
         let mut out = Outputs::default();
@@ -200,6 +233,15 @@ impl DirectController {
         write!(text, "{:?}", self.controller.image()).expect("a digest takes all");
         text.0.finish()
     }
+}
+
+/// The fetches that are sent to a node, with their correlations.
+pub fn fetches(out: &Outputs, to: NodeId) -> Vec<(u32, Arc<k::FetchRequest>)> {
+    let fetch = |sent: &brokerlab::node::Send| match &sent.body {
+        Body::Request(Request::Fetch(message)) if sent.to.peer == to => Some((sent.correlation, message.clone())),
+        _ => None,
+    };
+    out.sends.iter().filter_map(fetch).collect()
 }
 
 fn answer(out: Outputs, to: Connection, correlation: u32) -> Option<Response> {
