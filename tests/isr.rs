@@ -4,8 +4,8 @@
 mod cluster;
 
 use brokerlab::node::{Body, NodeId, Outputs, Timer};
-use brokerlab::protocol::ErrorCode;
 use brokerlab::protocol::wire::{Request, Response};
+use brokerlab::protocol::{Batch, BatchBuilder, BatchOptions, ErrorCode};
 use brokerlab::view::EventView;
 use cluster::Cluster;
 use cluster::direct::{Direct, topic_id};
@@ -121,6 +121,29 @@ fn only_the_process_that_is_registered_is_asked_into_the_isr() {
             let named = members.iter().find(|member| member.broker_id.0 == waiting.follower).expect("the follower");
             assert_eq!(named.broker_epoch, waiting.broker_epoch, "the controller has to compare it once more");
         }
+    }
+}
+
+#[test]
+fn who_may_not_join_is_not_waited_for() {
+    for (difference, waits) in [(1, false), (0, true)] {
+        let mut waiting = Waiting::new();
+        waiting.fetch(waiting.broker_epoch + difference);
+        let end = waiting.leader.replica(waiting.topic, 0).log.end_offset();
+        let mut batch = BatchBuilder::new(BatchOptions::default(), 0);
+        batch.append(-1, None, Some(b"v"), &[]);
+        let batch = Batch::from_wire(batch.build()).expect("a batch");
+        let data = k::produce_request::PartitionProduceData::default();
+        let topic = k::produce_request::TopicProduceData::default().with_topic_id(waiting.topic).with_partition_data(vec![data]);
+        let message = k::ProduceRequest::default().with_acks(1).with_topic_data(vec![topic]);
+        waiting.leader.does(NodeId::Client(99), Request::Produce(Arc::new(message), Arc::from([batch])));
+        // The other follower, which is in sync, fetches with everything that there is.
+        let registered = |id: i32| waiting.leader.broker.image().brokers[&id].epoch;
+        let other = 6 - waiting.follower - waiting.leader.broker.id();
+        (waiting.broker_epoch, waiting.follower) = (registered(other), other);
+        waiting.fetch(waiting.broker_epoch);
+        let replica = waiting.leader.replica(waiting.topic, 0);
+        assert_eq!((replica.log.end_offset(), replica.high_watermark()), (end + 1, if waits { end } else { end + 1 }), "{difference}");
     }
 }
 

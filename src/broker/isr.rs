@@ -5,8 +5,9 @@
 use super::Broker;
 use crate::node::{Channel, MS, Outputs, Time, Timer};
 use crate::protocol::ErrorCode;
+use crate::protocol::metadata::MetadataImage;
 use crate::protocol::wire::Request;
-use crate::replica::PartitionKey;
+use crate::replica::{PartitionKey, Replica};
 use kafka_protocol::messages as k;
 use std::sync::Arc;
 
@@ -18,35 +19,26 @@ impl Broker {
     pub(super) fn advance(&mut self, now: Time, key: PartitionKey, out: &mut Outputs) {
         let image = &self.image;
         let Some(replica) = self.replicas.get_mut(&key) else { return };
-        if replica.advance_high_watermark(now, self.config.replica_lag_time_max, |broker| image.is_live(broker), out) {
+        let eligible = |broker, fetched_with| is_eligible(image, broker, fetched_with);
+        if replica.advance_high_watermark(now, self.config.replica_lag_time_max, eligible, out) {
             self.moved.insert(key);
         }
     }
 
     pub(super) fn maybe_expand_isr(&mut self, now: Time, key: PartitionKey, follower: i32, out: &mut Outputs) {
-        if !self.is_isr_eligible(key, follower) {
-            return;
-        }
-        let wanted = self.replicas.get(&key).and_then(|replica| replica.leader()?.expanded_isr(follower, replica.high_watermark()));
-        if let Some(isr) = wanted {
+        let wanted = |replica: &Replica| {
+            let leader = replica.leader().filter(|leader| is_eligible(&self.image, follower, leader.broker_epoch_of(follower)))?;
+            leader.expanded_isr(follower, replica.high_watermark())
+        };
+        if let Some(isr) = self.replicas.get(&key).and_then(wanted) {
             self.alter_partition(now, key, isr, out);
         }
     }
 
-    /// Whether the controller would take it: not fenced, not shutting down, and its fetches come from the process that is registered now. A
-    /// fetch without a broker epoch is an old broker's and passes.
-    fn is_isr_eligible(&self, key: PartitionKey, follower: i32) -> bool {
-        let Some(known) = self.image.brokers.get(&follower) else { return false };
-        let fetched_with = self.replicas.get(&key).and_then(|replica| replica.leader()?.broker_epoch_of(follower));
-        let is_same_process = fetched_with.is_some_and(|epoch| epoch == -1 || epoch == known.epoch);
-        self.image.is_live(follower) && is_same_process
-    }
-
     pub(super) fn shrink_isrs(&mut self, now: Time, out: &mut Outputs) {
         let lag_max = self.config.replica_lag_time_max;
-        let shrunk = |(key, replica): (&PartitionKey, &crate::replica::Replica)| {
-            Some((*key, replica.leader()?.shrunk_isr(now, replica.log.end_offset(), lag_max)?))
-        };
+        let shrunk =
+            |(key, replica): (&PartitionKey, &Replica)| Some((*key, replica.leader()?.shrunk_isr(now, replica.log.end_offset(), lag_max)?));
         let wanted: Vec<(PartitionKey, Vec<i32>)> = self.replicas.iter().filter_map(shrunk).collect();
         for (key, isr) in wanted {
             self.alter_partition(now, key, isr, out);
@@ -130,4 +122,11 @@ impl Broker {
         self.advance(now, key, out);
         self.moved.insert(key);
     }
+}
+
+/// Whether the controller would take it into the ISR: not fenced, not shutting down, and its fetches come from the process that is registered now. A
+/// fetch without a broker epoch is an old broker's and passes (`Partition.isReplicaIsrEligible`).
+fn is_eligible(image: &MetadataImage, broker: i32, fetched_with: Option<i64>) -> bool {
+    let is_same_process = |epoch| epoch == -1 || image.brokers.get(&broker).is_some_and(|known| known.epoch == epoch);
+    image.is_live(broker) && fetched_with.is_some_and(is_same_process)
 }

@@ -36,9 +36,9 @@ struct Follower {
     log_end: i64,
     /// The last time at which it had everything that the leader had, if it ever had.
     caught_up: Option<Time>,
-    last_fetch: Time,
+    last_fetch: Option<Time>,
     leader_end_at_last_fetch: i64,
-    broker_epoch: i64,
+    broker_epoch: Option<i64>,
 }
 
 /// What a follower has of the log, by its own words.
@@ -50,7 +50,7 @@ pub struct Held {
 
 impl Follower {
     fn new(caught_up: Option<Time>) -> Follower {
-        Follower { log_start: -1, log_end: -1, caught_up, last_fetch: 0, leader_end_at_last_fetch: 0, broker_epoch: -1 }
+        Follower { log_start: -1, log_end: -1, caught_up, last_fetch: None, leader_end_at_last_fetch: 0, broker_epoch: None }
     }
 
     /// Whether it had everything not longer ago than a member of the ISR may lag.
@@ -155,9 +155,9 @@ impl Leader {
         fit.max_by_key(|(id, follower)| (follower.log_end, follower.caught_up, **id)).map(|(id, _)| *id)
     }
 
-    /// The broker epoch that a replica fetches with; AlterPartition names it, so that the controller can refuse an older process.
+    /// The broker epoch that a replica fetches with, if it has; AlterPartition names it, so that the controller can refuse an older process.
     pub fn broker_epoch_of(&self, replica: i32) -> Option<i64> {
-        self.followers.get(&replica).map(|follower| follower.broker_epoch)
+        self.followers.get(&replica).and_then(|follower| follower.broker_epoch)
     }
 
     /// The members that would stay after those that lag are dropped, if any lags.
@@ -252,11 +252,11 @@ impl Replica {
         if log_end <= offset {
             follower.caught_up = follower.caught_up.max(Some(now));
         } else if follower.leader_end_at_last_fetch <= offset {
-            follower.caught_up = follower.caught_up.max(Some(follower.last_fetch));
+            follower.caught_up = follower.caught_up.max(follower.last_fetch);
         }
         follower.log_end = offset;
-        follower.broker_epoch = broker_epoch;
-        follower.last_fetch = now;
+        follower.broker_epoch = Some(broker_epoch);
+        follower.last_fetch = Some(now);
         follower.leader_end_at_last_fetch = log_end;
         std::mem::replace(&mut follower.log_start, held.log_start) != held.log_start
     }
@@ -292,8 +292,14 @@ impl Replica {
     }
 
     /// Advances the high watermark to what every member of the maximal ISR has; waits for a follower that has caught up and is about to join.
-    /// Below the minimum ISR it stands still (KIP-966). `live` tells which brokers are not fenced. Returns whether it moved.
-    pub fn advance_high_watermark(&mut self, now: Time, lag_max: Time, live: impl Fn(i32) -> bool, out: &mut Outputs) -> bool {
+    /// Below the minimum ISR it stands still (KIP-966). `eligible` tells who may join, by the broker epoch of its fetches. Returns whether it moved.
+    pub fn advance_high_watermark(
+        &mut self,
+        now: Time,
+        lag_max: Time,
+        eligible: impl Fn(i32, Option<i64>) -> bool,
+        out: &mut Outputs,
+    ) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
         if leader.is_under_min_isr() && !mutant::is("high-watermark-below-min-isr") {
             return false;
@@ -301,7 +307,7 @@ impl Replica {
         let log_end = self.log.end_offset();
         let mut to = log_end;
         for (replica, follower) in &leader.followers {
-            let joining = || follower.was_caught_up(now, lag_max) && live(*replica);
+            let joining = || follower.was_caught_up(now, lag_max) && eligible(*replica, follower.broker_epoch);
             if follower.log_end < to && !mutant::is("high-watermark-without-followers") && (leader.in_maximal_isr(*replica) || joining()) {
                 to = follower.log_end;
             }
@@ -317,7 +323,8 @@ impl Replica {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::Partition;
+    use crate::node::{MS, Partition};
+    use crate::protocol::{BatchBuilder, BatchOptions};
 
     #[test]
     fn a_leader_says_where_epochs_end() {
@@ -329,5 +336,23 @@ mod tests {
         assert_eq!([-1, 0, 3, 4].map(end), [(-1, -1), (0, 0), (3, 0), (-1, -1)], "no epoch, an older, the latest, a newer one");
         let checked = [-1, 2, 3, 4].map(|epoch| replica.check_leader(epoch).err());
         assert_eq!(checked, [None, Some(ErrorCode::FencedLeaderEpoch), None, Some(ErrorCode::UnknownLeaderEpoch)]);
+    }
+
+    #[test]
+    fn who_is_outside_the_isr_and_far_behind_holds_nothing_up_however_young_the_cluster_is() {
+        let mut replica = Replica::new(Partition { topic: "orders".into(), index: 0 });
+        let state = PartitionState { replicas: vec![1, 2, 3], isr: vec![1, 2], leader: Some(1), ..PartitionState::default() };
+        let mut out = Outputs::default();
+        replica.assume(MS, 1, &state, 1);
+        for _ in 0..3 {
+            let mut batch = BatchBuilder::new(BatchOptions::default(), 0);
+            batch.append(0, None, Some(b"v"), &[]);
+            replica.append_as_leader(MS, 0, Batch::from_wire(batch.build()).expect("a batch"), &mut out);
+        }
+        let held = |log_end| Held { log_start: 0, log_end };
+        replica.follower_fetched(2 * MS, 3, -1, held(1));
+        replica.follower_fetched(2 * MS, 2, -1, held(3));
+        replica.advance_high_watermark(2 * MS, 30_000 * MS, |_, _| true, &mut out);
+        assert_eq!(replica.high_watermark(), 3);
     }
 }
