@@ -1,5 +1,5 @@
 #![cfg(not(target_arch = "wasm32"))]
-//! What a follower does with answers to its fetches (`AbstractFetcherThread`).
+//! What a follower does with answers to its fetches, and what its leader answers (`AbstractFetcherThread`, `Partition.fetchRecords`).
 
 mod cluster;
 
@@ -10,6 +10,7 @@ use brokerlab::protocol::{Batch, ErrorCode};
 use cluster::Cluster;
 use cluster::direct::{Direct, fetches, topic_id};
 use kafka_protocol::messages as k;
+use serde_json::json;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -64,6 +65,26 @@ impl Follower {
     fn log_end(&self) -> i64 {
         self.broker.replica(self.topic, 0).log.end_offset()
     }
+}
+
+#[test]
+fn an_answer_at_once_tells_the_high_watermark_of_before_the_fetch() {
+    let (mut cluster, leader) = Cluster::with_a_late_follower();
+    cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
+    cluster.advance(100.0);
+    let (topic, follower) = (topic_id(&cluster, "orders"), NodeId::Broker(3 - leader));
+    let mut leader = Direct::of(&cluster, leader);
+    let mut fetch = |offset| {
+        let asked = k::fetch_request::FetchPartition::default().with_fetch_offset(offset).with_current_leader_epoch(0);
+        let asked = asked.with_last_fetched_epoch(0).with_partition_max_bytes(1_000);
+        let part = k::fetch_request::FetchTopic::default().with_topic_id(topic).with_partitions(vec![asked]);
+        let mut message = k::FetchRequest::default().with_max_bytes(1_000).with_topics(vec![part]);
+        (message.replica_state.replica_id, message.replica_state.replica_epoch) = (k::BrokerId(3 - leader.broker.id()), -1);
+        let told = leader.fetch(follower, message).responses[0].partitions[0].high_watermark;
+        (told, leader.replica(topic, 0).high_watermark())
+    };
+    assert_eq!(fetch(2), (1, 2));
+    assert_eq!(fetch(2), (2, 2));
 }
 
 /// When a follower asks a leader again.

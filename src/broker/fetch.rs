@@ -56,9 +56,10 @@ impl Broker {
                 return;
             }
         };
-        self.note_follower(now, &message, out);
         let message = self.within_quota(from, message);
+        // What is answered at once is as it was before the fetch counted for its follower (`Partition.fetchRecords`).
         let found = self.find(now, &message, ErrorCode::UnknownTopicId);
+        self.note_follower(now, &message, out);
         if found.at_once || message.max_wait_ms <= 0 || message.topics.is_empty() {
             self.answer_fetch(now, from, correlation, &message, found, out);
             return;
