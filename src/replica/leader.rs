@@ -89,6 +89,17 @@ impl Leader {
         }
     }
 
+    /// Leads on in a new epoch: what the followers have is still known, but who was caught up is not (`Replica.resetReplicaState`).
+    pub(super) fn led(mut self, now: Time, before: &Leader) -> Leader {
+        for (replica, follower) in &mut self.followers {
+            if let Some(known) = before.followers.get(replica) {
+                let (caught_up, leader_end_at_last_fetch) = (follower.caught_up, self.epoch_start);
+                *follower = Follower { caught_up, last_fetch: caught_up.map(|_| now), leader_end_at_last_fetch, ..known.clone() };
+            }
+        }
+        self
+    }
+
     /// Takes over what the controller decided, from the metadata log or from an AlterPartition response, whichever comes first.
     pub fn adopt(&mut self, partition_epoch: i32, isr: Vec<i32>) {
         if self.partition_epoch < partition_epoch {
@@ -338,18 +349,54 @@ mod tests {
         assert_eq!(checked, [None, Some(ErrorCode::FencedLeaderEpoch), None, Some(ErrorCode::UnknownLeaderEpoch)]);
     }
 
-    #[test]
-    fn who_is_outside_the_isr_and_far_behind_holds_nothing_up_however_young_the_cluster_is() {
+    /// Leads three replicas, and has three records.
+    fn leading(isr: &[i32], out: &mut Outputs) -> (Replica, PartitionState) {
         let mut replica = Replica::new(Partition { topic: "orders".into(), index: 0 });
-        let state = PartitionState { replicas: vec![1, 2, 3], isr: vec![1, 2], leader: Some(1), ..PartitionState::default() };
-        let mut out = Outputs::default();
+        let state = PartitionState { replicas: vec![1, 2, 3], isr: isr.to_vec(), leader: Some(1), ..PartitionState::default() };
         replica.assume(MS, 1, &state, 1);
         for _ in 0..3 {
             let mut batch = BatchBuilder::new(BatchOptions::default(), 0);
             batch.append(0, None, Some(b"v"), &[]);
-            replica.append_as_leader(MS, 0, Batch::from_wire(batch.build()).expect("a batch"), &mut out);
+            replica.append_as_leader(MS, 0, Batch::from_wire(batch.build()).expect("a batch"), out);
         }
-        let held = |log_end| Held { log_start: 0, log_end };
+        (replica, state)
+    }
+
+    fn held(log_end: i64) -> Held {
+        Held { log_start: 0, log_end }
+    }
+
+    #[test]
+    fn who_leads_on_in_a_new_epoch_knows_what_its_followers_have() {
+        let mut out = Outputs::default();
+        let (mut replica, mut state) = leading(&[1, 2, 3], &mut out);
+        for (follower, end) in [(2, 3), (3, 1)] {
+            replica.follower_fetched(2 * MS, follower, -1, held(end));
+        }
+        let mut advanced = |replica: &mut Replica, now| {
+            replica.advance_high_watermark(now, 10 * MS, |_, fetched_with| fetched_with.is_some(), &mut out);
+            replica.high_watermark()
+        };
+        assert_eq!(advanced(&mut replica, 2 * MS), 1);
+        // The one that is behind leaves the ISR, and is not waited for as one that has just been caught up.
+        (state.isr, state.leader_epoch, state.partition_epoch) = (vec![1, 2], 1, 1);
+        assert!(replica.assume(3 * MS, 1, &state, 1));
+        assert_eq!(advanced(&mut replica, 3 * MS), 3);
+        // Nor is it caught up by a fetch from where it was known to be.
+        replica.follower_fetched(4 * MS, 3, -1, held(1));
+        assert_eq!(replica.leader().and_then(|leader| leader.followers.get(&3)?.caught_up), None);
+        // Another has led meanwhile: nothing is known.
+        (state.leader, state.leader_epoch) = (Some(2), 2);
+        replica.assume(5 * MS, 1, &state, 1);
+        (state.leader, state.leader_epoch) = (Some(1), 3);
+        replica.assume(6 * MS, 1, &state, 1);
+        assert_eq!(replica.leader().and_then(|leader| leader.followers.get(&2)).map(|known| known.log_end), Some(-1));
+    }
+
+    #[test]
+    fn who_is_outside_the_isr_and_far_behind_holds_nothing_up_however_young_the_cluster_is() {
+        let mut out = Outputs::default();
+        let (mut replica, _) = leading(&[1, 2], &mut out);
         replica.follower_fetched(2 * MS, 3, -1, held(1));
         replica.follower_fetched(2 * MS, 2, -1, held(3));
         replica.advance_high_watermark(2 * MS, 30_000 * MS, |_, _| true, &mut out);

@@ -166,7 +166,11 @@ impl Replica {
                 if mutant::is("producers-lost-with-leader") {
                     self.log.expire_producers(i64::MAX, 0);
                 }
-                self.role = Role::Leader(Leader::new(now, broker, state, self.log.end_offset(), min_insync));
+                let leader = Leader::new(now, broker, state, self.log.end_offset(), min_insync);
+                self.role = Role::Leader(match self.leader() {
+                    Some(before) => leader.led(now, before),
+                    None => leader,
+                });
                 true
             }
             (Role::Follower { leader, leader_epoch }, Some(id)) if *leader == id && *leader_epoch == state.leader_epoch => false,
