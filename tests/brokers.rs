@@ -32,6 +32,23 @@ fn a_broker_that_is_added_registers_and_takes_part() {
 }
 
 #[test]
+fn a_broker_that_is_refused_registers_again_with_its_next_heartbeat() {
+    let mut cluster = Cluster::configured(3, json!({ "broker.heartbeat.interval.ms": "3000" }));
+    cluster.advance(5_000.0);
+    cluster.apply(json!({ "type": "crashBroker", "broker": 3 }));
+    // The session of its former process has not ended yet (DUPLICATE_BROKER_REGISTRATION).
+    let seen = cluster.events_after(|cluster| {
+        cluster.apply(json!({ "type": "restartBroker", "broker": 3 }));
+        cluster.advance(20_000.0);
+    });
+    let is_asked = |event: &&brokerlab::view::EventView| event.kind == "requestSent" && event.text.starts_with("BrokerRegistration");
+    let asked: Vec<f64> = seen.iter().filter(is_asked).map(|event| event.time).collect();
+    assert!((2..=4).contains(&asked.len()), "{asked:?}");
+    assert!(asked.windows(2).all(|pair| 3_000.0 <= pair[1] - pair[0]), "{asked:?}");
+    assert_eq!(brokers(&cluster)[2], (3, "running"));
+}
+
+#[test]
 fn a_broker_that_is_removed_leads_nothing_and_is_in_no_isr_and_its_replicas_stay_assigned() {
     let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
     cluster.send("orders", None, "kept");

@@ -3,7 +3,6 @@
 //! Source: `BrokerLifecycleManager`, `BrokerMetadataPublisher`; KIP-631.
 
 use super::Broker;
-use super::controllers::RETRY_BACKOFF;
 use super::throttle;
 use crate::coordinator::{Effects, OFFSETS_TOPIC, SHARE_TOPIC, TRANSACTIONS_TOPIC};
 use crate::cost::{NEVER, WRITE_BACK_INTERVAL};
@@ -75,8 +74,10 @@ impl Broker {
         if message.error_code == 0 {
             self.epoch = Some(message.broker_epoch);
             self.take_roles(now, out);
+        } else if Broker::is_refusal(message.error_code) {
+            self.controller_refused(now, out);
         } else {
-            self.next_heartbeat(now + RETRY_BACKOFF, out);
+            self.next_heartbeat(now + self.config.heartbeat_interval, out);
         }
     }
 
