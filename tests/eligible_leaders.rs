@@ -150,11 +150,13 @@ fn an_isr_that_has_its_minimum_again_leaves_nobody_eligible() {
 fn another_minimum_makes_nobody_eligible_and_an_admin_has_to_decide() {
     let mut cluster = orders(json!({}));
     all_go(&mut cluster, "stopBroker");
+    let epoch = partition(&cluster).partition_epoch;
     let seen = cluster.events_after(|cluster| {
         cluster.apply(json!({ "type": "alterConfigs", "resource": "topic", "name": "orders", "set": { "min.insync.replicas": "1" } }));
         cluster.advance(1_000.0);
     });
     assert_eq!(state(&cluster), (None, vec![], vec![], vec![]));
+    assert_eq!(partition(&cluster).partition_epoch, epoch + 1, "it is a change of the partition");
     let told: Vec<&Value> = seen.iter().filter(|event| event.kind == "eligibleLeadersChanged").map(|event| &event.detail).collect();
     assert_eq!(told, [&json!({ "eligibleLeaderReplicas": [] })], "and everybody hears of it");
     (1..=3).for_each(|broker| drop(back(&mut cluster, broker)));
@@ -163,6 +165,35 @@ fn another_minimum_makes_nobody_eligible_and_an_admin_has_to_decide() {
     cluster.advance(12_000.0);
     assert_eq!(partition(&cluster).isr.len(), 3);
     assert_eq!(cluster.values("orders", 0), ["everybody's"]);
+}
+
+#[test]
+fn a_leader_takes_the_partition_epoch_in_which_nobody_is_eligible_any_more() {
+    let mut cluster = orders(json!({}));
+    let leader = partition(&cluster).leader.expect("a leader");
+    let others: Vec<i32> = (1..=3).filter(|broker| *broker != leader).collect();
+    for broker in &others {
+        cluster.apply(json!({ "type": "crashBroker", "broker": broker }));
+        cluster.advance(12_000.0);
+    }
+    assert_eq!(state(&cluster), (Some(leader), vec![leader], vec![others[1]], vec![]));
+    let before = partition(&cluster);
+    let minimum =
+        |minimum: &str| json!({ "type": "alterConfigs", "resource": "topic", "name": "orders", "set": { "min.insync.replicas": minimum } });
+    for minimum in [minimum("1"), minimum("2")] {
+        // Where nobody was eligible nothing changes.
+        cluster.apply(minimum);
+        cluster.advance(1_000.0);
+        let after = partition(&cluster);
+        assert_eq!((after.leader_epoch, after.partition_epoch), (before.leader_epoch, before.partition_epoch + 1));
+        let (broker, _) = cluster.session.world().broker(leader).expect("the broker");
+        let leading = broker.replicas().values().filter(|replica| &*replica.name.topic == "orders").find_map(|replica| replica.leader());
+        assert_eq!(leading.map(|leading| leading.partition_epoch), Some(after.partition_epoch));
+    }
+    let seen = back(&mut cluster, others[0]);
+    assert_eq!(state(&cluster).1, sorted(vec![leader, others[0]]));
+    let asked = seen.iter().filter(|event| event.kind == "requestSent" && event.text.starts_with("AlterPartition"));
+    assert_eq!(asked.count(), 1, "in the right epoch at once");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::replica::PartitionKey;
 use kafka_protocol::messages as k;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// How long a Fetch of the metadata log may wait for news.
 const METADATA_WAIT_MAX_MS: i32 = 500;
@@ -204,14 +205,19 @@ impl Broker {
         // Topics may be deleted, and partitions may have moved elsewhere.
         self.may_have_strays = true;
         self.may_have_other_configs = true;
-        for topic in image.topics.values() {
-            self.unpublished.extend((0..topic.partitions.len() as i32).map(|index| PartitionKey { topic: topic.id, index }));
-        }
+        self.look_at_all(None);
         if let Some(known) = image.brokers.get(&self.id).filter(|known| Some(known.epoch) == self.epoch) {
             self.fenced = known.fenced;
         }
         self.take_roles(now, out);
         self.forget_committed(now, &deleted, out);
+    }
+
+    /// Takes over again what the metadata says of all partitions of a topic, or of all topics.
+    fn look_at_all(&mut self, topic: Option<Uuid>) {
+        for known in self.image.topics.values().filter(|known| topic.is_none_or(|topic| known.id == topic)) {
+            self.unpublished.extend((0..known.partitions.len() as i32).map(|index| PartitionKey { topic: known.id, index }));
+        }
     }
 
     /// Applies records of the metadata log up to what is committed. Returns the topics that are gone with it, and how many partitions they had.
@@ -235,11 +241,10 @@ impl Broker {
                     self.may_have_strays |= !state.replicas.contains(&self.id) && self.replicas.contains_key(&key);
                     self.unpublished.insert(key);
                 }
-                MetadataRecord::TopicConfig { topic, .. } => {
-                    // Its logs and leaders go by other settings now.
-                    let partitions = self.image.topics.get(topic).map_or(0, |topic| topic.partitions.len() as i32);
-                    self.unpublished.extend((0..partitions).map(|index| PartitionKey { topic: *topic, index }));
-                }
+                // Its logs and leaders go by other settings now.
+                MetadataRecord::TopicConfig { topic, .. } => self.look_at_all(Some(*topic)),
+                // The partition epoch is another.
+                MetadataRecord::ClearElr { topic } => self.look_at_all(*topic),
                 MetadataRecord::BrokerConfig { broker, .. } => self.may_have_other_configs |= broker.is_none_or(|broker| broker == self.id),
                 MetadataRecord::BrokerFencing { broker, fenced, epoch } if *broker == self.id && Some(*epoch) == self.epoch => {
                     self.fenced = *fenced;

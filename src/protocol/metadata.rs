@@ -249,9 +249,11 @@ impl MetadataImage {
             MetadataRecord::ClearElr { topic } => {
                 let named = |known: &Uuid| topic.is_none_or(|topic| topic == *known);
                 for (_, topic) in (&mut self.topics).into_iter().filter(|(id, _)| named(id)) {
-                    for state in &mut topic.partitions {
+                    let has_any = |state: &&mut PartitionState| !state.elr.is_empty() || !state.last_known_elr.is_empty();
+                    for state in topic.partitions.iter_mut().filter(has_any) {
                         state.elr.clear();
                         state.last_known_elr.clear();
+                        state.partition_epoch += 1;
                     }
                 }
             }
