@@ -45,6 +45,23 @@ fn a_fetch_waits_in_the_last_segment_alone() {
 }
 
 #[test]
+fn a_fetch_waits_for_no_more_than_it_may_have() {
+    let mut cluster = Cluster::configured(1, json!({ "fetch.max.bytes": "1024" })).topic("orders", 1, 1);
+    cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v".repeat(2_000) }));
+    cluster.advance(500.0);
+    let topic = topic_id(&cluster, "orders");
+    assert_eq!(fetched(&mut Direct::of(&cluster, 1), topic, 0), Some(1), "the broker gives no more");
+    let asked = k::fetch_request::FetchPartition::default().with_partition_max_bytes(1_000_000);
+    let asked = k::fetch_request::FetchTopic::default().with_topic_id(topic).with_partitions(vec![asked]);
+    let message = k::FetchRequest::default().with_max_bytes(100).with_min_bytes(1_000_000).with_max_wait_ms(500);
+    let mut cluster = Cluster::of_brokers(1).topic("orders", 1, 1);
+    cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v".repeat(2_000) }));
+    cluster.advance(500.0);
+    let asked = asked.with_topic_id(topic_id(&cluster, "orders"));
+    assert!(Direct::of(&cluster, 1).ask(Request::Fetch(Arc::new(message.with_topics(vec![asked])))).is_some(), "it wants no more");
+}
+
+#[test]
 fn a_fetch_beyond_the_high_watermark_does_not_wait_for_it() {
     let (cluster, leader) = Cluster::with_a_late_follower();
     let topic = topic_id(&cluster, "orders");

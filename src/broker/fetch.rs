@@ -203,7 +203,9 @@ impl Broker {
             }
             found.response.responses.push(answer);
         }
-        found.at_once |= usize::try_from(message.min_bytes).unwrap_or(0) <= bytes;
+        // More than it may have nobody waits for (`KafkaApis.handleFetchRequest`).
+        let least = message.min_bytes.min(message.max_bytes).min(self.config.fetch_max_bytes);
+        found.at_once |= usize::try_from(least).unwrap_or(0) <= bytes;
         found
     }
 

@@ -121,7 +121,7 @@ impl Broker {
         let fetch = Fetch {
             asked,
             until: now + MS * Time::try_from(message.max_wait_ms).unwrap_or(0),
-            min_bytes: size(message.min_bytes),
+            min_bytes: size(message.min_bytes.min(message.max_bytes).min(self.config.fetch_max_bytes)),
             max_bytes: size(message.max_bytes),
             max_records: i64::from(message.max_records),
         };
