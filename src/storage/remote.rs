@@ -250,7 +250,8 @@ impl RemoteLog {
                 goes_on = false;
             } else if goes_on && known.is_within(log) {
                 let bytes = known.segment.bytes();
-                let is_old = 0 <= config.retention_ms && config.retention_ms < now_ms.saturating_sub(known.segment.largest_timestamp());
+                // One that is just as old goes, unlike a local one (`RemoteLogManager.isSegmentBreachedByRetentionTime`).
+                let is_old = 0 <= config.retention_ms && config.retention_ms <= now_ms.saturating_sub(known.segment.largest_timestamp());
                 if is_old || 0 < bytes && bytes <= surplus {
                     surplus = surplus.saturating_sub(bytes);
                     expired.ids.push(known.id);
@@ -384,7 +385,7 @@ mod tests {
             log.configure(LogConfig { remote: true, ..config });
             log
         };
-        for (now_ms, gone) in [(109, vec![]), (110, vec![0]), (119, vec![0]), (120, vec![0, 10])] {
+        for (now_ms, gone) in [(108, vec![]), (109, vec![0]), (118, vec![0]), (119, vec![0, 10])] {
             let start = 10 * gone.len() as i64;
             assert_eq!(ids(&remote, &with(LogConfig { retention_ms: 100, ..kept() }), now_ms), (gone, start), "at {now_ms}");
         }
