@@ -239,13 +239,17 @@ impl Replica {
     /// Reads for a follower (everything) or a consumer (below the high watermark). `last_epoch` is the epoch of the fetcher's last record,
     /// -1 if it does not say: a log that holds it to another end has parted from this one (KIP-595).
     pub fn read(&self, from: i64, last_epoch: i32, limit: i64, max_bytes: usize, first_whole: bool) -> Result<Read, ReadError> {
+        // Who is below the log start has nothing to part from.
+        if from < self.log.start_offset() && !mutant::is("read-below-log-start") {
+            return Err(ReadError(ErrorCode::OffsetOutOfRange));
+        }
         if 0 <= last_epoch {
             let Some(end) = self.log.epoch_end(last_epoch) else { return Err(ReadError(ErrorCode::OffsetOutOfRange)) };
             if end.epoch < last_epoch || end.end < from {
                 return Ok(Read { batches: Vec::new(), diverging: Some(end), tiered: false });
             }
         }
-        if from < self.log.start_offset() && !mutant::is("read-below-log-start") || self.log.end_offset() < from {
+        if self.log.end_offset() < from {
             return Err(ReadError(ErrorCode::OffsetOutOfRange));
         }
         let tiered = from < self.log.local_start_offset() && self.log.config().remote;
@@ -364,6 +368,20 @@ mod tests {
 
     fn held(log_end: i64) -> Held {
         Held { log_start: 0, log_end }
+    }
+
+    #[test]
+    fn who_is_below_the_log_start_is_out_of_range_whatever_its_epoch() {
+        let mut out = Outputs::default();
+        let (mut replica, mut state) = leading(&[1], &mut out);
+        state.leader_epoch = 2;
+        replica.assume(MS, 1, &state, 1);
+        replica.advance_high_watermark(MS, 0, |_, _| true, &mut out);
+        let diverging = |replica: &Replica, from| replica.read(from, 1, 3, 1_000, true).map(|read| read.diverging.map(|end| end.epoch));
+        assert_eq!(diverging(&replica, 1), Ok(Some(0)));
+        assert_eq!(replica.delete_records(2, &mut out), Ok(2));
+        assert_eq!(diverging(&replica, 1), Err(ReadError(ErrorCode::OffsetOutOfRange)));
+        assert_eq!(diverging(&replica, 2), Ok(Some(0)));
     }
 
     #[test]
