@@ -8,7 +8,7 @@ use brokerlab::protocol::ErrorCode as E;
 use brokerlab::protocol::wire::{self, Request, Response};
 use cluster::Cluster;
 use cluster::direct::DirectController;
-use k::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
+use k::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages as k;
 use serde_json::json;
 use std::sync::Arc;
@@ -51,6 +51,19 @@ fn a_name_that_collides_with_a_topics_is_refused() {
     assert_eq!(told(&answer), [("x.y", E::None, None), ("x_y", E::None, None), ("a-b.c", E::None, None)]);
     let refusal = cluster.refused(json!({ "type": "createTopic", "name": "a_b_c", "partitions": 1, "replicationFactor": 1 }));
     assert_eq!((refusal.code.as_str(), refusal.field.as_deref()), ("INVALID_TOPIC_EXCEPTION", Some("name")));
+}
+
+#[test]
+fn a_setting_without_a_value_is_refused() {
+    let mut controller = DirectController::of(&Cluster::of_brokers(1));
+    let before = controller.state();
+    let set =
+        |name: &str, value: Option<&str>| CreatableTopicConfig::default().with_name(wire::text(name)).with_value(value.map(wire::text));
+    let configs = vec![set("cleanup.policy", None), set("segment.ms", Some("none")), set("retention.bytes", None)];
+    let answer = create(&mut controller, vec![topic("orders", 1).with_configs(configs)], false);
+    let sentence = "Null value not supported for topic configs: cleanup.policy,retention.bytes";
+    assert_eq!(told(&answer), [("orders", E::InvalidConfig, Some(sentence))]);
+    assert_eq!(controller.state(), before);
 }
 
 #[test]

@@ -110,10 +110,11 @@ impl Controller {
     fn checked_topic(&mut self, asked: &CreatableTopic) -> Result<NewTopic, Refused> {
         let name: &str = &asked.name;
         self.check_new_name(name)?;
-        let given = asked.configs.iter().map(|config| {
-            let value = config.value.as_ref().map(ToString::to_string).unwrap_or_default();
-            (config.name.to_string(), value)
-        });
+        let nulls: Vec<&str> = asked.configs.iter().filter(|config| config.value.is_none()).map(|config| &*config.name).collect();
+        if !nulls.is_empty() {
+            return Err((ErrorCode::InvalidConfig, format!("Null value not supported for topic configs: {}", nulls.join(","))));
+        }
+        let given = asked.configs.iter().filter_map(|config| Some((config.name.to_string(), config.value.as_ref()?.to_string())));
         let configs = checked_configs(given)?;
         self.check_remote_storage(&configs, None)?;
         let replicas = if asked.assignments.is_empty() { self.placed(asked)? } else { self.assigned(asked)? };
