@@ -5,6 +5,7 @@ mod cluster;
 
 use brokerlab::node::NodeId;
 use brokerlab::protocol::ErrorCode as E;
+use brokerlab::protocol::metadata::MetadataRecord;
 use brokerlab::protocol::wire::{self, Request, Response};
 use cluster::Cluster;
 use cluster::direct::{Direct, topic_id};
@@ -46,12 +47,47 @@ fn a_replica_on_a_broker_that_is_being_shut_down_is_not_offline_yet() {
 /// Where the log ends, by the broker's word to whoever is this replica.
 fn latest(broker: &mut Direct, replica: i32) -> Result<i64, E> {
     const LATEST: i64 = -1;
-    let asked = k::list_offsets_request::ListOffsetsPartition::default().with_current_leader_epoch(-1).with_timestamp(LATEST);
+    offset_at(broker, replica, LATEST)
+}
+
+fn offset_at(broker: &mut Direct, replica: i32, timestamp: i64) -> Result<i64, E> {
+    let asked = k::list_offsets_request::ListOffsetsPartition::default().with_current_leader_epoch(-1).with_timestamp(timestamp);
     let topic = k::list_offsets_request::ListOffsetsTopic::default().with_name(wire::topic("orders")).with_partitions(vec![asked]);
     let message = k::ListOffsetsRequest::default().with_replica_id(k::BrokerId(replica)).with_topics(vec![topic]);
     let Some(Response::ListOffsets(answer)) = broker.ask(Request::ListOffsets(Arc::new(message))) else { panic!("no answer") };
     let result = &answer.topics[0].partitions[0];
     if result.error_code == 0 { Ok(result.offset) } else { Err(E::of(result.error_code)) }
+}
+
+#[test]
+fn a_new_leader_does_not_say_how_much_there_is_before_its_high_watermark_is_up_to_its_epoch() {
+    const CONSUMER: i32 = -1;
+    const DEBUGGER: i32 = -2;
+    const EARLIEST: i64 = -2;
+    // A follower that has a record and has not heard yet that it is committed.
+    let mut cluster = Cluster::of_brokers(2).topic("orders", 1, 2);
+    let (topic, old) = (topic_id(&cluster, "orders"), cluster.leader("orders", 0));
+    cluster.apply(json!({ "type": "send", "topic": "orders", "partition": 0, "value": "v" }));
+    let held = |broker: &Direct| (broker.replica(topic, 0).log.end_offset(), broker.replica(topic, 0).high_watermark());
+    while held(&Direct::of(&cluster, 3 - old)).0 == 0 {
+        cluster.advance(1.0);
+    }
+    let mut broker = Direct::of(&cluster, 3 - old);
+    assert_eq!(held(&broker), (1, 0));
+    let mut state = broker.broker.image().partition(&topic, 0).expect("the partition").clone();
+    (state.leader, state.leader_epoch, state.partition_epoch) = (Some(3 - old), state.leader_epoch + 1, state.partition_epoch + 1);
+    broker.learns(MetadataRecord::Partition { topic, partition: 0, state });
+    assert_eq!(latest(&mut broker, CONSUMER), Err(E::OffsetNotAvailable));
+    assert_eq!(offset_at(&mut broker, CONSUMER, 0), Err(E::OffsetNotAvailable), "a record that may not be committed");
+    assert_eq!(offset_at(&mut broker, CONSUMER, EARLIEST), Ok(0));
+    assert_eq!((latest(&mut broker, DEBUGGER), latest(&mut broker, old)), (Ok(1), Ok(1)), "brokers and tools want the log as it is");
+    // The other one, which follows now, has it, too.
+    let asked = k::fetch_request::FetchPartition::default().with_fetch_offset(1).with_current_leader_epoch(1).with_last_fetched_epoch(0);
+    let asked = k::fetch_request::FetchTopic::default().with_topic_id(topic).with_partitions(vec![asked]);
+    let mut message = k::FetchRequest::default().with_topics(vec![asked]);
+    (message.replica_state.replica_id, message.replica_state.replica_epoch) = (k::BrokerId(old), -1);
+    broker.fetch(NodeId::Broker(old), message);
+    assert_eq!((latest(&mut broker, CONSUMER), offset_at(&mut broker, CONSUMER, 0)), (Ok(1), Ok(0)));
 }
 
 #[test]
