@@ -105,6 +105,8 @@ pub enum Timer {
     Quorum,
     /// Broker: register, or send the next heartbeat.
     BrokerHeartbeat,
+    /// Broker: give up if the controller has not registered it by now.
+    Registration,
     /// Broker: shrink the ISR of partitions whose followers lag.
     ReplicaLag,
     /// Broker: ask again for ISR changes that the controller could not decide.

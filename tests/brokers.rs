@@ -49,6 +49,22 @@ fn a_broker_that_is_refused_registers_again_with_its_next_heartbeat() {
 }
 
 #[test]
+fn a_broker_that_cannot_register_in_time_gives_up() {
+    let mut cluster = Cluster::configured(3, json!({ "initial.broker.registration.timeout.ms": "20000" }));
+    cluster.apply(json!({ "type": "crashController", "controller": 1 }));
+    cluster.apply(json!({ "type": "crashBroker", "broker": 3 }));
+    cluster.apply(json!({ "type": "restartBroker", "broker": 3 }));
+    cluster.advance(19_900.0);
+    assert_eq!(brokers(&cluster)[2], (3, "fenced"));
+    cluster.advance(200.0);
+    assert_eq!(brokers(&cluster), [(1, "running"), (2, "running"), (3, "stopped")], "whoever was registered goes on");
+    cluster.apply(json!({ "type": "restartController", "controller": 1 }));
+    cluster.apply(json!({ "type": "restartBroker", "broker": 3 }));
+    cluster.advance(60_000.0);
+    assert_eq!(brokers(&cluster)[2], (3, "running"));
+}
+
+#[test]
 fn a_broker_that_is_removed_leads_nothing_and_is_in_no_isr_and_its_replicas_stay_assigned() {
     let mut cluster = Cluster::of_brokers(3).topic("orders", 1, 3);
     cluster.send("orders", None, "kept");

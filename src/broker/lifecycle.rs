@@ -22,6 +22,7 @@ impl Broker {
         out.note(NoteKind::BrokerStarted);
         self.fetch_metadata(out);
         self.send_heartbeat(now, out);
+        out.timer(now + self.config.registration_timeout, Timer::Registration);
         out.timer(now + self.config.replica_lag_time_max / 2, Timer::ReplicaLag);
         out.timer(now + self.config.checkpoint_interval, Timer::HighWatermarkCheckpoint);
         out.timer(now + WRITE_BACK_INTERVAL, Timer::WriteBack);
@@ -73,6 +74,7 @@ impl Broker {
         self.lifecycle_request = None;
         if message.error_code == 0 {
             self.epoch = Some(message.broker_epoch);
+            self.has_registered = true;
             self.take_roles(now, out);
         } else if Broker::is_refusal(message.error_code) {
             self.controller_refused(now, out);

@@ -82,6 +82,8 @@ pub struct BrokerConfig {
     pub controllers: Vec<i32>,
     /// `broker.heartbeat.interval.ms`
     pub heartbeat_interval: Time,
+    /// `initial.broker.registration.timeout.ms`
+    pub registration_timeout: Time,
     /// `replica.lag.time.max.ms`
     pub replica_lag_time_max: Time,
     /// `replica.fetch.wait.max.ms`
@@ -202,6 +204,8 @@ pub struct Broker {
     previous_epoch: Option<i64>,
     /// Given by the controller at registration; `None` before.
     epoch: Option<i64>,
+    /// Whether it ever was given one.
+    has_registered: bool,
     fenced: bool,
     shutdown: Shutdown,
     heartbeat_at: Time,
@@ -276,6 +280,7 @@ impl Broker {
             clean_shutdown: None,
             previous_epoch: None,
             epoch: None,
+            has_registered: false,
             fenced: true,
             shutdown: Shutdown::default(),
             heartbeat_at: 0,
@@ -628,6 +633,7 @@ impl Broker {
     fn timer(&mut self, now: Time, timer: Timer, out: &mut Outputs) {
         match timer {
             Timer::BrokerHeartbeat => self.heartbeat_due(now, out),
+            Timer::Registration if !self.has_registered => self.end(now, out),
             Timer::ReplicaLag => {
                 self.shrink_isrs(now, out);
                 out.timer(now + self.config.replica_lag_time_max / 2, Timer::ReplicaLag);
@@ -662,7 +668,8 @@ impl Broker {
                 self.replicas.values_mut().for_each(|replica| replica.write_back(now, expires));
                 out.timer(now + WRITE_BACK_INTERVAL, Timer::WriteBack);
             }
-            Timer::BrokerSessions
+            Timer::Registration
+            | Timer::BrokerSessions
             | Timer::PreferredLeaders
             | Timer::UncleanLeaders
             | Timer::Quorum

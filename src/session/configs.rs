@@ -555,6 +555,7 @@ pub fn world(seed: u64, cluster: &Cluster) -> Result<(WorldConfig, Vec<Warning>)
         rack: None,
         controllers: voters.clone(),
         heartbeat_interval: values.millis("broker.heartbeat.interval.ms"),
+        registration_timeout: values.millis("initial.broker.registration.timeout.ms"),
         replica_lag_time_max: values.millis("replica.lag.time.max.ms"),
         replica_fetch_wait_max: values.millis("replica.fetch.wait.max.ms"),
         replica_fetch_min_bytes: values.i32("replica.fetch.min.bytes"),

@@ -164,6 +164,7 @@ pub fn heeded(scope: Scope) -> &'static [&'static str] {
             "group.share.partition.max.record.locks",
             "group.share.record.lock.duration.ms",
             "group.share.session.timeout.ms",
+            "initial.broker.registration.timeout.ms",
             "leader.imbalance.check.interval.seconds",
             "leader.replication.throttled.rate",
             "log.cleaner.backoff.ms",
