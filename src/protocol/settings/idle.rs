@@ -157,7 +157,6 @@ I1 share.coordinator.load.buffer.size
 I share.coordinator.state.topic.compression.codec
 I1 share.coordinator.state.topic.prune.interval.ms
 I1 share.coordinator.threads
-I1 share.coordinator.write.timeout.ms
 I share.fetch.purgatory.purge.interval.requests
 L socket.connection.setup.timeout.max.ms
 L socket.connection.setup.timeout.ms
