@@ -285,7 +285,7 @@ impl<T> Network<T> {
     /// Closes a connection whose other end is not trusted any more. Returns what was under way on it.
     pub fn disconnect(&mut self, now: Time, line: Line, out: &mut Outputs) -> Vec<(Pending<T>, ErrorCode)> {
         let mut lost = Vec::new();
-        self.give_up(now, line, &mut lost, out);
+        self.give_up(now, line, ErrorCode::NetworkException, &mut lost, out);
         lost
     }
 
