@@ -625,6 +625,7 @@ fn requests_of_a_transaction_are_tried_again_at_a_fixed_pace() {
     let at = |state: &str, nth: usize| changed.iter().filter(|event| event.detail["state"] == state).nth(nth).expect("the change").time;
     let taken = at("Ongoing", 1) - at("PrepareCommit", 0);
     assert!((20.0..40.0).contains(&taken), "{taken} ms");
+}
 
 /// Both of Java's consumers ask for stable offsets, whatever their `isolation.level` (`ConsumerCoordinator.sendOffsetFetchRequest`).
 #[test]
