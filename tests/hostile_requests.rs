@@ -586,7 +586,14 @@ fn requests_by_chance_are_answered_or_refused_and_what_is_refused_changes_nothin
         };
         let errors = errors(&answer);
         // With these the sender is told what to do next, and it is noted that it was there; or what it sent is there and may not stay.
-        let notes = [E::None, E::MemberIdRequired, E::RebalanceInProgress, E::RequestTimedOut, E::NotEnoughReplicasAfterAppend];
+        let notes = [
+            E::None,
+            E::MemberIdRequired,
+            E::RebalanceInProgress,
+            E::RequestTimedOut,
+            E::NotEnoughReplicasAfterAppend,
+            E::CoordinatorNotAvailable,
+        ];
         let is_refused = !errors.is_empty() && !errors.iter().any(|error| notes.contains(error));
         if is_refused {
             refused += 1;

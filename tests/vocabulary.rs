@@ -314,7 +314,7 @@ fn a_refused_saved_session_names_the_place() {
         ("/format", json!("x"), "INVALID_ARGUMENT format: A saved session has the format \"brokerlab\"."),
         ("/version", json!(2), "UNSUPPORTED_VERSION version: Saved sessions of version 1 are read."),
         ("/commands", json!({}), "INVALID_ARGUMENT commands: `commands` must be a list, not an object."),
-        ("/commands", json!(vec![0; 100_001]), "INVALID_ARGUMENT commands: A session has at most 100000 commands."),
+        ("/commands", json!(vec![0; 1_000_001]), "INVALID_ARGUMENT commands: A session has at most 1000000 commands."),
         ("/commands/3", json!(1), "INVALID_ARGUMENT commands[3]: `commands[3]` must be an object, not 1."),
         ("/commands/3/at", json!("1"), "INVALID_ARGUMENT commands[3].at: `commands[3].at` must be a number, not \"1\"."),
         (

@@ -65,7 +65,7 @@ impl Coordinator {
 /// When what waits is given up.
 fn timeout(out: &Outputs) -> (u64, Timer) {
     let mut waiting = out.timers.iter().filter(|(_, timer)| matches!(timer, Timer::Purgatory { .. }));
-    let found = waiting.next().expect("an alarm").clone();
+    let found = *waiting.next().expect("an alarm");
     assert_eq!((waiting.next(), answers(out)), (None, vec![]), "it waits");
     found
 }

@@ -572,7 +572,8 @@ impl PartitionCheck {
                     start == batch.base_offset || start < batch.base_offset && batch.base_offset < hidden
                 };
                 let starts = log.epochs().iter().any(|known| known.epoch == batch.leader_epoch && begins(known.start));
-                if epoch < batch.leader_epoch && !starts {
+                let is_known = self.start(*broker) <= batch.base_offset;
+                if epoch < batch.leader_epoch && !starts && is_known {
                     return Err((
                         "R3",
                         format!(

@@ -230,6 +230,9 @@ impl Session {
 
     /// Applies a command and takes it into the history, in place of whatever future there was.
     fn perform(&mut self, command: Command) -> Result<serde_json::Value, Refusal> {
+        if parse::COMMANDS_MAX <= self.applied {
+            return Err(parse::too_many_commands());
+        }
         let timed = TimedCommand { at: self.time_ms(), command };
         self.forget_future();
         let answer = apply::apply(&mut self.world, &mut self.trace, &timed.command)?;

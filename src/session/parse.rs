@@ -11,8 +11,12 @@ use crate::client::{Fold, KeyDistribution};
 use crate::protocol::ErrorCode;
 use serde_json::Value;
 
-/// Commands of one saved session, at the most.
-const COMMANDS_MAX: usize = 10_000_000;
+/// Commands of one session, at the most: what is saved can be loaded.
+pub(super) const COMMANDS_MAX: usize = 1_000_000;
+
+pub(super) fn too_many_commands() -> Refusal {
+    Refusal::argument("commands", format!("A session has at most {COMMANDS_MAX} commands."))
+}
 
 /// Reads a command. An unknown or malformed one is `INVALID_ARGUMENT`.
 pub fn parse_command(value: Value) -> Result<Command, Refusal> {
@@ -334,7 +338,7 @@ impl FromValue for Saved {
             return Err(Refusal::kafka(ErrorCode::UnsupportedVersion, "Saved sessions of version 1 are read.").at("version").into());
         }
         if value["commands"].as_array().is_some_and(|commands| COMMANDS_MAX < commands.len()) {
-            return Err(Refusal::argument("commands", format!("A session has at most {COMMANDS_MAX} commands.")).into());
+            return Err(too_many_commands().into());
         }
         object(value, "A saved session", |fields| {
             Ok(Saved {
