@@ -5,13 +5,13 @@ use brokerlab::view;
 use serde_json::json;
 
 /// Virtual seconds lived after the scene, with and without a broker's crash, and the hash.
-const TABLE: &[(f64, bool, &str)] = &[(20.0, false, "4e0cda3754de3a57"), (60.0, true, "88545eb0b7e3f764")];
+const TABLE: &[(f64, bool, &str)] = &[(20.0, false, "3ab40c1040b2776e"), (60.0, true, "411451fd5b2b3078")];
 /// A producer of this codec beside the scene's own, the hash after twenty seconds, and the bytes that all replicas have by then.
 const COMPRESSED: &[(&str, &str, u64)] = &[
-    ("gzip", "aa0fff63ffad313a", 552_075),
-    ("snappy", "b28d2c4186897762", 715_554),
-    ("lz4", "1391f63872977fac", 716_064),
-    ("zstd", "e55d1e1b0c2edf4c", 663_537),
+    ("gzip", "5ba4f9ca2a0652b5", 552_075),
+    ("snappy", "a46accf3081dd420", 715_554),
+    ("lz4", "dcdf273253986c43", 716_064),
+    ("zstd", "5604852ebec0e4b3", 663_537),
 ];
 
 /// Plays the scene and compares.
