@@ -558,9 +558,11 @@ impl PartitionCheck {
         for (broker, log) in &logs {
             let mut epoch = -1;
             let local_start = log.local_start_offset();
-            // What lies before a log's start, or did before a crash, may be of epochs that it has forgotten, and that it then parts by from a leader.
-            for batch in log.batches_from(local_start.max(self.start(*broker))) {
-                if batch.leader_epoch < epoch {
+            let mut was_known = true;
+            for batch in log.batches_from(local_start) {
+                // What lies before a log's start, or did before a crash, may be of epochs that it has forgotten, and parts from a leader without.
+                let is_known = self.start(*broker) <= batch.base_offset;
+                if batch.leader_epoch < epoch && was_known {
                     return Err((
                         "R3",
                         format!("broker {broker}'s log of {name} goes back to epoch {} at {}", batch.leader_epoch, batch.base_offset),
@@ -572,7 +574,6 @@ impl PartitionCheck {
                     start == batch.base_offset || start < batch.base_offset && batch.base_offset < hidden
                 };
                 let starts = log.epochs().iter().any(|known| known.epoch == batch.leader_epoch && begins(known.start));
-                let is_known = self.start(*broker) <= batch.base_offset;
                 if epoch < batch.leader_epoch && !starts && is_known {
                     return Err((
                         "R3",
@@ -582,7 +583,7 @@ impl PartitionCheck {
                         ),
                     ));
                 }
-                epoch = batch.leader_epoch;
+                (epoch, was_known) = (batch.leader_epoch, is_known);
             }
         }
         for (broker, log) in logs.iter().filter(|_| self.compacted_end() == 0) {

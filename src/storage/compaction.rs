@@ -138,9 +138,10 @@ impl Log {
         Ok(Some(compacted))
     }
 
-    /// What a round that begins at this offset has to know: a marker before it has ended its transaction.
+    /// What a round that begins at this offset has to know: a marker before it, or in a segment that is deleted, has ended its transaction. One that is never
+    /// come to would make all that follows of its producer a part of it.
     fn cleaned_transactions(&self, from: i64) -> CleanedTransactions {
-        CleanedTransactions::new(self.producers().transactions().aborted_within(from, i64::MAX))
+        CleanedTransactions::new(self.producers().transactions().aborted_within(from.max(self.first_base()), i64::MAX))
     }
 
     /// The last offset of each key in the dirty part, as far as there is room for keys.

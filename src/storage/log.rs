@@ -184,7 +184,7 @@ impl Log {
         self.sealed.iter().map(Arc::as_ref).chain([&self.active])
     }
 
-    fn first_base(&self) -> i64 {
+    pub(super) fn first_base(&self) -> i64 {
         self.sealed.first().map_or(self.active.base_offset(), |segment| segment.base_offset())
     }
 

@@ -198,6 +198,25 @@ fn compaction_takes_aborted_records_at_once_and_markers_when_readers_have_had_th
 }
 
 #[test]
+fn what_follows_an_aborted_transaction_whose_marker_is_deleted_is_none_of_its() {
+    let config = LogConfig { compact: true, delete: true, min_cleanable_dirty_parts: 0, ..LogConfig::default() };
+    let mut log = Log::new(config);
+    data(&mut log, 1, "a");
+    end(&mut log, 1, Outcome::Abort);
+    log.roll(2);
+    data(&mut log, 1, "b");
+    data(&mut log, 1, "c");
+    end(&mut log, 1, Outcome::Commit);
+    log.roll(5);
+    data(&mut log, 1, "d");
+    end(&mut log, 1, Outcome::Commit);
+    log.raise_start(2);
+    assert_eq!(log.delete_old(2_000, 7).len(), 1);
+    log.compact(2_000, log.last_stable_offset(7));
+    assert_eq!(left(&log), "b c C d C");
+}
+
+#[test]
 fn a_log_that_is_cut_back_to_what_is_in_the_remote_store_knows_what_was_aborted_there() {
     let mut log = Log::new(LogConfig { remote: true, ..LogConfig::default() });
     data(&mut log, 1, "a");
