@@ -12,8 +12,8 @@ use crate::protocol::{Batch, BatchHeader, Outcome};
 use crate::sim::{Application, World};
 use std::sync::Arc;
 
-/// Commits of one key that one advance of the high watermark may bring.
-const REMEMBERED: usize = 16;
+/// Commits of one key that an advance of the high watermark may bring, also one that comes late, of a leader that was replaced long ago.
+const REMEMBERED: usize = 256;
 
 /// A group and a partition that it reads.
 type Key = (Arc<str>, Partition);

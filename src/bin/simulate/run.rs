@@ -34,7 +34,7 @@ const SAFETY_EVENTS: u64 = 10_000;
 const SAFETY_TIME_MAX: Time = 600 * SECOND;
 /// After healing everything comes to rest within this: sessions end, a delivery times out, groups rebalance. The longest wait is a member's
 /// whose JoinGroup was lost: `max.poll.interval.ms` and five seconds.
-const REST_TIME_MAX: Time = 700 * SECOND;
+const REST_TIME_MAX: Time = 1_500 * SECOND;
 /// More events in a virtual second than any workload that is drawn has: a client or broker that asks again without waiting.
 const EVENTS_PER_SECOND_MAX: u64 = 50_000;
 const REST_STEP: Time = 5 * SECOND;
