@@ -9,8 +9,8 @@ use crate::sim::World;
 pub struct Deliveries {
     /// The offset that a consumer is to be given next, since its assignment.
     next: OrderedMap<(NodeId, Partition), i64>,
-    /// From where a consumer fetched last, and what lay below every log start offset by then.
-    fetched: OrderedMap<(NodeId, Partition), (i64, i64)>,
+    /// Whom a consumer asked last and from where on, and what lay below every log start offset by then.
+    fetched: OrderedMap<(NodeId, Partition), (NodeId, i64, i64)>,
 }
 
 impl Deliveries {
@@ -24,8 +24,9 @@ impl Deliveries {
         self.next.insert((consumer, partition.clone()), offset);
     }
 
-    /// A consumer fetches from this offset on, where what is below `gone` is nowhere to be read any more.
-    pub fn fetches(&mut self, consumer: NodeId, partition: &Partition, offset: i64, gone: i64) {
+    /// A consumer fetches from this offset on, where what is below `gone` is nowhere to be read any more. What it has asked another replica for before may
+    /// still come.
+    pub fn fetches(&mut self, consumer: NodeId, partition: &Partition, from: NodeId, (offset, gone): (i64, i64)) {
         if gone == 0 {
             // Nothing to remember, and most partitions stay at that.
             if !self.fetched.is_empty() {
@@ -33,7 +34,10 @@ impl Deliveries {
             }
             return;
         }
-        self.fetched.insert((consumer, partition.clone()), (offset, gone));
+        let asked = self.fetched.or_insert_with((consumer, partition.clone()), || (from, offset, gone));
+        if asked.0 == from || asked.1 != offset {
+            *asked = (from, offset, gone);
+        }
     }
 
     /// A log start offset that was not written to disk goes back with a crash.
@@ -61,8 +65,8 @@ impl Deliveries {
         compacted: i64,
     ) -> Verdict {
         let expected = self.next.insert((consumer, partition.clone()), last + 1);
-        let fetched = self.fetched.get(&(consumer, partition.clone())).filter(|(offset, gone)| *offset <= last && last < *gone);
-        if let Some((_, gone)) = fetched {
+        let fetched = self.fetched.get(&(consumer, partition.clone())).filter(|(_, offset, gone)| *offset <= last && last < *gone);
+        if let Some((_, _, gone)) = fetched {
             let told =
                 format!("{} was given offset {last} of {partition}, and all logs started at {gone} when it asked", world.name(consumer));
             return Err(("L2", told));

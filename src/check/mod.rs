@@ -327,11 +327,13 @@ impl Checker {
             }
             NoteKind::RequestSent { summary: Summary { api: Api::Produce, .. }, .. } => keeps_order(world, node),
             NoteKind::RequestSent {
-                summary: Summary { api: Api::Fetch, partition: Some(partition), offset: Some(offset), .. }, ..
+                to,
+                summary: Summary { api: Api::Fetch, partition: Some(partition), offset: Some(offset), .. },
+                ..
             } => {
                 if matches!(node, NodeId::Client(_)) {
                     let gone = self.partition(partition).low_watermark(world, partition);
-                    self.deliveries.fetches(node, partition, *offset, gone);
+                    self.deliveries.fetches(node, partition, *to, (*offset, gone));
                 }
                 Ok(())
             }
