@@ -179,9 +179,14 @@ fn broken(world: &World, group: &str, one: NodeId, (other, given): Owner) -> Opt
     let (own, others) = (membership(world, one)?, membership(world, other)?);
     let (_, known) = coordinated(world, group)?;
     if let Some(consumer) = &known.consumer {
-        let are_members = consumer.members.contains_key(own.0) && consumer.members.contains_key(others.0);
-        let (own, others) = (owned_places(world, one), owned_places(world, other));
-        return (are_members && own.iter().any(|place| others.contains(place))).then_some("G3");
+        // Who was taken out, and taken in again as it asked for, may hear an answer of before: it knows an older epoch, and by the coordinator has nothing.
+        let (epoch, known) = (others.1, consumer.members.get(others.0)?);
+        let is_its = |place: &&(Uuid, i32)| {
+            epoch == known.epoch || known.assigned.contains_key(*place) || known.pending_revocation.contains_key(*place)
+        };
+        let (is_member, own) = (consumer.members.contains_key(own.0), owned_places(world, one));
+        let others = owned_places(world, other);
+        return (is_member && own.iter().filter(is_its).any(|place| others.contains(place))).then_some("G3");
     }
     let is_of = |(member, generation): (&str, i32)| known.generation == generation && known.members.contains_key(member);
     (own.1 == others.1 && own.1 <= given.saturating_add(1) && is_of(own) && is_of(others)).then_some("G2")

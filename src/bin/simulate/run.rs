@@ -109,7 +109,9 @@ impl Run {
         let is_whole = |name: &Partition| !self.checker.is_unclean(name);
         let view = self.view();
         let told = told.or_else(|| self.hanging(&view));
-        let is_known = |group: &GroupView| group.protocol != "share" || !self.checker.is_share_group_torn(world, &group.id);
+        // Nor does a share group come further that reads what is committed, where nobody knows any more of the transaction that is open there.
+        let is_torn = |group: &GroupView| self.checker.is_share_group_torn(world, &group.id) || self.checker.is_ledger_torn();
+        let is_known = |group: &GroupView| group.protocol != "share" || !is_torn(group);
         told.or_else(|| unrest(&view, is_whole, is_known)).or_else(|| self.unowned(&view)).or_else(|| self.checker.undrained(world))
     }
 
