@@ -87,6 +87,18 @@ test("hints come one at a time, and reset brings the start back", async () => {
   await page.context().close();
 });
 
+/** The commands of a level's own solution, looked at while it is shown; the level is as it began afterwards. */
+async function solution(page, lesson) {
+  await lesson.getByRole("button", { name: "Solution", exact: true }).click();
+  await page.evaluate((speed) => brokerlab.play(speed), SPEED);
+  await lesson.getByText("Reached by the shown solution.").waitFor({ timeout: 30_000 });
+  const commands = await page.evaluate(() => (brokerlab.pause(), brokerlab.export().commands.map((timed) => timed.command)));
+  await lesson.getByRole("button", { name: "Reset", exact: true }).click();
+  await lesson.getByText("Not met: ").first().waitFor();
+  const given = await page.evaluate(() => brokerlab.export().commands.length);
+  return commands.slice(given);
+}
+
 test("a learner who solves a level is told, and a reload remembers", async () => {
   const page = await site.open();
   const links = await listed(page);
@@ -95,14 +107,7 @@ test("a learner who solves a level is told, and a reload remembers", async () =>
   // The solution's own commands, given by the learner through the page's dialog.
   await page.evaluate((link) => (location.hash = link), link);
   const lesson = drawer(page);
-  await lesson.getByRole("button", { name: "Solution", exact: true }).click();
-  await page.evaluate((speed) => brokerlab.play(speed), SPEED);
-  await lesson.getByText("Reached by the shown solution.").waitFor({ timeout: 30_000 });
-  const commands = await page.evaluate(() => (brokerlab.pause(), brokerlab.export().commands.map((timed) => timed.command)));
-  await lesson.getByRole("button", { name: "Reset", exact: true }).click();
-  await lesson.getByText("Not met: ").first().waitFor();
-  const given = await page.evaluate(() => brokerlab.export().commands.length);
-  for (const command of commands.slice(given)) {
+  for (const command of await solution(page, lesson)) {
     assert.equal(command.type, "send", "the first lesson is solved by sending; write its other commands here");
     await page.getByRole("button", { name: "Send record", exact: true }).first().click();
     const dialog = page.getByRole("dialog");
@@ -128,15 +133,7 @@ test("a level counts as solved by the commands of a script as well", async () =>
   const [link] = await listed(page);
   await page.evaluate((link) => (location.hash = link), link);
   const lesson = drawer(page);
-  await lesson.getByText("Not met: ").first().waitFor();
-  const given = await page.evaluate(() => brokerlab.export().commands.length);
-  await lesson.getByRole("button", { name: "Solution", exact: true }).click();
-  await page.evaluate((speed) => brokerlab.play(speed), SPEED);
-  await lesson.getByText("Reached by the shown solution.").waitFor({ timeout: 30_000 });
-  const commands = await page.evaluate(() => (brokerlab.pause(), brokerlab.export().commands.map((timed) => timed.command)));
-  await lesson.getByRole("button", { name: "Reset", exact: true }).click();
-  await lesson.getByText("Not met: ").first().waitFor();
-  for (const command of commands.slice(given)) {
+  for (const command of await solution(page, lesson)) {
     await page.evaluate((command) => (brokerlab.command(command), brokerlab.advance(300)), command);
   }
   await page.evaluate(() => brokerlab.advance(3000));
